@@ -1,0 +1,1 @@
+"""One file per area; every Invoke task found here becomes a command."""

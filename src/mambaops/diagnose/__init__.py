@@ -1,0 +1,1 @@
+"""Logs to causes: rules as data and a pure matcher."""

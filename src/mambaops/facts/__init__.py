@@ -1,0 +1,1 @@
+"""Read-only facts about a machine: what it is, never what it should be."""

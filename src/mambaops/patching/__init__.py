@@ -1,0 +1,1 @@
+"""Edits of third-party sources: codemods, one-off diffs, and their undoing."""

@@ -1,0 +1,1 @@
+"""One file per kind of step: check, act, look again."""

@@ -1,0 +1,1 @@
+"""Prebuilt and own wheels: names, selection, fetching, reading, storing, carrying."""
