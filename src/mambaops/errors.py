@@ -42,9 +42,7 @@ class StepDidNotTake(MambaopsError):
 class CommandFailed(MambaopsError):
     """A process ended badly; `output` holds its last lines, `returncode` its status (exit 1)."""
 
-    def __init__(
-        self, message: str, *, returncode: int, output: str = "", hint: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, returncode: int, output: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.returncode = returncode
         self.output = output

@@ -14,11 +14,7 @@ from typing import Any
 import msgspec
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all fact records."""
-
-
-class Distribution(Record):
+class Distribution(msgspec.Struct, frozen=True, kw_only=True):
     id: str | None = None  # "debian", "ubuntu", … from os-release
     version: str | None = None  # "12", "20.04"
     name: str | None = None  # PRETTY_NAME
@@ -26,13 +22,13 @@ class Distribution(Record):
     like: list[str] = []
 
 
-class Libstdcxx(Record):
+class Libstdcxx(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     glibcxx: str | None = None  # highest GLIBCXX_ version it defines, "3.4.30"
     cxxabi: str | None = None
 
 
-class Disk(Record):
+class Disk(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     why: str  # "environments", "temporary files", "pip cache", …
     free: int | None = None
@@ -41,7 +37,7 @@ class Disk(Record):
     writable: bool = True
 
 
-class Host(Record):
+class Host(msgspec.Struct, frozen=True, kw_only=True):
     system: str  # "Linux", "Windows", "Darwin"
     machine: str  # "x86_64", "aarch64"
     kernel: str | None = None
@@ -63,7 +59,7 @@ class Host(Record):
     locale: str | None = None
 
 
-class Driver(Record):
+class Driver(msgspec.Struct, frozen=True, kw_only=True):
     state: str  # "ok", "absent", "broken", "timeout"
     version: str | None = None  # "535.104.12"
     cuda: str | None = None  # highest CUDA that this driver runs, "12.2"
@@ -76,14 +72,14 @@ class Driver(Record):
     linux_driver_in_wsl: bool = False
 
 
-class GpuProcess(Record):
+class GpuProcess(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     name: str | None = None
     user: str | None = None
     memory: int | None = None  # bytes
 
 
-class Gpu(Record):
+class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     index: int
     name: str
     uuid: str | None = None
@@ -95,7 +91,7 @@ class Gpu(Record):
     processes: list[GpuProcess] = []
 
 
-class Toolkit(Record):
+class Toolkit(msgspec.Struct, frozen=True, kw_only=True):
     nvcc: str  # path
     home: str  # what CUDA_HOME would be
     version: str | None = None  # "12.1"
@@ -107,7 +103,7 @@ class Toolkit(Record):
     gcc_max_source: str | None = None
 
 
-class Compiler(Record):
+class Compiler(msgspec.Struct, frozen=True, kw_only=True):
     name: str  # "gcc", "g++", "clang", "g++-11", …
     path: str
     version: str | None = None
@@ -115,7 +111,7 @@ class Compiler(Record):
     error: str | None = None
 
 
-class Python(Record):
+class Python(msgspec.Struct, frozen=True, kw_only=True):
     executable: str
     version: str  # "3.11.7"
     implementation: str = "CPython"
@@ -130,7 +126,7 @@ class Python(Record):
     in_virtualenv: bool = False
 
 
-class Torch(Record):
+class Torch(msgspec.Struct, frozen=True, kw_only=True):
     version: str  # "2.14.1+cu130"
     path: str
     cuda: str | None = None  # None for a CPU build
@@ -141,7 +137,7 @@ class Torch(Record):
     nvidia_packages: dict[str, str] = {}
 
 
-class Package(Record):
+class Package(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     version: str
     path: str  # folder of the package or of its dist-info
@@ -150,31 +146,31 @@ class Package(Record):
     shadowed_by: str | None = None  # a source folder that `import` would take instead
 
 
-class Tool(Record):
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     version: str | None = None
 
 
-class Environment(Record):
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     kind: str  # "conda", "venv"
     name: str | None = None
     python: str | None = None  # version
 
 
-class Clock(Record):
+class Clock(msgspec.Struct, frozen=True, kw_only=True):
     now: str  # ISO 8601, UTC
     skew: str | None = None  # why the clock looks wrong
 
 
-class Problem(Record):
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """One fact that could not be read; the others stand."""
 
     fact: str
     error: str
 
 
-class Facts(Record):
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
     schema: int = 1
     host: Host
     driver: Driver
