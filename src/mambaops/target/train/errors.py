@@ -1,0 +1,88 @@
+"""What ends a training program early, with the exit status that each cause has.
+
+Exit codes: 0 done, 1 a check or a step failed, 2 bad flags or bad data, 5 out of memory, 130 and 143
+stopped by SIGINT and SIGTERM after the state was saved.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from typing import Callable, Dict, Iterator
+
+
+class TrainError(Exception):
+    """A step or a check failed (exit 1). `hint` says what the person can do."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InputError(TrainError):
+    """Flags, configuration or data that cannot be used as they are (exit 2)."""
+
+    exit_code = 2
+
+
+class OutOfMemory(TrainError):
+    """The device (or the machine) has less memory than a step needs (exit 5)."""
+
+    exit_code = 5
+
+
+class Stopped(TrainError):
+    """A signal asked us to leave; the state was saved first (exit 128 + signal)."""
+
+    def __init__(self, signum: int, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signum
+
+
+def guarded(main: Callable[[], object]) -> int:
+    """Run a program's `main` and return its exit status; our errors are printed, not traced."""
+    try:
+        main()
+    except TrainError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"\nhint: {error.hint}", file=sys.stderr, flush=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: nothing was running that needed saving", file=sys.stderr)
+        return 130
+    return 0
+
+
+@contextmanager
+def noted_signals(note: Dict[str, int]) -> Iterator[None]:
+    """The first SIGINT or SIGTERM is noted (the step ends, the state is saved); a second one kills."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handler(signum: int, _frame: object) -> None:
+        note["signum"] = signum
+        signal.signal(signum, signal.default_int_handler if signum == 2 else signal.SIG_DFL)
+
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """CUDA's out of memory, or the CPU allocator's (a plain RuntimeError)."""
+    import torch
+
+    cuda = getattr(torch.cuda, "OutOfMemoryError", ())
+    return isinstance(error, (MemoryError, cuda)) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
