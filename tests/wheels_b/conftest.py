@@ -1,0 +1,67 @@
+"""Small real wheels, made with nothing but zipfile."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+MakeWheel = Callable[..., Path]
+
+
+def wheel_members(
+    name: str, version: str, files: dict[str, bytes], requires: list[str]
+) -> dict[str, bytes]:
+    folder = f"{name}-{version}.dist-info"
+    needs = "".join(f"Requires-Dist: {one}\n" for one in requires)
+    members = dict(files)
+    members[f"{folder}/METADATA"] = (
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}".encode()
+    )
+    members[f"{folder}/WHEEL"] = (
+        b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    )
+    rows = [
+        f"{path},sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()},{len(data)}"
+        for path, data in members.items()
+    ]
+    members[f"{folder}/RECORD"] = "\n".join([*rows, f"{folder}/RECORD,,", ""]).encode()
+    return members
+
+
+def write_zip(path: Path, members: dict[str, bytes]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    return path
+
+
+@pytest.fixture
+def make_wheel(tmp_path: Path) -> MakeWheel:
+    """make_wheel(name, version, size=…, files=…, requires=…, tag=…, folder=…, filename=…) -> path."""
+
+    def make(
+        name: str = "tiny",
+        version: str = "1.0",
+        *,
+        size: int = 0,
+        files: dict[str, bytes] | None = None,
+        requires: list[str] | None = None,
+        tag: str = "py3-none-any",
+        folder: Path | None = None,
+        filename: str | None = None,
+    ) -> Path:
+        content = {f"{name}/__init__.py": f"__version__ = {version!r}\n".encode(), **(files or {})}
+        if size:
+            content[f"{name}/blob.bin"] = os.urandom(size)
+        members = wheel_members(name, version, content, requires or [])
+        path = (folder or tmp_path / "made") / (filename or f"{name}-{version}-{tag}.whl")
+        return write_zip(path, members)
+
+    return make
