@@ -1,0 +1,110 @@
+"""CUDA toolkits: their drivers, host compilers and architectures; what machine code and PTX run on."""
+
+from __future__ import annotations
+
+import functools
+
+import msgspec
+
+from mambaops.knowledge.tables import minor_of, read, version_key
+
+# Integrated GPUs (Jetson): machine code is shared neither with the discrete GPUs of the same major
+# version nor between each other (CUDA programming guide, "Binary Compatibility"; torch's
+# DEVICE_REQUIREMENT table excludes the same pairs).
+TEGRA = frozenset({"5.3", "6.2", "7.2", "8.7"})
+
+
+class ToolkitRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    version: str  # "12.1"
+    driver_linux: str  # driver that comes with the toolkit, "530.30.02"
+    driver_windows: str
+    gcc_min: int  # major versions
+    gcc_max: int
+    clang_max: int
+    archs: list[str]  # compute capabilities that nvcc makes machine code for, ["7.5", "8.0", …]
+    wheels_on_index: bool  # the whole nvcc is to be had as Python wheels
+    source: str
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    toolkit: list[ToolkitRow]
+    minor_compat: dict[str, str]
+
+
+@functools.cache
+def _table() -> _Table:
+    return read("cuda", _Table)
+
+
+def toolkits() -> tuple[ToolkitRow, ...]:
+    """Every toolkit that we know, oldest first."""
+    return tuple(_table().toolkit)
+
+
+def toolkit(version: str) -> ToolkitRow | None:
+    """The toolkit of "12.1" or "12.1.66"; None for a release that the table lacks."""
+    minor = minor_of(version)
+    return next((row for row in toolkits() if row.version == minor), None)
+
+
+def driver_floor(cuda: str, *, windows: bool = False) -> str:
+    """The driver that the toolkit itself asks for, e.g. "12.1" → "530.30.02" ("" when unknown)."""
+    row = toolkit(cuda)
+    if row is None:
+        return ""
+    return row.driver_windows if windows else row.driver_linux
+
+
+def minor_compat_floor(cuda: str) -> str:
+    """The lowest Linux driver that runs machine code of any toolkit of this major version.
+
+    CUDA 10 and before have no minor-version compatibility: their own driver is the floor.
+    """
+    return _table().minor_compat.get(cuda.split(".")[0], "") or driver_floor(cuda)
+
+
+def driver_runs(driver_cuda: str, cuda: str) -> bool:
+    """Whether a driver whose highest CUDA is `driver_cuda` runs machine code of toolkit `cuda`.
+
+    A newer driver runs everything older; within one major version (11 and up) an older one does too.
+    PTX is different: it needs `driver_cuda >= cuda`.
+    """
+    driver, wanted = version_key(minor_of(driver_cuda)), version_key(minor_of(cuda))
+    if driver >= wanted:
+        return True
+    return driver[0] == wanted[0] and str(wanted[0]) in _table().minor_compat
+
+
+def nvcc_can_target(nvcc_version: str, arch: str) -> bool | None:
+    """Whether that nvcc makes machine code for `arch` ("12.0"); None when we do not know the release."""
+    row = toolkit(nvcc_version)
+    return None if row is None else arch in row.archs
+
+
+def cubin_runs_on(cubin: str, capability: str) -> bool:
+    """Whether machine code for `cubin` ("8.0") runs on a GPU of `capability` ("8.6").
+
+    Same major version and a minor version not above the GPU's; "9.0a" runs on 9.0 alone, "10.0f" within
+    its family; Jetson's integrated GPUs run only their own.
+    """
+    exact = cubin.endswith("a")
+    base = cubin.rstrip("af")
+    if exact or base in TEGRA or capability in TEGRA:
+        return base == capability
+    code, gpu = version_key(base), version_key(capability)
+    return code[0] == gpu[0] and code[1] <= gpu[1]
+
+
+def ptx_runs_on(ptx: str, capability: str) -> bool:
+    """Whether a driver can compile PTX of `ptx` ("9.0") for a GPU of `capability` ("12.0").
+
+    PTX is compiled forward only; "9.0a" not at all elsewhere; "10.0f" within its major version.
+    The driver must be as new as the toolkit that wrote the PTX (see `driver_runs`).
+    """
+    base = ptx.rstrip("af")
+    code, gpu = version_key(base), version_key(capability)
+    if ptx.endswith("a"):
+        return base == capability
+    if ptx.endswith("f"):
+        return code[0] == gpu[0] and code[1] <= gpu[1]
+    return code <= gpu

@@ -1,0 +1,41 @@
+"""Reads the TOML tables that lie beside this file into frozen records, refusing unknown keys."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+T = TypeVar("T")
+FOLDER = Path(__file__).resolve().parent
+
+
+def read(name: str, shape: type[T]) -> T:
+    """The table `name`.toml as `shape`.
+
+    Raises:
+        msgspec.ValidationError: a row has another shape; the message names the key path.
+    """
+    with (FOLDER / f"{name}.toml").open("rb") as file:
+        return msgspec.convert(tomllib.load(file), shape)
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Numbers of a dotted version, so that "12.10" sorts after "12.9", e.g. "535.104.12" → (535, 104, 12).
+
+    Raises:
+        ValueError: a part is no number.
+    """
+    return tuple(int(part) for part in version.split("."))
+
+
+def minor_of(version: str) -> str:
+    """The first two numbers, e.g. "12.1.66" → "12.1", "2.8.0+cu128" → "2.8"."""
+    return ".".join(version.split("+")[0].split(".")[:2])
