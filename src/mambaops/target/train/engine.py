@@ -22,7 +22,6 @@ import os
 import signal
 import time
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional
 
 import torch
@@ -42,6 +41,7 @@ from mambaops.target.train.errors import (
     is_out_of_memory,
     noted_signals,
 )
+from mambaops.target.train.progress import Calls, Progress, nothing, to_device
 from mambaops.target.train.setup import (
     Loader,
     Options,
@@ -68,35 +68,6 @@ __all__ = [
     "to_device",
     "trainable_state",
 ]
-
-
-@dataclass
-class Progress:
-    """How far a run is. `batches` counts micro-batches done in the current epoch."""
-
-    step: int = 0
-    epoch: int = 0
-    batches: int = 0
-    skipped: int = 0
-    best: float = math.inf
-
-
-@dataclass
-class _Window:
-    """Sums since the last log line."""
-
-    loss: float = 0.0
-    weight: float = 0.0
-    started: float = field(default_factory=time.monotonic)
-
-
-def to_device(batch: Any, device: torch.device) -> Any:
-    """Tensors of a dict, list or tuple (or anything with `.to`) moved to `device`."""
-    if isinstance(batch, dict):
-        return {key: to_device(value, device) for key, value in batch.items()}
-    if isinstance(batch, (list, tuple)):
-        return type(batch)(to_device(value, device) for value in batch)
-    return batch.to(device, non_blocking=True) if hasattr(batch, "to") else batch
 
 
 class Trainer:
@@ -131,7 +102,8 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(groups, lr=options.lr, betas=options.betas, **fused)
         self._note: Dict[str, int] = {}
         self._bad = 0
-        self.save_failed: Optional[TrainError] = None
+        self.failed_saves: Dict[str, TrainError] = {}
+        self._since = time.monotonic()
 
     def _wrap(self, model: nn.Module) -> nn.Module:
         if self.runtime.world == 1:
@@ -150,7 +122,7 @@ class Trainer:
     def _seed_step(self, number: int) -> None:
         torch.manual_seed((self.options.seed * 1000003 + number) * 64 + self.runtime.rank)
 
-    def _totals(self, *values: float) -> List[float]:
+    def totals(self, *values: float) -> List[float]:
         """Sums over all ranks."""
         if self.runtime.world == 1:
             return list(values)
@@ -161,7 +133,7 @@ class Trainer:
     def backward(self, batches: List[Any], ghosts: List[bool]) -> List[float]:
         """Gradients of the mean loss over a window; returns [mean loss, labels, asked to stop]."""
         labels = [0.0 if ghost else float(self._weight(b)) for b, ghost in zip(batches, ghosts)]
-        weight, stop = self._totals(sum(labels), float(bool(self._note)))
+        weight, stop = self.totals(sum(labels), float(bool(self._note)))
         scale, total = self.runtime.world / max(weight, 1.0), 0.0
         for number, batch in enumerate(batches):
             last = number == len(batches) - 1
@@ -172,7 +144,7 @@ class Trainer:
                 loss = loss * (0.0 if ghosts[number] else 1.0)
                 (loss * scale).backward()
             total += float(loss.detach())
-        return [self._totals(total)[0] / max(weight, 1.0), weight, stop]
+        return [self.totals(total)[0] / max(weight, 1.0), weight, stop]
 
     def _update(self, total_steps: int) -> bool:
         """Clip and step; False where the gradients are not finite (the step is skipped)."""
@@ -210,6 +182,7 @@ class Trainer:
         on_log: Optional[Callable[[Dict[str, float]], None]] = None,
         on_epoch: Optional[Callable[[int, float], None]] = None,
         on_save: Optional[Callable[[int], None]] = None,
+        on_step: Optional[Callable[[int], None]] = None,
     ) -> None:
         """Train until `epochs` (or `max_steps`) are done.
 
@@ -218,19 +191,27 @@ class Trainer:
                 at step 1 and every `log_every_steps`; every rank calls `on_epoch`.
             on_epoch: (epoch from 1, its mean training loss), before the state is saved.
             on_save: (step) after each save of `save_every_steps`, on rank 0.
+            on_step: (step) after every step, on every rank.
 
         Raises:
-            Stopped: a signal came; saved. OutOfMemory: saved. TrainError: see the message.
+            Stopped: a signal came; saved. OutOfMemory: saved. TrainError: saved; see the message.
         """
+        calls = Calls(on_log or nothing, on_save or nothing, on_step or nothing)
         with noted_signals(self._note):
             while self.progress.epoch < self.options.epochs and not self._is_over():
-                mean = self._epoch(loader, on_log, on_save)
-                self.progress.epoch, self.progress.batches = self.progress.epoch + 1, 0
+                try:
+                    self._epoch(loader, calls)
+                except (Stopped, OutOfMemory):
+                    raise
+                except TrainError:  # such as a picture that cannot be read
+                    self.try_save()
+                    raise
+                mean = self.progress.end_epoch()
                 if on_epoch is not None:
                     on_epoch(self.progress.epoch, mean)
-                self._try_save()
-        if self.save_failed is not None:
-            raise self.save_failed
+                self.try_save()
+        for failure in self.failed_saves.values():
+            raise failure
 
     def _is_over(self) -> bool:
         return bool(self.options.max_steps) and self.progress.step >= self.options.max_steps
@@ -239,33 +220,32 @@ class Trainer:
         whole = self.options.epochs * math.ceil(len(loader) / self.options.accumulation)
         return min(whole, self.options.max_steps or whole)
 
-    def _epoch(
-        self,
-        loader: Loader,
-        on_log: Optional[Callable[[Dict[str, float]], None]],
-        on_save: Optional[Callable[[int], None]],
-    ) -> float:
+    def _epoch(self, loader: Loader, calls: Calls) -> None:
         self.model.train()
-        loss_sum, weight_sum, window = 0.0, 0.0, _Window()
+        self._since = time.monotonic()
         for batches, ghosts in self._windows(loader):
             self._seed_step(self.progress.step)
             with self._memory_guard():
                 loss, weight, stop = self.backward(batches, ghosts)
             self._step_taken(self._update(self.total_steps(loader)), loss, len(batches))
             if math.isfinite(loss):
-                loss_sum, weight_sum = loss_sum + loss * weight, weight_sum + weight
-                window.loss, window.weight = window.loss + loss * weight, window.weight + weight
-            every = self.options.log_every_steps
-            if self.progress.step == 1 or (every and self.progress.step % every == 0):
-                if on_log is not None and self.runtime.is_main:
-                    on_log(self._record(window))
-                window = _Window()
-            self._save_on_the_way(on_save)
+                self.progress.add(loss, weight)
+            calls.on_step(self.progress.step)
+            self._log(calls.on_log)
+            self._save_on_the_way(calls.on_save)
             if stop:
                 self._leave()
             if self._is_over():
                 break
-        return loss_sum / max(weight_sum, 1.0)
+
+    def _log(self, on_log: Callable[[Dict[str, float]], None]) -> None:
+        every = self.options.log_every_steps
+        if self.progress.step != 1 and (not every or self.progress.step % every):
+            return
+        if self.runtime.is_main:
+            on_log(self._record())
+        self.progress.window_loss = self.progress.window_weight = 0.0
+        self._since = time.monotonic()
 
     def _windows(self, loader: Loader) -> Iterator[Any]:
         """Lists of `accumulation` micro-batches (fewer at the end), with their ghost marks."""
@@ -292,17 +272,18 @@ class Trainer:
                 hint="lower --lr, check the data, or train without BF16: --amp off",
             )
 
-    def _record(self, window: _Window) -> Dict[str, float]:
-        seconds = max(time.monotonic() - window.started, 1e-9)
+    def _record(self) -> Dict[str, float]:
+        seconds = max(time.monotonic() - self._since, 1e-9)
         cuda = self.runtime.device.type == "cuda"
+        now = self.progress
         return {
-            "step": self.progress.step,
-            "epoch": self.progress.epoch + 1,
-            "loss": window.loss / window.weight if window.weight else math.nan,
+            "step": now.step,
+            "epoch": now.epoch + 1,
+            "loss": now.window_loss / now.window_weight if now.window_weight else math.nan,
             "lr": self.optimizer.param_groups[0]["lr"],
-            "labels_per_s": window.weight / seconds,
+            "labels_per_s": now.window_weight / seconds,
             "memory_bytes": torch.cuda.max_memory_allocated() if cuda else 0,
-            "skipped": self.progress.skipped,
+            "skipped": now.skipped,
         }
 
     # -- saving ---------------------------------------------------------------------------------
@@ -322,22 +303,28 @@ class Trainer:
         if self.runtime.is_main:
             save_atomically(self.state(), self.state_file)
 
-    def _try_save(self) -> None:
-        """A failed save on the way is said and retried later: ending would lose what memory holds."""
+    def try_save(self, value: Optional[Dict[str, Any]] = None, path: str = "") -> bool:
+        """Save on the way (default: the state). A failure is said and the next save tries again, for
+        ending would lose what memory holds; what fails to the end is raised by `fit`."""
+        path = path or self.state_file
+        if not self.runtime.is_main:
+            return True
         try:
-            self.save()
-            self.save_failed = None
+            save_atomically(self.state() if value is None else value, path)
         except TrainError as error:
-            self.save_failed = error
+            self.failed_saves[path] = error
             print(
                 f"warning: {error.message} Training goes on; the next save tries again.", flush=True
             )
+            return False
+        self.failed_saves.pop(path, None)
+        return True
 
-    def _save_on_the_way(self, on_save: Optional[Callable[[int], None]]) -> None:
+    def _save_on_the_way(self, on_save: Callable[[int], None]) -> None:
         every = self.options.save_every_steps
         if every and self.progress.step % every == 0:
-            self._try_save()
-            if on_save is not None and self.runtime.is_main:
+            self.try_save()
+            if self.runtime.is_main:
                 on_save(self.progress.step)
 
     def _leave(self) -> None:
@@ -368,7 +355,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         if cuda:
             torch.cuda.empty_cache()
-        self._try_save()
+        self.try_save()
         measured = f"; measured peak {peak / 2**30:.2f} GiB" if cuda else ""
         return OutOfMemory(
             f"out of memory at step {self.progress.step + 1}{measured} ({text.splitlines()[0]})"
