@@ -35,10 +35,11 @@ def wheel_members(
 
 
 def write_zip(path: Path, members: dict[str, bytes]) -> Path:
+    """Stored, not deflated: wheels with the same members have the same length."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path, "w") as archive:
         for name, data in members.items():
-            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+            archive.writestr(zipfile.ZipInfo(name), data)
     return path
 
 
