@@ -1,0 +1,153 @@
+"""GPU architectures as people write them (`8.0;9.0+PTX`), and the nvcc flags that ask for exactly them.
+
+The grammar is that of `TORCH_CUDA_ARCH_LIST`: numbers with an optional `a` or `f`, an optional `+PTX`,
+separated by semicolons, commas or spaces, or the family names that torch knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from mambaops.errors import UsageError
+
+# Compute capabilities that CUDA 11.0 to 13.x compile for.
+# Source: `nvcc --list-gpu-code` of 11.8, 12.8 and 13.0, and the CUDA release notes.
+KNOWN = frozenset(
+    f"{major}.{minor}"
+    for major, minors in {
+        5: "023",
+        6: "012",
+        7: "025",
+        8: "06789",
+        9: "0",
+        10: "0137",
+        11: "0",
+        12: "01",
+    }.items()
+    for minor in minors
+)
+# What torch.utils.cpp_extension makes of the family names.
+FAMILIES = {
+    "maxwell": "5.0;5.2+PTX",
+    "pascal": "6.0;6.1+PTX",
+    "volta": "7.0+PTX",
+    "turing": "7.5+PTX",
+    "ampere": "8.0;8.6+PTX",
+    "ada": "8.9+PTX",
+    "hopper": "9.0+PTX",
+    "blackwell": "10.0;10.3;12.0;12.1+PTX",
+}
+# e.g. "8.0", "9.0a", "12.0f+PTX"
+_ARCH = re.compile(r"(?P<major>\d+)\.(?P<minor>\d)(?P<kind>[af]?)(?P<ptx>\+PTX)?", re.IGNORECASE)
+_EXAMPLE = 'write for example "9.0" or "8.0;9.0+PTX"'
+
+
+def parse_archs(text: str) -> tuple[str, ...]:
+    """`"8.0;9.0+PTX"` -> `("8.0", "9.0+PTX")`: checked, without repeats, in ascending order.
+
+    Raises:
+        UsageError: anything that is no list of compute capabilities, with the offending word.
+    """
+    words = _words(text)
+    merged: dict[str, bool] = {}
+    for word in words:
+        for item in FAMILIES.get(word.lower(), word).split(";"):
+            base, ptx = _parse_one(item, text)
+            merged[base] = merged.get(base, False) or ptx
+    return tuple(base + ("+PTX" if merged[base] else "") for base in sorted(merged, key=_order))
+
+
+def _words(text: str) -> list[str]:
+    pieces = [piece.split() for piece in re.split(r"[;,]", text)]
+    if not text.strip():
+        raise UsageError("no GPU architecture given", hint=_EXAMPLE)
+    if not all(pieces):
+        raise UsageError(f"an empty entry in the architecture list {text!r}", hint=_EXAMPLE)
+    return [word for piece in pieces for word in piece]
+
+
+def _parse_one(word: str, whole: str) -> tuple[str, bool]:
+    found = _ARCH.fullmatch(word)
+    if not found:
+        raise UsageError(f"{word!r} in {whole!r} is no compute capability", hint=_hint(word))
+    number = f"{found['major']}.{found['minor']}"
+    # newer ones than the table knows are let through: nvcc itself will judge them
+    if number not in KNOWN and int(found["major"]) <= 12:
+        raise UsageError(
+            f"there is no compute capability {number} (in {whole!r})",
+            hint="known: " + ", ".join(sorted(KNOWN, key=_order)),
+        )
+    kind = found["kind"].lower()
+    if kind and int(found["major"]) < {"a": 9, "f": 10}[kind]:
+        raise UsageError(
+            f"there is no architecture {number}{kind} (in {whole!r})",
+            hint="`a` exists from 9.0 on, `f` from 10.0 on",
+        )
+    return number + kind, bool(found["ptx"])
+
+
+def _hint(word: str) -> str:
+    digits = re.fullmatch(r"(?:sm_?|compute_?)?(\d{1,2})(\d)([af]?)(\+PTX)?", word, re.IGNORECASE)
+    if digits:
+        return f'write it with a point: "{digits[1]}.{digits[2]}{digits[3]}{digits[4] or ""}"'
+    if re.fullmatch(r"\d+", word):
+        return f'write major and minor: "{word}.0"'
+    if word.lower() in {"native", "all", "auto", "common"}:
+        return "name the architectures; `mambaops facts` shows this machine's GPUs"
+    return _EXAMPLE
+
+
+def _order(arch: str) -> tuple[int, int, str]:
+    major, _, rest = arch.removesuffix("+PTX").partition(".")
+    return int(major), int(rest[0]), rest[1:]
+
+
+def digits(arch: str) -> str:
+    """`"9.0a+PTX"` -> `"90a"`, as nvcc writes it."""
+    return arch.removesuffix("+PTX").replace(".", "")
+
+
+def lowest(archs: Sequence[str]) -> tuple[int, int]:
+    """The lowest of the architectures as `(major, minor)`."""
+    major, minor, _ = min(_order(arch) for arch in archs)
+    return major, minor
+
+
+def nvcc_flags(archs: Sequence[str], *, one_ptx: bool = False) -> list[str]:
+    """The flags that make nvcc compile exactly these architectures.
+
+    Args:
+        archs: as `parse_archs` returns them.
+        one_ptx: compile the source once, for the lowest architecture, and make all machine codes from
+            that PTX: much faster for many architectures, slightly slower code on the newer ones.
+
+    Raises:
+        UsageError: `one_ptx` with an architecture that cannot come from a lower one's PTX, or with PTX
+            asked for another than the lowest.
+    """
+    if one_ptx and len(archs) > 1:
+        return _from_one_ptx(archs)
+    flags: list[str] = []
+    for arch in archs:
+        name = digits(arch)
+        flags += ["-gencode", f"arch=compute_{name},code=sm_{name}"]
+        if arch.endswith("+PTX"):
+            flags += ["-gencode", f"arch=compute_{name},code=compute_{name}"]
+    return flags
+
+
+def _from_one_ptx(archs: Sequence[str]) -> list[str]:
+    first, *others = sorted(archs, key=_order)
+    specific = [arch for arch in archs if digits(arch)[-1] in "af"]
+    if specific:
+        raise UsageError(f"{specific[0]} runs only code compiled for itself: it cannot share PTX")
+    if any(arch.endswith("+PTX") for arch in others):
+        raise UsageError(
+            "with one PTX for all, only the lowest architecture's PTX is there to embed",
+            hint=f'write "+PTX" behind {first.removesuffix("+PTX")}, or compile each by itself',
+        )
+    codes = [f"sm_{digits(arch)}" for arch in (first, *others)]
+    if first.endswith("+PTX"):
+        codes.append(f"compute_{digits(first)}")
+    return ["-gencode", f"arch=compute_{digits(first)},code=[{','.join(codes)}]"]

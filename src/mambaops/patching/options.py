@@ -1,0 +1,39 @@
+"""What a patched setup.py shall do: plain data, cheap to import, with an identity for keys and marks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupOptions:
+    """What the patched file shall do.
+
+    Attributes:
+        archs: as `parse_archs` returns them; empty leaves upstream's own list.
+        ninja: compile with ninja (upstream's default); False compiles file by file.
+        force_build: never download a prebuilt wheel, never skip the kernels.
+        cxx_standard: the least C++ standard, e.g. 20; None leaves it.
+        nvcc_threads: nvcc's `--threads`; None leaves upstream's 4.
+        one_ptx: all architectures from one PTX; see `archs.nvcc_flags`.
+    """
+
+    archs: tuple[str, ...] = ()
+    ninja: bool = True
+    force_build: bool = True
+    cxx_standard: int | None = None
+    nvcc_threads: int | None = None
+    one_ptx: bool = False
+
+    def digest(self) -> str:
+        """The same for equal options: tells whether a tree is patched as wanted."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def changes(self) -> tuple[str, ...]:
+        """What changes the compiled result, for the build key (ninja and threads do not)."""
+        standard = (f"cxx-standard={self.cxx_standard}",) if self.cxx_standard else ()
+        ptx = ("one-ptx",) if self.one_ptx else ()
+        return ("cuda-archs", *standard, *ptx)
