@@ -61,6 +61,7 @@ def run(
     stdin: str | None = None,
     check: bool = True,
     merge: bool = False,
+    on_start: Callable[[int], None] | None = None,
 ) -> Completed:
     """Run a command to its end.
 
@@ -72,6 +73,7 @@ def run(
             liveness and progress displays. It is called from reader threads.
         check: raise `CommandFailed` unless the command exits 0 in time.
         merge: stderr into stdout, in the order in which they were written.
+        on_start: called with the process id, which is also its process group.
 
     Raises:
         CommandFailed: not found, not executable, bad exit or time-out (when `check`).
@@ -85,6 +87,8 @@ def run(
         sink.close(127, 0.0)
         done = Completed(argv=words, returncode=127, stdout="", stderr=str(error), seconds=0.0)
         return _checked(done, check, f"could not be started: {error.strerror or error}")
+    if on_start is not None:
+        on_start(process.pid)
     stdout, stderr, timed_out = _communicate(process, stdin, timeout, sink, on_line)
     seconds = time.monotonic() - started
     sink.close(process.returncode, seconds)

@@ -181,6 +181,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     torch: Torch | None = None
     # distribution name (normalised) -> package, only those that matter to us
     packages: dict[str, Package] = {}
+    # every distribution beside this interpreter: normalised name -> version
+    distributions: dict[str, str] = {}
     tools: dict[str, Tool] = {}
     environments: list[Environment] = []
     config: dict[str, Any] = {}  # {"pip": {...}, "uv": {...}}, secrets masked

@@ -1,0 +1,1 @@
+"""From an sdist to a wheel: jobs, compiler cache, progress, manifest."""

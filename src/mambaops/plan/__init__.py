@@ -1,0 +1,121 @@
+"""Facts and a profile make a plan: ordered steps, each done, needed or blocked, with its reason. Pure.
+
+The plan is the dry run: it shows exactly what the runner would do, because the runner asks the same
+functions (`plan.assess`).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from mambaops.plan import assess as judge
+from mambaops.plan.assess import Assess, Case, Verdict
+from mambaops.plan.choice import Choice, check_flags, decide
+from mambaops.plan.situation import Flags, Situation
+from mambaops.profiles import Profile
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a plan. `command` is the Invoke task that does it alone."""
+
+    id: str
+    status: str
+    reason: str
+    hint: str
+    command: str
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What will be done, in order, and the decisions behind it."""
+
+    profile: str
+    choice: Choice
+    steps: list[Step]
+
+    def with_status(self, status: str) -> list[Step]:
+        return [step for step in self.steps if step.status == status]
+
+
+def step_functions(case: Case) -> list[tuple[str, Assess]]:
+    """(step id, its assessment) in the order in which the steps are done."""
+    profile, kernels = case.profile, case.choice.kernels
+    steps: list[tuple[str, Assess]] = [
+        ("check-machine", judge.check_machine),
+        ("check-space", judge.check_space),
+        ("create-venv", judge.create_venv),
+        ("install-torch", judge.install_torch),
+    ]
+    if kernels and judge.wants_prebuilt(case):
+        steps.append(("select-wheels", judge.select_wheels))
+    if kernels and "source" in judge.ways(case):
+        steps += [
+            ("check-compiler", _if_building(judge.check_compiler)),
+            ("install-toolkit", _if_building(judge.install_toolkit)),
+        ]
+        if profile.build.patch_cpp_extension:
+            steps.append(("patch-cpp-extension", _if_building(judge.patch_cpp_extension)))
+        steps += [
+            ("fetch-sources", judge.fetch_sources),
+            ("patch-setup", judge.patch_setup),
+        ]
+        steps += [
+            (f"build-wheel:{name}", judge.build_wheel(name)) for name, _ in profile.packages.items()
+        ]
+    steps.append(("install-wheels", judge.install_wheels))
+    steps.append(("verify", judge.verify))
+    return steps
+
+
+def _if_building(assess: Assess) -> Assess:
+    """What only a compilation needs is done where nothing has to be compiled."""
+
+    def assessed(case: Case) -> Verdict:
+        if not judge.to_build(case):
+            return judge.done("nothing has to be compiled")
+        return assess(case)
+
+    return assessed
+
+
+def make_case(profile: Profile, situation: Situation, flags: Flags | None = None) -> Case:
+    """The decisions for a situation, and everything that steps are judged by.
+
+    Raises:
+        UsageError: a flag that cannot be understood.
+        MachineError: no torch of the profile fits the machine.
+    """
+    flags = flags or Flags()
+    check_flags(flags, situation.facts)
+    choice = decide(profile, situation.facts, flags)
+    return Case(profile=profile, choice=choice, flags=flags, situation=situation)
+
+
+def make_plan(profile: Profile, situation: Situation, flags: Flags | None = None) -> Plan:
+    """Every step with its status and reason. Errors as in `make_case`."""
+    case = make_case(profile, situation, flags)
+    steps = [_step(case, name, assess(case)) for name, assess in step_functions(case)]
+    return Plan(profile=profile.name, choice=case.choice, steps=steps)
+
+
+def _step(case: Case, name: str, verdict: Verdict) -> Step:
+    return Step(
+        id=name,
+        status=verdict.status,
+        reason=verdict.reason,
+        hint=verdict.hint,
+        command=command_of(case, name),
+    )
+
+
+def command_of(case: Case, name: str) -> str:
+    """The command that does one step alone, with the flags that matter to it."""
+    task, _, package = name.partition(":")
+    words = ["mambaops", task, "--profile", case.profile.name]
+    words += ["--package", package] if package else []
+    flags = case.flags
+    if flags.arch:
+        words += ["--arch", f'"{flags.arch}"' if ";" in flags.arch else flags.arch]
+    for flag, value in (("--torch", flags.torch), ("--python", flags.python)):
+        words += [flag, value] if value else []
+    words += ["--cross"] if flags.cross else []
+    return " ".join(words)
