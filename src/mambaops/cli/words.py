@@ -1,0 +1,30 @@
+"""Words between a task and the program that it hands them to."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+
+from invoke import Context
+
+
+def flags(values: Mapping[str, str | bool]) -> list[str]:
+    """`--flag value` for every text that is not empty, `--flag` for every True."""
+    words: list[str] = []
+    for flag, value in values.items():
+        if value is True:
+            words.append(flag)
+        elif value:
+            words += [flag, str(value)]
+    return words
+
+
+def remainder(c: Context) -> list[str]:
+    """The words after `--`, one by one.
+
+    Invoke joins them with spaces, which loses the quoting: the command line itself still has it.
+    """
+    if "--" in sys.argv:
+        return sys.argv[sys.argv.index("--") + 1 :]
+    return shlex.split(c.remainder)

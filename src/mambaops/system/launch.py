@@ -1,0 +1,77 @@
+"""Hand over to a program under `target/`, run by another interpreter: same terminal, signals, status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from mambaops.errors import UsageError
+from mambaops.proc import which
+from mambaops.resources import CHECKOUT, PACKAGE, cache_dir
+
+
+def chosen_python(python: str, env: Mapping[str, str]) -> Path:
+    """The interpreter that was asked for, else that of the active environment, else ours.
+
+    Raises:
+        UsageError: what was asked for is no interpreter.
+    """
+    if python:
+        found = which(python)
+        if found is None:
+            raise UsageError(f"`{python}` is not an interpreter that can be run")
+        return found.absolute()
+    for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        candidate = Path(env.get(name, "")) / "bin" / "python"
+        if env.get(name) and candidate.is_file():
+            return candidate
+    return Path(sys.executable)
+
+
+def import_path() -> Path:
+    """A folder to put on the other interpreter's path that holds `mambaops` and nothing else.
+
+    The folder that an installed package lies in holds the controller's other packages too: made for
+    another Python, they would shadow those of the target. A folder with one link does not.
+    """
+    if PACKAGE.parent == CHECKOUT / "src":
+        return PACKAGE.parent
+    folder = cache_dir() / "import-path"
+    link = folder / PACKAGE.name
+    if not (link.is_symlink() and link.resolve() == PACKAGE):
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / f".{os.getpid()}"
+        temporary.symlink_to(PACKAGE, target_is_directory=True)
+        temporary.replace(link)
+    return folder
+
+
+def command(python: Path, module: str, words: Sequence[str]) -> list[str]:
+    """The command line that `hand_over` runs, as it can be pasted after `PYTHONPATH=…`."""
+    return [str(python), "-m", module, *words]
+
+
+def environment(env: Mapping[str, str]) -> dict[str, str]:
+    """`env` with `import_path` in front of its `PYTHONPATH`."""
+    before = env.get("PYTHONPATH", "")
+    ours = str(import_path())
+    return {**env, "PYTHONPATH": ours + (os.pathsep + before if before else "")}
+
+
+def hand_over(python: str, module: str, words: Sequence[str]) -> NoReturn:
+    """Become `python -m module words…`: it has our terminal, gets our signals, gives our status.
+
+    Raises:
+        UsageError: no such interpreter.
+    """
+    env = dict(os.environ)
+    argv = command(chosen_python(python, env), module, words)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.execve(argv[0], argv, environment(env))
+    except OSError as error:
+        raise UsageError(f"`{argv[0]}` cannot be run: {error.strerror}") from error
