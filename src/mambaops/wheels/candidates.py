@@ -1,0 +1,190 @@
+"""A build that might fit, from whatever source, with everything that is known about it beforehand.
+
+A candidate is a claim: `status` says how good ("present" on disk, "listed" by an index, "planned" by a
+workflow). What a name does not say is filled in from the knowledge tables, and None stays None: unknown.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from mambaops.facts.model import Facts
+from mambaops.knowledge.packages import Release, release
+from mambaops.knowledge.torch_builds import torch_row
+from mambaops.wheels.names import WheelName
+from mambaops.wheels.tables import wheel_sources
+
+# what the two packages' wheels ask of glibc beside `__libc_single_threaded`, and after a repair
+REPAIRED_GLIBC = "2.14"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One build on offer.
+
+    Attributes:
+        name: file name, or what another installer calls it. source: see `wheel_sources.toml`.
+        url: address or path, "" where there is none. status: "present", "listed" or "planned".
+        system/machine/python: what it runs on; python as "3.10", None for any.
+        torch: minor it was built for, or NVIDIA's image where `ngc`; built_with: the whole version.
+        cuda: major or whole version; nvcc: what compiled it.
+        cxx11_abi: what the code really uses; named_abi: what the name says.
+        glibc/glibcxx: symbol versions needed; repairable: the glibc need is the one known symbol.
+        cubins/ptx: GPU code inside. requires: its declared requirements; runs_with: those that an import
+        really needs. doubt: why it may not exist. needs: another installer that must be there.
+    """
+
+    name: str
+    package: str
+    version: str
+    source: str
+    url: str = ""
+    status: str = "planned"
+    system: str = "Linux"
+    machine: str = "x86_64"
+    python: str | None = None
+    torch: str | None = None
+    built_with: str | None = None
+    torch_spec: str | None = None
+    ngc: bool = False
+    cuda: str | None = None
+    nvcc: str | None = None
+    cxx11_abi: bool | None = None
+    named_abi: bool | None = None
+    glibc: str | None = None
+    glibcxx: str | None = None
+    repairable: bool = False
+    repaired: str | None = None
+    built_on: str = ""
+    cubins: tuple[str, ...] | None = None
+    ptx: tuple[str, ...] = ()
+    python_min: str | None = None
+    torch_min: str | None = None
+    requires: tuple[str, ...] = ()
+    runs_with: tuple[str, ...] = ()
+    doubt: str = ""
+    needs: str = ""
+    why: str = ""
+    sha256: str | None = None
+    size: int | None = None
+
+    @property
+    def cuda_major(self) -> str | None:
+        return self.cuda.split(".")[0] if self.cuda else None
+
+
+class Source(Protocol):
+    """Whoever offers candidates. Reading may use the disk or the network; choosing never does."""
+
+    @property
+    def name(self) -> str: ...
+
+    def candidates(self, package: str, facts: Facts) -> Iterable[Candidate]:
+        """Everything on offer for a package; the facts only tell which lists are worth reading."""
+        ...
+
+
+@functools.lru_cache(maxsize=4096)
+def known_release(package: str, version: str) -> Release | None:
+    """`knowledge.packages.release`, remembered: thousands of candidates share a few dozen."""
+    return release(package, version)
+
+
+def from_name(
+    name: WheelName, source: str, *, url: str = "", status: str = "listed", **more: object
+) -> Candidate:
+    """A candidate with all that its file name says and the tables add.
+
+    Args:
+        more: fields of `Candidate` that are known better than from the name (they win).
+    """
+    build = name.build
+    row = known_release(name.package, name.version)
+    fields: dict[str, object] = {
+        "name": str(name),
+        "package": name.package,
+        "version": name.version,
+        "source": source,
+        "url": url,
+        "status": status,
+        "system": name.system,
+        "machine": name.machine,
+        "python": python_of(name.python),
+        "torch": build.torch,
+        "ngc": build.scheme == "ngc",
+        "cuda": build.cuda,
+        "named_abi": build.cxx11_abi,
+        "cxx11_abi": build.cxx11_abi,
+        "glibc": REPAIRED_GLIBC if build.repaired else name.glibc,
+        "repaired": build.repaired,
+    }
+    for better in (_from_release(row), _by_scheme(name, row), more):
+        fields.update(better)
+    return Candidate(**fields)  # type: ignore[arg-type]
+
+
+def python_of(tag: str) -> str | None:
+    """ "3.10" of "cp310"; None for "py3" (any)."""
+    return f"{tag[2]}.{tag[3:]}" if tag.startswith("cp") and len(tag) > 3 else None
+
+
+def abi_of_torch(torch: str | None, cuda: str | None) -> bool | None:
+    """The C++11 ABI of the torch release with that CUDA, None where not one answer is known."""
+    row = torch_row(torch) if torch else None
+    if row is None:
+        return None
+    builds = row.cxx11_abi
+    if cuda and cuda in builds:
+        return builds[cuda]
+    fitting = {abi for version, abi in builds.items() if cuda and version.split(".")[0] == cuda}
+    fitting = fitting or set(builds.values())
+    return fitting.pop() if len(fitting) == 1 else None
+
+
+def _from_release(row: Release | None) -> dict[str, object]:
+    if row is None:
+        return {}
+    return {
+        "python_min": row.python_min,
+        "torch_min": row.torch_min,
+        "requires": tuple(row.needs),
+        "runs_with": tuple(row.runs_with),
+    }
+
+
+def _by_scheme(name: WheelName, row: Release | None) -> dict[str, object]:
+    build = name.build
+    if build.scheme in ("upstream", "ngc") and row is not None and row.glibc:
+        return _built_on(row, repaired=build.repaired is not None)
+    if build.scheme == "astral" and row is not None and build.cuda:
+        return {
+            "cubins": tuple(row.cubins(build.cuda)),
+            "nvcc": build.cuda,
+            "cxx11_abi": abi_of_torch(build.torch, build.cuda),
+        }
+    if build.scheme == "own" and build.architectures and "to" not in build.architectures:
+        return {
+            "cubins": tuple(a.removesuffix("+PTX") for a in build.architectures),
+            "ptx": tuple(a.removesuffix("+PTX") for a in build.architectures if a.endswith("+PTX")),
+        }
+    return {}
+
+
+def _built_on(row: Release, *, repaired: bool) -> dict[str, object]:
+    from mambaops.knowledge.tables import version_key
+
+    needs_repair = not repaired and version_key(row.glibc) > version_key(REPAIRED_GLIBC)
+    return {
+        "glibc": REPAIRED_GLIBC if repaired else row.glibc,
+        "glibcxx": _measured().get(row.built_on) or row.glibcxx or None,
+        "built_on": row.built_on,
+        "repairable": needs_repair,
+    }
+
+
+@functools.cache
+def _measured() -> dict[str, str]:
+    return {row.built_on: row.glibcxx for row in wheel_sources().measured}

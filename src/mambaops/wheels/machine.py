@@ -1,0 +1,106 @@
+"""The few facts that decide which wheel fits, worked out once per selection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mambaops.facts.model import Facts
+from mambaops.knowledge.distributions import distribution
+from mambaops.knowledge.gpus import capability_of
+from mambaops.knowledge.tables import minor_of
+from mambaops.wheels.candidates import abi_of_torch
+from mambaops.wheels.planned import ngc_image
+
+# as Windows and macOS write them -> as Linux and wheel names do
+_PROCESSORS = {"AMD64": "x86_64", "amd64": "x86_64", "arm64": "aarch64", "ARM64": "aarch64"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What the rules look at. None: not known, so not judged (and said).
+
+    Attributes:
+        where: the system in words, "Debian 10".
+        python: "3.10"; free_threaded: a build without the GIL.
+        torch: whole version; torch_minor; nightly: a development build; ngc: NVIDIA's image "25.08".
+        cuda: that torch was built with. triton: installed, else what torch pins.
+        driver_cuda/driver: the most that the driver runs, and its version; None without a driver.
+        capabilities: of all GPUs, each once.
+        partner: installed version of the other package; packages: name -> version of what is installed.
+    """
+
+    where: str
+    system: str
+    machine: str
+    glibc: str | None
+    glibcxx: str | None
+    glibcxx_guessed: bool
+    python: str
+    free_threaded: bool
+    conda: bool
+    allow_conda: bool = False
+    torch: str | None
+    torch_minor: str | None
+    nightly: bool
+    ngc: str | None
+    hip: str | None
+    cuda: str | None
+    cxx11_abi: bool | None
+    triton: str | None
+    driver_cuda: str | None
+    driver: str | None
+    capabilities: tuple[str, ...]
+    packages: dict[str, str]
+
+    @property
+    def cuda_major(self) -> str | None:
+        return self.cuda.split(".")[0] if self.cuda else None
+
+
+def machine_of(facts: Facts) -> Machine:
+    """The machine that a facts file describes."""
+    host, torch = facts.host, facts.torch
+    system = host.distribution
+    known = distribution(system.id, system.version) if system.id and system.version else None
+    glibcxx = host.libstdcxx.glibcxx if host.libstdcxx else None
+    version = torch.version if torch else None
+    return Machine(
+        where=system.name or " ".join(filter(None, (system.id, system.version))) or host.system,
+        system=host.system,
+        machine=_PROCESSORS.get(host.machine, host.machine),
+        glibc=host.glibc or (known.glibc if known else None),
+        glibcxx=glibcxx or (known.glibcxx if known else None),
+        glibcxx_guessed=glibcxx is None,
+        python=minor_of(facts.python.version),
+        free_threaded=facts.python.abi_tag.endswith("t"),
+        conda=facts.python.kind == "conda",
+        torch=version,
+        torch_minor=minor_of(version) if version else None,
+        nightly=bool(version and ".dev" in version),
+        ngc=ngc_image(version) if version else None,
+        hip=torch.hip if torch else None,
+        cuda=torch.cuda if torch else None,
+        cxx11_abi=_abi(facts),
+        triton=_triton(facts),
+        driver_cuda=facts.driver.cuda if facts.driver.state == "ok" else None,
+        driver=facts.driver.version if facts.driver.state == "ok" else None,
+        capabilities=_capabilities(facts),
+        packages={name: package.version for name, package in facts.packages.items()},
+    )
+
+
+def _abi(facts: Facts) -> bool | None:
+    if facts.torch is None or facts.torch.cxx11_abi is not None:
+        return facts.torch.cxx11_abi if facts.torch else None
+    return abi_of_torch(facts.torch.version, facts.torch.cuda)
+
+
+def _triton(facts: Facts) -> str | None:
+    if "triton" in facts.packages:
+        return facts.packages["triton"].version
+    return facts.torch.triton_pin if facts.torch else None
+
+
+def _capabilities(facts: Facts) -> tuple[str, ...]:
+    found = [gpu.compute_capability or capability_of(gpu.name) for gpu in facts.gpus]
+    return tuple(sorted({one for one in found if one}, key=lambda c: [*map(int, c.split("."))]))
