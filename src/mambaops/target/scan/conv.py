@@ -5,11 +5,13 @@ Arithmetic is float32 (float64 for float64 inputs) whatever autocast says, as in
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .layout import working_dtype
 
 _ACTIVATIONS = (None, "silu", "swish")
 
@@ -48,7 +50,7 @@ def causal_conv1d_fn(
     if seq_idx is not None and return_final_states:
         raise ValueError("final states are not defined for packed rows (seq_idx)")
     with torch.autocast(x.device.type, enabled=False):
-        past = _with_past(x, weight.shape[1], initial_states)
+        past = with_past(x, weight.shape[1], initial_states)
         if seq_idx is None:
             out = _taps(past, weight, bias, x.shape[-1])
         else:
@@ -73,12 +75,7 @@ def _check(x: Tensor, weight: Tensor, activation: Optional[str]) -> None:
         )
 
 
-def _working(*tensors: Optional[Tensor]) -> "torch.dtype":
-    double = any(t is not None and t.dtype == torch.float64 for t in tensors)
-    return torch.float64 if double else torch.float32
-
-
-def _with_past(x: Tensor, width: int, initial_states: Optional[Tensor]) -> Tensor:
+def with_past(x: Tensor, width: int, initial_states: Optional[Tensor]) -> Tensor:
     """x with ``width - 1`` earlier inputs before it: (batch, dim, width - 1 + length)."""
     if initial_states is None:
         return F.pad(x, (width - 1, 0))
@@ -86,7 +83,7 @@ def _with_past(x: Tensor, width: int, initial_states: Optional[Tensor]) -> Tenso
 
 
 def _taps(past: Tensor, weight: Tensor, bias: Optional[Tensor], length: int) -> Tensor:
-    kind = _working(past, weight)
+    kind = working_dtype(past, weight)
     if length == 0:
         return past[..., :0].to(kind)
     full = None if bias is None else bias.to(kind)
@@ -97,18 +94,23 @@ def _packed_taps(
     past: Tensor, weight: Tensor, bias: Optional[Tensor], seq_idx: Tensor, continued: bool
 ) -> Tensor:
     """Like `_taps`, every tap masked where it would reach into another sequence."""
-    kind = _working(past, weight)
-    width, length = weight.shape[1], seq_idx.shape[1]
-    # what came before belongs to the first sequence if it was given, to none otherwise
-    first = seq_idx[:, :1] if continued else torch.full_like(seq_idx[:, :1], -1)
-    owner = torch.cat([first.expand(-1, width - 1), seq_idx], dim=1)
-    taps = weight.to(kind)
+    kind, length = working_dtype(past, weight), seq_idx.shape[1]
     out = torch.zeros((), dtype=kind, device=past.device)
-    for k in range(width):
-        same = (owner[:, k : k + length] == seq_idx).unsqueeze(1)
-        out = out + past[..., k : k + length].to(kind) * same * taps[:, k, None]
+    for k, same in enumerate(tap_masks(seq_idx, weight.shape[1], continued)):
+        out = out + past[..., k : k + length].to(kind) * same * weight[:, k, None].to(kind)
     out = out if bias is None else out + bias.to(kind)[:, None]
     return out.masked_fill((seq_idx < 0).unsqueeze(1), 0)
+
+
+def tap_masks(seq_idx: Tensor, width: int, continued: bool) -> List[Tensor]:
+    """For each tap (batch, 1, length): does it stay inside its sequence?
+
+    What came before belongs to the first sequence if it was given (`continued`), to none otherwise.
+    """
+    length = seq_idx.shape[1]
+    first = seq_idx[:, :1] if continued else torch.full_like(seq_idx[:, :1], -1)
+    owner = torch.cat([first.expand(-1, width - 1), seq_idx], dim=1)
+    return [(owner[:, k : k + length] == seq_idx).unsqueeze(1) for k in range(width)]
 
 
 def causal_conv1d_update(

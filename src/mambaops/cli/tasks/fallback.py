@@ -1,0 +1,34 @@
+"""Stand-ins for kernels that were not compiled."""
+
+from __future__ import annotations
+
+from invoke import Context
+
+from mambaops.cli.door import emit, say, task
+
+
+@task(
+    name="install-fallback",
+    help={
+        "python": "python of the environment (default: the active virtual environment's)",
+        "remove": "take the stand-ins out again",
+        "json": "print what was done as JSON",
+    },
+)
+def install_fallback(
+    c: Context, python: str = "", remove: bool = False, json: bool = False
+) -> None:
+    """Make mamba_ssm importable and trainable without compiled kernels.
+
+    Puts `selective_scan_cuda` and `causal_conv1d_cuda`, written in plain PyTorch and marked as
+    stand-ins, into the target environment: unmodified mamba_ssm then runs on the CPU and on any GPU.
+    Refused where the real modules are, working or broken. `pip uninstall mambaops-fallback` or
+    --remove takes them out.
+    """
+    from mambaops import fallback
+
+    target = fallback.find_python(python)
+    outcome = fallback.remove(target) if remove else fallback.install(target)
+    for note in outcome.notes:
+        say(f"note: {note}")
+    emit(outcome, as_json=json, text=lambda o: f"{o.action} in {o.python}: {len(o.files)} files")
