@@ -15,7 +15,11 @@ MakeWheel = Callable[..., Path]
 
 
 def wheel_members(
-    name: str, version: str, files: dict[str, bytes], requires: list[str]
+    name: str,
+    version: str,
+    files: dict[str, bytes],
+    requires: list[str],
+    tag: str = "py3-none-any",
 ) -> dict[str, bytes]:
     folder = f"{name}-{version}.dist-info"
     needs = "".join(f"Requires-Dist: {one}\n" for one in requires)
@@ -23,9 +27,10 @@ def wheel_members(
     members[f"{folder}/METADATA"] = (
         f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}".encode()
     )
-    members[f"{folder}/WHEEL"] = (
-        b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    )
+    head = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\n"
+    pythons, abis, platforms = tag.split("-")
+    tags = [f"Tag: {pythons}-{abis}-{platform}\n" for platform in platforms.split(".")]
+    members[f"{folder}/WHEEL"] = (head + "".join(tags)).encode()
     rows = [
         f"{path},sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()},{len(data)}"
         for path, data in members.items()

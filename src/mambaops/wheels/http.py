@@ -7,6 +7,7 @@ system's certificates, and with them `SSL_CERT_FILE` and the ones that a company
 from __future__ import annotations
 
 import email.utils
+import os
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -83,9 +84,13 @@ def _context() -> ssl.SSLContext:
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def open_session() -> requests.Session:
-    """A session with the system's certificates; proxies come from the environment."""
+def open_session(proxy: str | None = None) -> requests.Session:
+    """A session with the system's certificates; proxies come from the environment, unless one is named."""
     session = requests.Session()
+    if proxy:
+        session.trust_env = False  # or the environment's proxy would win
+        session.proxies = {"http": proxy, "https": proxy}
+        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
     session.headers["User-Agent"] = f"mambaops/{__version__}"
     # a server that packs the transfer breaks lengths and ranges; wheels are packed already
     session.headers["Accept-Encoding"] = "identity"

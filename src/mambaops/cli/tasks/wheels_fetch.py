@@ -1,0 +1,107 @@
+"""Bring a wheel here, and put wheels into an environment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from invoke import Context
+
+from mambaops.cli.door import emit, say, task
+
+
+@task(
+    name="fetch-wheel",
+    help={
+        "url": "address (https, http, file) or path of the wheel",
+        "name": "file name to fetch under; alone: an upstream wheel, whose address it tells",
+        "output": "folder to put it into (default: here)",
+        "sha256": "what it must be; after the first fetch this is remembered",
+        "proxy": "proxy for this fetch; without it HTTPS_PROXY and NO_PROXY count",
+    },
+)
+def fetch_wheel(
+    c: Context,
+    url: str = "",
+    name: str = "",
+    output: str = ".",
+    sha256: str = "",
+    proxy: str = "",
+    json: bool = False,
+) -> None:
+    """Fetch a wheel whole: resumed, checked, remembered.
+
+    Broken off in any way, the same command goes on where it stopped. The file is moved into place only when
+    its length, its archive, every member against RECORD and its sha256 are right.
+    """
+    from pathlib import Path
+
+    from mambaops.wheels.fetch import fetch
+    from mambaops.wheels.fetch_address import address_of
+    from mambaops.wheels.fetch_progress import for_stderr
+    from mambaops.wheels.http import open_session
+
+    session = open_session(proxy or None)
+    fetched = fetch(
+        url or address_of(name),
+        Path(output),
+        sha256=sha256 or None,
+        name=name or None,
+        progress=for_stderr(),
+        session=session,
+    )
+    emit(
+        fetched,
+        as_json=json,
+        text=lambda one: f"{one.path}\n  sha256 {one.sha256}, {one.bytes} bytes",
+    )
+
+
+@task(
+    name="install-wheel",
+    positional=["file"],
+    iterable=["more"],
+    help={
+        "file": "wheel file, or a pattern in quotes ('dist/*.whl')",
+        "more": "another wheel file; may be given several times",
+        "python": "interpreter or folder of the environment (default: the `python` on PATH)",
+        "facts": "facts of the machine it must load on (default: those of this one)",
+        "inspect": "read the compiled modules before installing (--no-inspect skips it)",
+        "force": "install even what will not load here",
+    },
+)
+def install_wheel(
+    c: Context,
+    file: str,
+    more: Sequence[str] = (),
+    python: str = "",
+    facts: str = "",
+    inspect: bool = True,
+    force: bool = False,
+    json: bool = False,
+) -> None:
+    """Install wheel files as they are: no dependencies, always anew, never --user.
+
+    What will not load on this machine is refused before anything is changed; afterwards the environment is
+    looked at: the version, and that it lies inside.
+    """
+    from pathlib import Path
+
+    from mambaops.wheels.install import install_wheels, matching_files
+    from mambaops.wheels.install_facts import default_python, facts_for
+
+    interpreter = Path(python) if python else default_python()
+    done = install_wheels(
+        matching_files([file, *more]),
+        interpreter,
+        facts=facts_for(facts, interpreter) if inspect else None,
+        inspect=inspect,
+        force=force,
+        say=say,
+    )
+    emit(
+        done,
+        as_json=json,
+        text=lambda all_of: "\n".join(
+            f"{one.name} {one.version} is in {one.location} (by {one.installer})" for one in all_of
+        ),
+    )

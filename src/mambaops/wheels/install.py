@@ -1,0 +1,293 @@
+"""Put wheel files into an environment, as they are, and look whether they are there afterwards.
+
+Without their dependencies (`--no-deps`: pip would replace torch), always anew (`--force-reinstall`: a wheel of
+the same version may be another build), never into the user's home, under their whole name. uv does it;
+where uv cannot, pip does, and that is said.
+"""
+
+from __future__ import annotations
+
+import email.parser
+import email.policy
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.tags import Tag, parse_tag
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import Version
+
+from mambaops import proc
+from mambaops.errors import CommandFailed, MachineError, MambaopsError, StepDidNotTake, UsageError
+from mambaops.wheels.installers import (
+    Installed,
+    TargetEnvironment,
+    find_python,
+    installer_environment,
+    pip_command,
+    read_environment,
+    uv_command,
+)
+from mambaops.wheels.target_tags import target_tags
+from mambaops.wheels.zipcheck import check_zip
+
+if TYPE_CHECKING:
+    from mambaops.facts.model import Facts
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WheelFile:
+    """A wheel that has been looked at. `version` is the one inside, which may lack the name's local part."""
+
+    path: Path
+    name: str  # normalised
+    version: str
+    named_version: str
+    tags: frozenset[Tag]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InstalledWheel:
+    """What is in the environment now, and where."""
+
+    wheel: str
+    name: str
+    version: str
+    location: str
+    installer: str  # "uv" or "pip"
+
+
+def install_wheels(
+    files: Sequence[Path],
+    python: Path,
+    *,
+    facts: Facts | None = None,
+    inspect: bool = True,
+    force: bool = False,
+    say: Say = lambda text: None,
+) -> list[InstalledWheel]:
+    """Install wheel files into the environment of an interpreter.
+
+    Args:
+        facts: of the machine that it must load on; with `inspect`, each wheel's inside is held against them.
+        inspect: read the compiled modules inside before installing.
+        force: install even what will not load, saying so.
+
+    Raises:
+        UsageError: no wheel, no interpreter.
+        MachineError: a wheel for another Python, system or CPU, or one that will not load here.
+        StepDidNotTake: the installer said yes, but the environment does not hold it.
+    """
+    python = find_python(python)
+    before = read_environment(python)
+    wheels = [read_wheel(path) for path in files]
+    for wheel in wheels:
+        reasons = [*_tag_reasons(wheel, before), *(_inspect(wheel, facts) if inspect else [])]
+        if reasons and not force:
+            raise MachineError(
+                f"`{wheel.path.name}` is not for {python}: {'; '.join(reasons)}",
+                hint="`mambaops select-wheel` finds one that is; `--force` installs it all the same",
+            )
+        for reason in reasons:
+            say(f"{wheel.path.name}: {reason}; installed all the same (--force)")
+    installer = _run_installer(wheels, python, say)
+    return _look(wheels, python, installer, say)
+
+
+def matching_files(patterns: Sequence[str]) -> list[Path]:
+    """Files by name or pattern (`dist/*.whl`), each once, in the order given.
+
+    Raises:
+        UsageError: a pattern that nothing matches.
+    """
+    import glob
+
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        # a name with brackets in it is a name first
+        names = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern))  # noqa: PTH207 (absolute patterns)
+        if not names:
+            raise UsageError(f"there is no `{pattern}` here ({Path.cwd()})")
+        found.update(dict.fromkeys(map(Path, names)))
+    return list(found)
+
+
+def read_wheel(path: Path) -> WheelFile:
+    """A wheel's name and inside, after checking that they are whole and agree.
+
+    Raises:
+        UsageError: no such file, or no wheel's name.
+        MambaopsError: damaged, dangerous, or a name that says something else than the inside.
+    """
+    if not path.is_file():
+        raise UsageError(f"`{path}` is no file")
+    try:
+        name, named, _, tags = parse_wheel_filename(path.name)
+    except InvalidWheelFilename as error:
+        raise UsageError(
+            f"`{path.name}` is no wheel's file name: {error}",
+            hint="a wheel keeps the whole name that it was published under: "
+            "NAME-VERSION[+LOCAL]-PYTHON-ABI-PLATFORM.whl",
+        ) from error
+    check_zip(path)
+    inside_name, inside_version, inside_tags = _read_inside(path)
+    _check_agree(path, (name, named, tags), (inside_name, inside_version, inside_tags))
+    return WheelFile(
+        path=path.absolute(),
+        name=name,
+        version=str(inside_version),
+        named_version=str(named),
+        tags=tags,
+    )
+
+
+def _read_inside(path: Path) -> tuple[str, Version, frozenset[Tag]]:
+    with zipfile.ZipFile(path) as archive:
+        folder = next(name for name in archive.namelist() if name.endswith(".dist-info/WHEEL"))
+        wheel = _headers(archive.read(folder))
+        metadata = _headers(archive.read(folder.removesuffix("WHEEL") + "METADATA"))
+    tags = frozenset(tag for text in wheel.get_all("Tag", []) for tag in parse_tag(text))
+    return canonicalize_name(metadata["Name"] or ""), Version(metadata["Version"] or "0"), tags
+
+
+def _headers(data: bytes) -> email.message.EmailMessage:
+    parser = email.parser.BytesParser(policy=email.policy.compat32)
+    return parser.parsebytes(data, headersonly=True)  # type: ignore[return-value]
+
+
+def _check_agree(
+    path: Path,
+    named: tuple[str, Version, frozenset[Tag]],
+    inside: tuple[str, Version, frozenset[Tag]],
+) -> None:
+    lies = []
+    if named[0] != inside[0]:
+        lies.append(f"the package inside is `{inside[0]}`")
+    # upstream renames its files: the local version may be in the name alone
+    if named[1] != inside[1] and (named[1].public != inside[1].public or inside[1].local):
+        lies.append(f"the version inside is {inside[1]}")
+    if inside[2] and not named[2] <= inside[2] | _widened(inside[2]):
+        lies.append(f"it was built for {', '.join(sorted(map(str, inside[2])))}")
+    if lies:
+        raise MambaopsError(
+            f"the name of `{path.name}` does not say what is inside: {'; '.join(lies)}",
+            hint="somebody renamed it; fetch it again under its own name",
+        )
+
+
+def _widened(tags: frozenset[Tag]) -> frozenset[Tag]:
+    """A plain `linux_` build may be named manylinux by somebody who knows; the CPU must stay."""
+    machines = {tag.platform.removeprefix("linux_") for tag in tags if "linux" in tag.platform}
+    return frozenset(
+        Tag(tag.interpreter, tag.abi, platform)
+        for tag in tags
+        for machine in machines
+        for platform in [f"linux_{machine}", *(f"manylinux_2_{n}_{machine}" for n in range(5, 60))]
+    )
+
+
+def _tag_reasons(wheel: WheelFile, environment: TargetEnvironment) -> list[str]:
+    markers = environment.markers
+    if markers["sys_platform"] != "linux":
+        return []
+    machine = markers["platform_machine"]
+    taken = set(
+        target_tags(
+            python=environment.version,
+            machine=machine,
+            glibc=environment.glibc,
+            abi=environment.abi,
+        )
+    )
+    if taken & wheel.tags:
+        return []
+    named = ", ".join(sorted(str(tag) for tag in wheel.tags))
+    libc = f"glibc {environment.glibc}" if environment.glibc else "no glibc"
+    return [f"it is for {named}; this is CPython {environment.version}, {machine}, {libc}"]
+
+
+def _inspect(wheel: WheelFile, facts: Facts | None) -> list[str]:
+    """Why it would not load on the machine of these facts; nothing without facts or compiled code."""
+    if facts is None:
+        return []
+    from mambaops.wheels.inspect import fits, inspect_wheel
+
+    verdict = fits(inspect_wheel(wheel.path), facts)
+    return [] if verdict.loads else [verdict.reason]
+
+
+def _run_installer(wheels: Sequence[WheelFile], python: Path, say: Say) -> str:
+    files = [str(wheel.path) for wheel in wheels]
+    environment, failures = installer_environment(), []
+    if uv := uv_command():
+        argv = [*uv, "pip", "install", "--python", str(python), "--no-deps", "--reinstall"]
+        try:
+            proc.run([*argv, "--no-index", "--offline", *files], env=environment)
+            return "uv"
+        except CommandFailed as error:
+            failures.append(error.message)
+            say(f"uv could not ({error.message.splitlines()[-1].strip()}); trying pip")
+    if pip := pip_command(python):
+        argv = [*pip, "install", "--no-deps", "--force-reinstall", "--no-index"]
+        try:
+            proc.run([*argv, *files], env=environment)
+            return "pip"
+        except CommandFailed as error:
+            failures.append(error.message)
+    raise MambaopsError(
+        "neither uv nor pip could install "
+        + ", ".join(wheel.path.name for wheel in wheels)
+        + "".join(f"\n{failure}" for failure in failures),
+        hint="" if failures else "there is neither uv nor pip: `python -m ensurepip` brings pip",
+    )
+
+
+def _look(
+    wheels: Sequence[WheelFile], python: Path, installer: str, say: Say
+) -> list[InstalledWheel]:
+    after = read_environment(python, *(wheel.name for wheel in wheels))
+    return [_look_for(wheel, after, installer, say) for wheel in wheels]
+
+
+def _look_for(
+    wheel: WheelFile, after: TargetEnvironment, installer: str, say: Say
+) -> InstalledWheel:
+    found = after.installed.get(wheel.name)
+    problem = _problem(wheel, found, after)
+    if problem or found is None:
+        raise StepDidNotTake(
+            f"{installer} ended well, but {problem}",
+            hint=f"look at `{after.executable} -m pip show -f {wheel.name}` and at {installer}'s settings",
+        )
+    seen = after.visible.get(wheel.name)
+    if seen is not None and seen.location != found.location:
+        say(
+            f"warning: {wheel.name} {seen.version} in {seen.location} stands before it: `import` takes that one. "
+            "Remove it, or set PYTHONNOUSERSITE=1 and clear PYTHONPATH"
+        )
+    return InstalledWheel(
+        wheel=wheel.path.name,
+        name=wheel.name,
+        version=found.version,
+        location=found.location,
+        installer=installer,
+    )
+
+
+def _problem(
+    wheel: WheelFile, found: Installed | None, environment: TargetEnvironment
+) -> str | None:
+    """What is wrong with what the environment now holds; None: nothing."""
+    if found is None:
+        return f"{wheel.name} is not in {environment.prefix}"
+    if Version(found.version) not in (Version(wheel.version), Version(wheel.named_version)):
+        return f"{wheel.name} is {found.version} in {environment.prefix}, not {wheel.version}"
+    if not Path(found.location).is_relative_to(environment.prefix):
+        return f"{wheel.name} lies in {found.location}, outside {environment.prefix}"
+    if found.missing:
+        return f"{len(found.missing)} files of {wheel.name} are missing, e.g. {found.missing[0]}"
+    return None
