@@ -264,7 +264,8 @@ def _rewrite_list(changes: Changes, node: cst.List, flags: list[str]) -> None:
         for flag in flags[:-1]
     ]
     changes.insert_before(ID, first, made)
-    changes.replace(ID, first, first.with_changes(value=cst.SimpleString(f'"{flags[-1]}"')))
+    last = cst.SimpleString(f'"{flags[-1]}"')
+    changes.replace(ID, first, first.with_changes(value=last, comma=ours[-1].comma))
     for element in ours[1:]:
         changes.remove(ID, element)
 
