@@ -1,29 +1,27 @@
 # Copyright (c) 2024, Tri Dao.
 
-import ast
+import sys
+import warnings
 import os
-import platform
 import re
 import shutil
-import subprocess
-import sys
-import urllib.error
-import urllib.request
-import warnings
+import ast
 from pathlib import Path
+from packaging.version import parse, Version
+import platform
 
-import torch
-from packaging.version import Version, parse
-from setuptools import find_packages, setup
-from torch.utils.cpp_extension import (
-    CUDA_HOME,
-    HIP_HOME,
-    BuildExtension,
-    CUDAExtension,
-)
+from setuptools import setup, find_packages
+import subprocess
+
+import urllib.request
+import urllib.error
 from wheel.bdist_wheel import bdist_wheel as _bdist_wheel
 
-with open("README.md", encoding="utf-8") as fh:
+import torch
+from torch.utils.cpp_extension import BuildExtension, CppExtension, CUDAExtension, CUDA_HOME, HIP_HOME
+
+
+with open("README.md", "r", encoding="utf-8") as fh:
     long_description = fh.read()
 
 
@@ -48,12 +46,13 @@ def get_platform():
     """
     if sys.platform.startswith("linux"):
         return "linux_x86_64"
-    if sys.platform == "darwin":
+    elif sys.platform == "darwin":
         mac_version = ".".join(platform.mac_ver()[0].split(".")[:2])
         return f"macosx_{mac_version}_x86_64"
-    if sys.platform == "win32":
+    elif sys.platform == "win32":
         return "win_amd64"
-    raise ValueError(f"Unsupported platform: {sys.platform}")
+    else:
+        raise ValueError("Unsupported platform: {}".format(sys.platform))
 
 
 def get_cuda_bare_metal_version(cuda_dir):
@@ -79,7 +78,7 @@ def get_hip_version(rocm_dir):
             f"hip installation not found: {e} ROCM_PATH={os.environ.get('ROCM_PATH')}"
         )
         return None, None
-
+    
     for line in raw_output.split("\n"):
         if "HIP version" in line:
             rocm_version = parse(line.split()[-1].replace("-", "+")) # local version is not parsed correctly
@@ -91,11 +90,12 @@ def get_hip_version(rocm_dir):
 def get_torch_hip_version():
     if torch.version.hip:
         return parse(torch.version.hip.split()[-1].replace("-", "+"))
-    return None
+    else:
+        return None
 
 
 def check_if_hip_home_none(global_option: str) -> None:
-
+    
     if HIP_HOME is not None:
         return
     # warn instead of error because user could be downloading prebuilt wheels, so hipcc won't be necessary
@@ -129,7 +129,7 @@ HIP_BUILD = bool(torch.version.hip)
 
 if not SKIP_CUDA_BUILD:
 
-    print(f"\n\ntorch.__version__  = {torch.__version__}\n\n")
+    print("\n\ntorch.__version__  = {}\n\n".format(torch.__version__))
     TORCH_MAJOR = int(torch.__version__.split(".")[0])
     TORCH_MINOR = int(torch.__version__.split(".")[1])
 
@@ -142,7 +142,7 @@ if not SKIP_CUDA_BUILD:
         rocm_home = os.getenv("ROCM_PATH")
         _, hip_version = get_hip_version(rocm_home)
 
-
+        
         if HIP_HOME is not None:
             if hip_version < Version("6.0"):
                 raise RuntimeError(
@@ -161,7 +161,7 @@ if not SKIP_CUDA_BUILD:
     else:
         check_if_cuda_home_none(PACKAGE_NAME)
         # Check, if CUDA11 is installed for compute capability 8.0
-
+        
         if CUDA_HOME is not None:
             _, bare_metal_version = get_cuda_bare_metal_version(CUDA_HOME)
             if bare_metal_version < Version("11.6"):
@@ -169,7 +169,7 @@ if not SKIP_CUDA_BUILD:
                     f"{PACKAGE_NAME} is only supported on CUDA 11.6 and above.  "
                     "Note: make sure nvcc has a supported version by running nvcc -V."
                 )
-
+                    
         cc_flag.append("-gencode")
         cc_flag.append("arch=compute_53,code=sm_53")
         cc_flag.append("-gencode")
@@ -244,13 +244,14 @@ if not SKIP_CUDA_BUILD:
 
 
 def get_package_version():
-    with open(Path(this_dir) / "causal_conv1d" / "__init__.py") as f:
+    with open(Path(this_dir) / "causal_conv1d" / "__init__.py", "r") as f:
         version_match = re.search(r"^__version__\s*=\s*(.*)$", f.read(), re.MULTILINE)
     public_version = ast.literal_eval(version_match.group(1))
     local_version = os.environ.get("CAUSAL_CONV1D_LOCAL_VERSION")
     if local_version:
         return f"{public_version}+{local_version}"
-    return str(public_version)
+    else:
+        return str(public_version)
 
 
 def get_wheel_url():
@@ -270,7 +271,7 @@ def get_wheel_url():
         # to save CI time. Minor versions should be compatible.
         torch_cuda_version = parse("11.8") if torch_cuda_version.major == 11 else parse("12.2")
         cuda_version = f"{torch_cuda_version.major}{torch_cuda_version.minor}"
-
+    
     gpu_compute_version = hip_version if HIP_BUILD else cuda_version
     cuda_or_hip = "hip" if HIP_BUILD else "cu"
 

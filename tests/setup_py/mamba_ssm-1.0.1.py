@@ -1,26 +1,30 @@
 # Copyright (c) 2023, Albert Gu, Tri Dao.
-import ast
-import os
-import platform
-import re
-import subprocess
 import sys
-import urllib.error
-import urllib.request
 import warnings
+import os
+import re
+import ast
 from pathlib import Path
+from packaging.version import parse, Version
+import platform
 
-import torch
-from packaging.version import Version, parse
-from setuptools import find_packages, setup
-from torch.utils.cpp_extension import (
-    CUDA_HOME,
-    BuildExtension,
-    CUDAExtension,
-)
+from setuptools import setup, find_packages
+import subprocess
+
+import urllib.request
+import urllib.error
 from wheel.bdist_wheel import bdist_wheel as _bdist_wheel
 
-with open("README.md", encoding="utf-8") as fh:
+import torch
+from torch.utils.cpp_extension import (
+    BuildExtension,
+    CppExtension,
+    CUDAExtension,
+    CUDA_HOME,
+)
+
+
+with open("README.md", "r", encoding="utf-8") as fh:
     long_description = fh.read()
 
 
@@ -45,12 +49,13 @@ def get_platform():
     """
     if sys.platform.startswith("linux"):
         return "linux_x86_64"
-    if sys.platform == "darwin":
+    elif sys.platform == "darwin":
         mac_version = ".".join(platform.mac_ver()[0].split(".")[:2])
         return f"macosx_{mac_version}_x86_64"
-    if sys.platform == "win32":
+    elif sys.platform == "win32":
         return "win_amd64"
-    raise ValueError(f"Unsupported platform: {sys.platform}")
+    else:
+        raise ValueError("Unsupported platform: {}".format(sys.platform))
 
 
 def get_cuda_bare_metal_version(cuda_dir):
@@ -84,7 +89,7 @@ cmdclass = {}
 ext_modules = []
 
 if not SKIP_CUDA_BUILD:
-    print(f"\n\ntorch.__version__  = {torch.__version__}\n\n")
+    print("\n\ntorch.__version__  = {}\n\n".format(torch.__version__))
     TORCH_MAJOR = int(torch.__version__.split(".")[0])
     TORCH_MINOR = int(torch.__version__.split(".")[1])
 
@@ -155,13 +160,14 @@ if not SKIP_CUDA_BUILD:
 
 
 def get_package_version():
-    with open(Path(this_dir) / PACKAGE_NAME / "__init__.py") as f:
+    with open(Path(this_dir) / PACKAGE_NAME / "__init__.py", "r") as f:
         version_match = re.search(r"^__version__\s*=\s*(.*)$", f.read(), re.MULTILINE)
     public_version = ast.literal_eval(version_match.group(1))
     local_version = os.environ.get("MAMBA_LOCAL_VERSION")
     if local_version:
         return f"{public_version}+{local_version}"
-    return str(public_version)
+    else:
+        return str(public_version)
 
 
 def get_wheel_url():

@@ -34,7 +34,9 @@ def main() -> None:
 
 
 def _releases(finder: Any, session: Any, name: str) -> dict[str, dict[str, Any]]:
-    candidates = sorted(finder.find_all_candidates(name), key=lambda item: Version(str(item.version)))
+    candidates = sorted(
+        finder.find_all_candidates(name), key=lambda item: Version(str(item.version))
+    )
     found: dict[str, dict[str, Any]] = {}
     names: dict[str, str] = {}
     for candidate in candidates:
@@ -46,6 +48,7 @@ def _releases(finder: Any, session: Any, name: str) -> dict[str, dict[str, Any]]
         (HERE / file).write_bytes(text)
         found[version] = {
             "file": file,
+            "setup_sha256": digest,
             "sdist_sha256": hashlib.sha256(data).hexdigest(),
             "cuda_sources": has_sources,
         }
