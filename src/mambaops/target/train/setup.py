@@ -156,3 +156,9 @@ class Loader:
     def epoch(self, number: int, skip: int = 0) -> Iterator[Any]:
         self.sampler.epoch, self.sampler.skip = number, skip
         return iter(self._loader)
+
+
+def finish(runtime: Runtime) -> None:
+    """Leave the process group, if there is one."""
+    if runtime.world > 1 and dist.is_initialized():
+        dist.destroy_process_group()
