@@ -1,0 +1,131 @@
+"""The first line of a log that reports a real error, known or not; wrappers and warnings are passed over."""
+
+from __future__ import annotations
+
+import re
+
+from mambaops.diagnose.text import bare
+
+# cheap substrings that every error line holds one of, so that other lines cost nothing
+MARKS = (
+    "rror",
+    "ERROR",
+    "atal",
+    "xception",
+    "ailed",
+    "illed",
+    "fault",
+    "not found",
+    "undefined reference",
+    "cannot find",
+    "***",
+    "错误",
+    "錯誤",
+    "エラー",
+    "오류",
+    "rreur",
+    "ehler",
+    "шибка",
+    "rrore",
+    "Exit",
+    "Timeout",
+    "E: ",
+)
+
+# what compilers call an error in the languages that gcc speaks
+_ERROR_WORDS = "(?:fatal |internal compiler )?error|致命错误|错误|致命的エラー|エラー|오류|錯誤|erreur(?: fatale)?|(?:Schwerwiegender )?Fehler|error fatal|errore(?: irreversibile)?|erro(?: fatal)?|(?:фатальная )?ошибка|catastrophic error"
+
+_REAL = tuple(
+    re.compile(text)
+    for text in (
+        # e.g. `csrc/x.cpp:12:3: fatal error: a.h: No such file or directory`
+        rf"^\S[^:\n]{{0,400}}:\d+(?::\d+)?: ?(?:{_ERROR_WORDS})\s?[:：]",
+        # e.g. `x.cu(33): error: identifier "y" is undefined`, `x.cuh(3): error #20: …`, `x.h(9): error C2975:`
+        rf"^\S[^\n]{{0,400}}\(\d+\)\s?: (?:{_ERROR_WORDS})\b",
+        # e.g. `nvcc fatal   : Unsupported gpu architecture`, `ptxas fatal : …`, `nvcc error   : 'cicc' died`
+        r"^(?:nvcc|ptxas|fatbinary|nvlink|cicc|cudafe\+\+)\s+(?:fatal|error)\s*:",
+        # e.g. `gcc: fatal error: …`, `g++: error: x.o: No such file`, `cc1plus: error: …`, `ninja: error: …`
+        rf"^(?:\S*/)?(?:gcc|g\+\+|c\+\+|cc|cc1|cc1plus|cl|clang|clang\+\+|ninja|make|x86_64-\S{{1,60}}|cmake|collect2|as)(?:-\d+)?\s?: (?:{_ERROR_WORDS})",
+        r"^(?:\S*/)?ld(?:\.\w+)?: (?!warning)\S",
+        r"undefined reference to ",
+        r"^LINK : fatal error",
+        # e.g. `ImportError: …`, `torch.OutOfMemoryError: …`, `zipfile.BadZipFile: …`
+        r"^(?:[A-Za-z_]\w*\.){0,8}[A-Z_]\w*(?:Error|Exception|Exit|Timeout|Fault|Failure|Interrupt|ZipFile|NotFound)(?:: \S|$)",
+        # e.g. `ERROR: No matching distribution found for x`, `Error: x`, `error: command 'g++' failed`
+        r"^(?:ERROR|Error|error|FATAL|fatal|FEHLER|E)\s?: ?\S",
+        r"^E\d{4} ",
+        r"^\[ERROR\]",
+        r"^make(?:\[\d+\])?: \*\*\* ",
+        r"^CMake Error",
+        # e.g. `./x.sh: line 2: foo: command not found`, `sh: 1: nvcc: not found`
+        r"^\S{1,200}: (?:line )?\d+: .{1,200}: (?:command )?not found",
+        r"^\S{1,200}: command not found",
+        r"(?:^|: )Segmentation fault",
+        r"(?:^|\s)Killed(?:$|\s)",
+        r"^LLVM ERROR",
+        r"^(?:bash|sh|curl|wget|git|tar|conda|docker|patch): .{0,300}(?:error|fatal|rror:|cannot|failed|No such file)",
+        r"^(?:PackagesNotFoundError|UnsatisfiableError|CondaError|ResolutionImpossible)",
+    )
+)
+
+_WRAPPERS = tuple(
+    re.compile(text)
+    for text in (
+        r"subprocess-exited-with-error",
+        r"metadata-generation-failed|failed-wheel-build-for-install",
+        r"legacy-install-failure",
+        r"returned non-zero exit status",
+        r"Error compiling objects for extension",
+        r"Failed building (?:wheel|editable)",
+        r"Failed to build\b",
+        r"Could not build wheels",
+        r"ubprocess exited with",
+        r"build stopped: subcommand failed",
+        r"Encountered error while (?:generating package metadata|trying to install)",
+        r"This error originates from a subprocess",
+        r"command '\S+' failed with exit (?:code|status)",
+        r"(?:gcc|nvcc|g\+\+|cl\.exe|ninja)\S* failed with exit (?:code|status)",
+        r"Command errored out with exit status",
+        r"The above exception was the direct cause|During handling of the above exception",
+        r"compilation terminated\.$",
+        r"ERROR: No available output|No available output\.",
+        r"pip's dependency resolver does not currently take into account",
+        r"^(?:Fatal )?Python runtime state",
+        r"Error 1 \(ignored\)",
+        r"Call to `\S{1,100}` failed \(exit status",
+        r"^(?:SystemExit: ?0?)$",
+    )
+)
+
+_WARNING = re.compile(
+    r"\bwarning\s?[:：]|Warning: |\bnote: |警告|^WARNING\b|^DEPRECATION\b|^hint: ", re.IGNORECASE
+)
+
+
+# one expression each: every line that holds a mark is put to them
+_REAL_START = re.compile(
+    "|".join(f"(?:{real.pattern})" for real in _REAL if real.pattern[0] == "^")
+)
+_REAL_INSIDE = re.compile(
+    "|".join(f"(?:{real.pattern})" for real in _REAL if real.pattern[0] != "^")
+)
+_WRAPPER = re.compile("|".join(f"(?:{wrapper.pattern})" for wrapper in _WRAPPERS))
+
+
+def is_wrapper(line: str) -> bool:
+    """The line only says that something above it failed."""
+    return _WRAPPER.search(line) is not None
+
+
+def is_real_error(line: str) -> bool:
+    """The line itself reports an error: not a warning, not a wrapper. `line` as it stands in the log."""
+    plain = bare(line)
+    if not (_REAL_START.match(plain) or _REAL_INSIDE.search(plain)):
+        return False
+    return not is_wrapper(plain) and not _only_warns(plain)
+
+
+def _only_warns(line: str) -> bool:
+    warning = _WARNING.search(line)
+    # `error: x.h: warning: …` reports an error; `x.c:3: warning: error …` does not
+    return warning is not None and not re.match(r".{0,400}?\berror\b", line[: warning.start()])

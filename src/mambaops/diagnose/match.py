@@ -1,0 +1,184 @@
+"""Text to findings: the cause first, with what follows from it below; pure.
+
+`match` is the whole of it for callers. The order: rules that another found rule explains become its
+consequences; of the rest the earliest line comes first, for whatever failed first made the others fail. Lines
+that only report that something failed (pip's, ninja's) never come first while anything else is known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+from mambaops.diagnose.predicates import Evidence, holds
+from mambaops.diagnose.rules import Catalogue, Rule, load
+from mambaops.diagnose.scan import Hit, Scan, scan
+from mambaops.diagnose.text import chunks
+from mambaops.facts.model import Facts
+
+
+class Consequence(msgspec.Struct, frozen=True, kw_only=True):
+    """A line that the finding explains."""
+
+    rule: str
+    line: str
+    line_number: int
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """A recognised failure (or a harmless line that is often blamed: `benign`).
+
+    `fix` is for reading; `fixes` are its parts, commands first.
+    """
+
+    rule: str
+    line: str
+    line_number: int
+    cause: str
+    fix: str
+    benign: bool = False
+    title: str = ""
+    fixes: list[str] = []
+    not_cures: list[str] = []
+    versions: str = ""
+    sources: list[str] = []
+    consequences: list[Consequence] = []
+
+
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+    """What a log says.
+
+    Attributes:
+        findings: causes, the one to mend first comes first; harmless lines last.
+        first_error: the first line that reports an error at all, recognised or not.
+        lines: how many lines were read.
+    """
+
+    findings: list[Finding]
+    first_error: str | None = None
+    first_error_line_number: int | None = None
+    lines: int = 0
+
+    @property
+    def failed(self) -> bool:
+        """Something in the log went wrong, whether it was recognised or not."""
+        return any(not found.benign for found in self.findings) or self.first_error is not None
+
+    @property
+    def recognised(self) -> bool:
+        return any(not found.benign for found in self.findings)
+
+
+def match(text: str, facts: Facts | None = None) -> list[Finding]:
+    """The findings in a log, the cause that must be mended first comes first."""
+    return examine(chunks(text), facts).findings
+
+
+def examine(pieces: Iterable[str], facts: Facts | None = None) -> Diagnosis:
+    """The same for text that comes in pieces that end at line ends, with the first error line."""
+    seen = scan(pieces)
+    findings = _findings(seen, facts, load())
+    return Diagnosis(
+        findings=findings,
+        first_error=seen.first_error,
+        first_error_line_number=seen.first_error_number,
+        lines=seen.lines,
+    )
+
+
+def _findings(seen: Scan, facts: Facts | None, catalogue: Catalogue) -> list[Finding]:
+    signals = frozenset(seen.hits)
+    rules = {rule.id: rule for rule in catalogue.rules}
+    hits = {name: found[0] for name, found in seen.hits.items() if name in rules}
+    hits = {
+        name: hit
+        for name, hit in hits.items()
+        if _applies(rules[name], Evidence(facts=facts, signals=signals, groups=hit.groups))
+    }
+    chosen, losers = _ranked([rules[name] for name in hits], hits, seen)
+    benign = [rules[name] for name in hits if rules[name].role == "benign"]
+    found = [_finding(rule, hits, losers.get(rule.id, []), facts, signals) for rule in chosen]
+    harmless = sorted(benign, key=lambda rule: hits[rule.id].number)
+    return found + [_finding(rule, hits, [], facts, signals) for rule in harmless]
+
+
+def _applies(rule: Rule, evidence: Evidence) -> bool:
+    return holds(rule.when, evidence) and not (
+        rule.unless is not None and holds(rule.unless, evidence)
+    )
+
+
+def _ranked(
+    rules: list[Rule], hits: dict[str, Hit], seen: Scan
+) -> tuple[list[Rule], dict[str, list[Rule]]]:
+    """The rules to report in order, and for each what it explains."""
+    causes = sorted((r for r in rules if r.role == "cause"), key=lambda rule: hits[rule.id].number)
+    names = {rule.id for rule in causes}
+    winners = [rule for rule in causes if not _explained(rule, names)]
+    # two rules that explain each other: the earlier one stands
+    winners = winners or causes[:1]
+    kept = {rule.id for rule in winners}
+    wrappers = [rule for rule in rules if rule.role == "wrapper"]
+    followers = [rule for rule in causes if rule.id not in kept] + wrappers
+    if not winners:
+        return _without_causes(rules, hits, seen), {}
+    losers: dict[str, list[Rule]] = {}
+    for follower in followers:
+        owner = next((w for w in winners if w.id in follower.loses_to), winners[0])
+        losers.setdefault(owner.id, []).append(follower)
+    return winners, losers
+
+
+def _explained(rule: Rule, names: set[str]) -> bool:
+    others = names - {rule.id}
+    return bool(others) if "*" in rule.loses_to else bool(others & set(rule.loses_to))
+
+
+def _without_causes(rules: list[Rule], hits: dict[str, Hit], seen: Scan) -> list[Rule]:
+    """A log with only a wrapper or with context: worth a word, unless an unknown error explains it."""
+    wrappers = [rule for rule in rules if rule.role == "wrapper"]
+    context = [rule for rule in rules if rule.role == "context"]
+    known = {hits[rule.id].number for rule in wrappers + context}
+    if seen.first_error is not None and seen.first_error_number not in known:
+        return []
+    return wrappers[:1] or ([] if "success" in seen.hits else context)
+
+
+def _finding(
+    rule: Rule,
+    hits: dict[str, Hit],
+    losers: list[Rule],
+    facts: Facts | None,
+    signals: frozenset[str],
+) -> Finding:
+    hit = hits[rule.id]
+    evidence = Evidence(facts=facts, signals=signals, groups=hit.groups)
+    case = next((case for case in rule.cases if holds(case.when, evidence)), None)
+    fixes = case.fix if case and case.fix else rule.fix
+    fixes = [_filled(text, hit.groups) for text in fixes]
+    consequences = [
+        Consequence(rule=other.id, line=hits[other.id].line, line_number=hits[other.id].number)
+        for other in sorted(losers, key=lambda other: hits[other.id].number)
+    ]
+    return Finding(
+        rule=rule.id,
+        line=hit.line,
+        line_number=hit.number,
+        cause=_filled(case.cause if case else rule.cause, hit.groups),
+        fix="\n".join(fixes),
+        benign=rule.role == "benign",
+        title=rule.title,
+        fixes=fixes,
+        not_cures=rule.not_cures,
+        versions=rule.versions,
+        sources=rule.sources,
+        consequences=consequences,
+    )
+
+
+def _filled(text: str, groups: dict[str, str]) -> str:
+    """`{name}` replaced by what the pattern captured; what it did not capture is said to be unknown."""
+
+    return re.sub(r"\{(\w+)\}", lambda name: groups.get(name.group(1), "(unknown)"), text)

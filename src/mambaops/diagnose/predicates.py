@@ -1,0 +1,189 @@
+"""The conditions that rules name: what the log showed besides the failure, and what the machine is.
+
+Each takes the evidence and answers yes or no; "not known" is no. A new condition is a function here, never an
+expression in the YAML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mambaops.facts.model import Facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What predicates look at.
+
+    Attributes:
+        facts: the machine, or None when nobody told.
+        signals: ids of signals and rules that stand in the log.
+        groups: what the rule's own pattern captured, e.g. `{"nvcc": "13.0", "torch": "12.8"}`.
+    """
+
+    facts: Facts | None = None
+    signals: frozenset[str] = frozenset()
+    groups: dict[str, str] = field(default_factory=dict)
+
+
+def release(text: str | None) -> tuple[int, ...]:
+    """The leading numbers of a version: `12.8`, `2.6.0+cu124`; () for None."""
+    numbers: list[int] = []
+    for part in (text or "").split("+")[0].split("."):
+        if not part.isdigit():
+            break
+        numbers.append(int(part))
+    return tuple(numbers)
+
+
+def _major(text: str | None) -> int | None:
+    return next(iter(release(text)), None)
+
+
+def torch_in_log_is_isolated(seen: Evidence) -> bool:
+    """The torch of the traceback lies in pip's or uv's isolated build environment."""
+    return "isolated-torch" in seen.signals
+
+
+def torch_is_not_the_users(seen: Evidence) -> bool:
+    """Isolation shows in the log, or the torch in the message is of another CUDA than the machine's."""
+    if torch_in_log_is_isolated(seen):
+        return True
+    torch = seen.facts.torch if seen.facts else None
+    said = seen.groups.get("torch")
+    return bool(torch and torch.cuda and said and release(said)[:2] != release(torch.cuda)[:2])
+
+
+def torch_is_the_users(seen: Evidence) -> bool:
+    """The torch in the message is the one that facts found."""
+    torch = seen.facts.torch if seen.facts else None
+    said = seen.groups.get("torch")
+    same = bool(torch and said and release(said)[:2] == release(torch.cuda)[:2])
+    return same and not torch_in_log_is_isolated(seen)
+
+
+def toolkit_of_torchs_major_is_there(seen: Evidence) -> bool:
+    """The message's torch is the user's and another toolkit on the machine has its CUDA major."""
+    said = _major(seen.groups.get("torch"))
+    kits = seen.facts.toolkits if seen.facts else []
+    return torch_is_the_users(seen) and any(
+        _major(kit.version) == said for kit in kits if kit.whole
+    )
+
+
+def nvcc_is_there(seen: Evidence) -> bool:
+    """The log or the facts show an nvcc: what is missing is something else."""
+    isolated = {"isolated-torch", "cpu-torch", "nvcc-printed"} & seen.signals
+    return bool(isolated) or bool(seen.facts and seen.facts.toolkits)
+
+
+def torch_is_cpu(seen: Evidence) -> bool:
+    """The torch of the log or of the machine was built without CUDA."""
+    torch = seen.facts.torch if seen.facts else None
+    return "cpu-torch" in seen.signals or bool(torch and torch.cuda is None)
+
+
+def toolkit_is_there(seen: Evidence) -> bool:
+    """Facts found a whole toolkit."""
+    return bool(seen.facts and any(kit.whole for kit in seen.facts.toolkits))
+
+
+def newer_toolkit_is_there(seen: Evidence) -> bool:
+    """Facts found a toolkit that is new enough (CUDA 11.6) beside the one that was used."""
+    kits = seen.facts.toolkits if seen.facts else []
+    return any(kit.whole and release(kit.version) >= (11, 6) for kit in kits)
+
+
+def headers_are_apts(seen: Evidence) -> bool:
+    """The header lies in /usr/include/crt: apt's nvidia-cuda-toolkit, not the nvcc that was called."""
+    return "apt-cuda-headers" in seen.signals
+
+
+def in_wsl(seen: Evidence) -> bool:
+    """The machine is a WSL distribution."""
+    return bool(seen.facts and seen.facts.host.wsl)
+
+
+def in_container(seen: Evidence) -> bool:
+    """The machine is a container."""
+    return bool(seen.facts and seen.facts.host.container)
+
+
+def at_run_time(seen: Evidence) -> bool:
+    """The compile was Triton's, at the first kernel call, not a package build."""
+    return "triton-stub" in seen.signals
+
+
+def temporary_folder_is_small(seen: Evidence) -> bool:
+    """The place for temporary files has less than 6 GB free and another place has more."""
+    disks = _disks(seen)
+    temporary = [free for why, free in disks if "temp" in why]
+    others = [free for why, free in disks if "temp" not in why]
+    return bool(temporary and others and min(temporary) < 6 << 30 and max(others) > min(temporary))
+
+
+def _disks(seen: Evidence) -> list[tuple[str, int]]:
+    disks = seen.facts.host.disks if seen.facts else []
+    return [(disk.why, disk.free) for disk in disks if disk.free is not None]
+
+
+def glibc_is_2_31_or_older(seen: Evidence) -> bool:
+    """The machine's own glibc is below 2.32."""
+    version = release(seen.facts.host.glibc) if seen.facts else ()
+    return bool(version) and version < (2, 32)
+
+
+def gpu_is_blackwell(seen: Evidence) -> bool:
+    """A GPU of compute capability 10 or above is in the machine."""
+    gpus = seen.facts.gpus if seen.facts else []
+    return any((_major(gpu.compute_capability) or 0) >= 10 for gpu in gpus)
+
+
+def gpu_is_below_volta(seen: Evidence) -> bool:
+    """Every GPU is older than sm_70: no upstream wheel ever held code for it."""
+    majors = [_major(gpu.compute_capability) for gpu in (seen.facts.gpus if seen.facts else [])]
+    return bool(majors) and all(major is not None and major < 7 for major in majors)
+
+
+def wheel_was_cached(seen: Evidence) -> bool:
+    """pip took the package from its cache in this very log."""
+    return "used-cached-wheel" in seen.signals
+
+
+def torch_cuda_is_newer_than_driver(seen: Evidence) -> bool:
+    """torch was built with a CUDA that this driver does not run."""
+    facts = seen.facts
+    if not (facts and facts.torch and facts.torch.cuda and facts.driver.cuda):
+        return False
+    return release(facts.torch.cuda) > release(facts.driver.cuda)
+
+
+PREDICATES: dict[str, Callable[[Evidence], bool]] = {
+    check.__name__: check
+    for check in (
+        torch_in_log_is_isolated,
+        torch_is_not_the_users,
+        torch_is_the_users,
+        toolkit_of_torchs_major_is_there,
+        nvcc_is_there,
+        torch_is_cpu,
+        toolkit_is_there,
+        newer_toolkit_is_there,
+        headers_are_apts,
+        in_wsl,
+        in_container,
+        at_run_time,
+        temporary_folder_is_small,
+        glibc_is_2_31_or_older,
+        gpu_is_blackwell,
+        gpu_is_below_volta,
+        wheel_was_cached,
+        torch_cuda_is_newer_than_driver,
+    )
+}
+
+
+def holds(name: str | None, seen: Evidence) -> bool:
+    """Whether the named predicate holds; no name always does."""
+    return name is None or PREDICATES[name](seen)
