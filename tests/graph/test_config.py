@@ -94,7 +94,7 @@ def test_overrides_are_read_as_yaml_reads_them() -> None:
     pairs = [("optim.base_lr", "5e-4"), ("gt.layers", "10"), ("train.auto_resume", "True")]
     settings.override(config, pairs)
     assert (config["optim.base_lr"], config["gt.layers"]) == (0.0005, 10)
-    with pytest.raises(InputError, match="gt.layer"):
+    with pytest.raises(InputError, match=r"gt\.layer"):
         settings.override(config, [("gt.layer", "10")])
 
 

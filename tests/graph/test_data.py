@@ -96,7 +96,7 @@ class _Evil:
 def test_code_in_a_data_file_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"x": _Evil()}, tmp_path / "evil.pt")
-    with pytest.raises(InputError, match="evil.pt cannot be read") as caught:
+    with pytest.raises(InputError, match=r"evil\.pt cannot be read") as caught:
         data.load(_config(tmp_path))
     assert "--trust-pickle" in caught.value.hint
     assert not (tmp_path / "pwned").exists()
@@ -104,10 +104,10 @@ def test_code_in_a_data_file_is_not_run(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_damaged_and_foreign_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "cut.pt").write_bytes(b"PK\x03\x04 and no more")
-    with pytest.raises(InputError, match="cut.pt cannot be read"):
+    with pytest.raises(InputError, match=r"cut\.pt cannot be read"):
         data.load(_config(tmp_path))
     (tmp_path / "cut.pt").write_bytes(pickle.dumps([1]))
-    with pytest.raises(InputError, match="cut.pt"):
+    with pytest.raises(InputError, match=r"cut\.pt"):
         data.load(_config(tmp_path))
 
 

@@ -30,7 +30,7 @@ def _batch(count: int = 4, nodes: int = 9) -> data.Graph:
     )
 
 
-def _reference_gatedgcn(layer: GatedGCN, x, e, edges):  # noqa: ANN001, ANN202
+def _reference_gatedgcn(layer: GatedGCN, x, e, edges):
     """The formulae of the docstring, edge by edge."""
     new_e = torch.stack(
         [
