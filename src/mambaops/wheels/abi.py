@@ -91,14 +91,14 @@ def symbol_rows() -> tuple[tuple[re.Pattern[str], SymbolRow], ...]:
 
 def torch_era(undefined: Collection[str]) -> TorchEra:
     """The torch that an extension with these undefined symbols was built for."""
-    since, before = None, None
-    evidence = []
-    for symbol, row in _marks(undefined):
-        evidence.append(f"{symbol} ({row.what})")
-        if row.since and (since is None or minor_key(row.since) > minor_key(since)):
-            since = row.since
-        if row.before and (before is None or minor_key(row.before) < minor_key(before)):
-            before = row.before
+    marks = list(_marks(undefined))
+    since = max((row.since for _, row in marks if row.since), key=minor_key, default=None)
+    before = min((row.before for _, row in marks if row.before), key=minor_key, default=None)
+    evidence = [
+        f"{symbol} ({row.what})"
+        for symbol, row in marks
+        if (row.since and row.since == since) or (row.before and row.before == before)
+    ]
     clash = bool(since and before and minor_key(since) >= minor_key(before))
     return TorchEra(since=since, before=before, evidence=tuple(evidence), contradiction=clash)
 

@@ -23,6 +23,7 @@ _HEADER = struct.Struct("<4sHHQ")
 _ENTRY = struct.Struct("<HHIQ")
 _PTX, _CUBIN = 1, 2
 _LTO_KINDS = (0x40,)  # NVVM intermediate code: only a linker uses it
+_VERSION = 24
 _ARCHITECTURE = 28
 _FLAGS = 40
 _UNCOMPRESSED = 56
@@ -33,6 +34,16 @@ _FLAG_FAMILY = 0x200000  # sm_100f: this family only
 # nvcc's final link adds a cubin per architecture that holds no kernel; it is under 1.7 KB where the
 # smallest kernel's is over 2.5 KB (CUDA 13.0).
 _STUB_BYTES = 2048
+
+
+# PTX 8.x went its own way (PTX ISA manual, release history); 7.x is CUDA 11.x and 9.x is 13.x.
+_PTX_8 = ("12.0", "12.1", "12.2", "12.3", "12.4", "12.5", "12.7", "12.8", "12.9")
+
+
+def _ptx_cuda(major: int, minor: int) -> str | None:
+    if major == 8:
+        return _PTX_8[minor] if minor < len(_PTX_8) else None
+    return {7: f"11.{minor}", 9: f"13.{minor}"}.get(major)
 
 
 class Bytes(Protocol):
@@ -57,6 +68,7 @@ class Entry:
         suffix: "" or "a" (this architecture only) or "f" (this family only).
         size: bytes of the code itself, before compression.
         kernels: False for the link stub, that holds no function.
+        version: of PTX, its language version (9, 0); of machine code, its format's.
     """
 
     kind: str
@@ -65,6 +77,12 @@ class Entry:
     compressed: bool
     size: int
     kernels: bool
+    version: tuple[int, int] = (0, 0)
+
+    @property
+    def ptx_cuda(self) -> str | None:
+        """The CUDA that a driver must know to compile this PTX, "13.0" for PTX 9.0 (or None)."""
+        return _ptx_cuda(*self.version) if self.kind == "ptx" else None
 
     @property
     def architecture(self) -> str:
@@ -141,6 +159,7 @@ def _entries(data: Bytes, offset: int, end: int) -> Iterator[Entry]:
 
 def _entry(kind: int, header: bytes, padded: int, code: bytes) -> Entry:
     (sm,) = struct.unpack_from("<I", header, _ARCHITECTURE)
+    minor, major = struct.unpack_from("<HH", header, _VERSION)
     (flags,) = struct.unpack_from("<Q", header, _FLAGS)
     (uncompressed,) = struct.unpack_from("<Q", header, _UNCOMPRESSED)
     compressed = bool(flags & (_FLAG_LZ4 | _FLAG_ZSTD))
@@ -153,6 +172,7 @@ def _entry(kind: int, header: bytes, padded: int, code: bytes) -> Entry:
         compressed=compressed,
         size=size,
         kernels=_has_kernels(name, size, compressed, code),
+        version=(int(major), int(minor)),
     )
 
 

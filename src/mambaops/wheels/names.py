@@ -48,8 +48,8 @@ class Build:
     text: str = ""
 
     def __str__(self) -> str:
-        text = _PRINT[self.scheme](self)
-        return text + (f".glibc{self.repaired}" if self.repaired else "")
+        repair = f"glibc{self.repaired}" if self.repaired else ""
+        return ".".join(part for part in (_PRINT[self.scheme](self), repair) if part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,15 +159,13 @@ def parse_build(local: str, name: str = "") -> Build:
     Raises:
         BadWheelName: it follows a known scheme and makes no sense in it.
     """
-    # e.g. cu12torch2.7cxx11abiTRUE.glibc2.31
+    # e.g. cu12torch2.7cxx11abiTRUE.glibc2.31, glibc2.31
     stem, repaired = local, None
-    if match := re.fullmatch(r"(.*?)\.?glibc(\d+\.\d+)", local):
-        stem, repaired = match[1], match[2]
+    if match := re.fullmatch(r"(?:(.+)\.)?glibc(\d+\.\d+)", local):
+        stem, repaired = match[1] or "", match[2]
     build = _upstream(stem, name) or _astral(stem) or _own(stem)
     if build is None:
         build = Build(scheme="other", text=stem) if stem else Build(scheme="plain")
-    if repaired and build.scheme == "plain":
-        return Build(scheme="other", text=local)
     return replace(build, repaired=repaired) if repaired else build
 
 

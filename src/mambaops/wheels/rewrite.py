@@ -1,0 +1,141 @@
+"""Write a changed copy of a wheel: members replaced and added, another local version, a new RECORD."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from mambaops.wheels.names import WheelName
+from mambaops.wheels.zipcheck import UNRECORDED
+
+CHUNK = 1024**2
+
+
+class WheelRewriter:
+    """Copies an opened wheel under a new name.
+
+    The version in METADATA and the `.dist-info` folder's name follow the file name: installers that choose
+    by name compare the two.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, old: str, name: WheelName) -> None:
+        self._archive = archive
+        self._old = old
+        self._name = name
+        self._record: list[tuple[str, str, str]] = []
+
+    def write(
+        self,
+        target: Path,
+        *,
+        replaced: Mapping[str, Path],
+        added: Mapping[str, bytes],
+        said: Sequence[str],
+    ) -> None:
+        """Write it aside and move it into place.
+
+        Args:
+            replaced: member -> file with its new content. added: member -> content.
+            said: what was done; kept in the wheel as `mambaops-repair.json`.
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as out:
+                for info in self._archive.infolist():
+                    self._copy(out, info, replaced)
+                for member, content in added.items():
+                    self._put(out, _info(member, 0o755), content)
+                self._put_evidence(out, said)
+                self._put_record(out)
+            aside.replace(target)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                aside.unlink()
+
+    @property
+    def _folder(self) -> str:
+        distribution = self._name.distribution or self._name.package.replace("-", "_")
+        return f"{distribution}-{self._name.version}+{self._name.build}.dist-info"
+
+    def _copy(
+        self, out: zipfile.ZipFile, info: zipfile.ZipInfo, replaced: Mapping[str, Path]
+    ) -> None:
+        folder, _, rest = info.filename.partition("/")
+        in_info = folder.endswith(".dist-info")
+        if info.is_dir() or (in_info and rest in UNRECORDED):
+            return
+        member = f"{self._folder}/{rest}" if in_info else info.filename
+        copy = zipfile.ZipInfo(member, date_time=info.date_time)
+        copy.external_attr, copy.compress_type = info.external_attr, zipfile.ZIP_DEFLATED
+        if in_info and rest == "METADATA":
+            self._put(out, copy, self._metadata(self._archive.read(info)))
+        elif info.filename in replaced:
+            with replaced[info.filename].open("rb") as source:
+                self._stream(out, copy, source)
+        else:
+            with self._archive.open(info) as source:
+                self._stream(out, copy, source)
+
+    def _metadata(self, text: bytes) -> bytes:
+        version = f"Version: {self._name.version}+{self._name.build}"
+        # e.g. b"Version: 2.3.1" on a line of its own, in the headers (before the first empty line)
+        headers, blank, body = text.partition(b"\n\n")
+        changed = re.sub(rb"(?m)^Version:[^\r\n]*", version.encode(), headers, count=1)
+        return changed + blank + body
+
+    def _put(self, out: zipfile.ZipFile, info: zipfile.ZipInfo, content: bytes) -> None:
+        self._stream(out, info, io.BytesIO(content))
+
+    def _stream(self, out: zipfile.ZipFile, info: zipfile.ZipInfo, source: IO[bytes]) -> None:
+        hashed = _Hashed(source)
+        with out.open(info, "w", force_zip64=True) as sink:
+            shutil.copyfileobj(hashed, sink, CHUNK)
+        self._record.append((info.filename, hashed.spec, str(hashed.size)))
+
+    def _put_evidence(self, out: zipfile.ZipFile, said: Sequence[str]) -> None:
+        text = json.dumps({"from": self._old, "done": list(said)}, indent=2) + "\n"
+        self._put(out, _info(f"{self._folder}/mambaops-repair.json", 0o644), text.encode())
+
+    def _put_record(self, out: zipfile.ZipFile) -> None:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerows([*self._record, (f"{self._folder}/RECORD", "", "")])
+        out.writestr(_info(f"{self._folder}/RECORD", 0o644), text.getvalue())
+
+
+class _Hashed:
+    """Reads on and keeps the hash and the length of what went through."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._source.read(size)
+        self._digest.update(block)
+        self.size += len(block)
+        return block
+
+    @property
+    def spec(self) -> str:
+        return "sha256=" + base64.urlsafe_b64encode(self._digest.digest()).rstrip(b"=").decode()
+
+
+def _info(member: str, mode: int) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(member)
+    info.external_attr = (0o100000 | mode) << 16
+    info.compress_type = zipfile.ZIP_DEFLATED
+    return info
