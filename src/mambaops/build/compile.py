@@ -158,7 +158,14 @@ class _Work:
         try:
             end_leftover(recipe.tree)
             shutil.rmtree(recipe.out, ignore_errors=True)
-            argv: list[str | Path] = [recipe.python, "-u", "setup.py", "bdist_wheel", "--dist-dir", recipe.out]
+            argv: list[str | Path] = [
+                recipe.python,
+                "-u",
+                "setup.py",
+                "bdist_wheel",
+                "--dist-dir",
+                recipe.out,
+            ]
             done = proc.run(
                 argv,
                 cwd=recipe.tree,

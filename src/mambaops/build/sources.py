@@ -137,7 +137,17 @@ def _clone(package: str, spec: PackageSpec, folder: Path, log: Path) -> tuple[Pa
     from mambaops.knowledge.addresses import repository
 
     url, tree = repository(package), folder / f"{package}-{spec.version}"
-    argv: list[str | Path] = ["git", "clone", "--quiet", "--depth", "1", "--branch", spec.tag, url, tree]
+    argv: list[str | Path] = [
+        "git",
+        "clone",
+        "--quiet",
+        "--depth",
+        "1",
+        "--branch",
+        spec.tag,
+        url,
+        tree,
+    ]
     try:
         proc.run(argv, env={**os.environ, "GIT_TERMINAL_PROMPT": "0"}, log=log, timeout=600)
         commit = proc.run(["git", "-C", tree, "rev-parse", "HEAD"]).stdout.strip()

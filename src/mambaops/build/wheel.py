@@ -89,7 +89,7 @@ def _compilers(tools: Tools) -> dict[str, str]:
         cc = str(Path(cxx).with_name(Path(cxx).name.replace("g++", "gcc")))
         prefix = f"{tools.launcher} " if tools.launcher else ""
         # torch hands CC to nvcc as -ccbin, which takes no launcher
-        found = {"CC": cc if os.path.exists(cc) else cxx, "CXX": prefix + cxx}
+        found = {"CC": cc if Path(cc).exists() else cxx, "CXX": prefix + cxx}
     if tools.launcher:
         found["PYTORCH_NVCC"] = f"{tools.launcher} {tools.toolkit.nvcc}"
     return found
@@ -105,7 +105,9 @@ def extensions(wheel: Path) -> dict[str, Extension]:
     return found
 
 
-def check_architectures(package: str, found: Mapping[str, Extension], archs: tuple[str, ...]) -> None:
+def check_architectures(
+    package: str, found: Mapping[str, Extension], archs: tuple[str, ...]
+) -> None:
     """The binaries hold machine code and PTX of exactly the wanted architectures.
 
     Raises:

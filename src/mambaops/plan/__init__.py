@@ -52,6 +52,7 @@ def step_functions(case: Case) -> list[tuple[str, Assess]]:
             ("check-compiler", _if_building(judge.check_compiler)),
             ("install-toolkit", _if_building(judge.install_toolkit)),
         ]
+        steps.append(("prepare-build", _if_building(judge.prepare_build)))
         if profile.build.patch_cpp_extension:
             steps.append(("patch-cpp-extension", _if_building(judge.patch_cpp_extension)))
         steps += [

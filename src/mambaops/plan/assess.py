@@ -239,10 +239,9 @@ def host_compiler(facts: Facts, limit: int | None = None) -> Compiler | None:
     """The g++ to compile with: plain `g++` where it works and nvcc takes it, else the newest that it takes."""
     working = [one for one in facts.compilers if one.name.startswith("g++") and one.works]
     fitting = [one for one in working if limit is None or _major(one.version) <= limit]
-    plain = [one for one in fitting if one.name == "g++"]
-    return (plain or sorted(fitting, key=lambda one: _major(one.version), reverse=True) or [None])[
-        0
-    ]
+    newest_first = sorted(fitting, key=lambda one: _major(one.version), reverse=True)
+    newest_first.sort(key=lambda one: one.name != "g++")
+    return newest_first[0] if newest_first else None
 
 
 def _major(version: str | None) -> int:
@@ -271,7 +270,7 @@ def _other_routes(case: Case, why: str) -> Verdict:
 
     wanted = case.profile.toolkit.routes
     routes = toolkit_routes(case.facts, case.choice.toolkit, sudo=case.flags.sudo)
-    routes = [route for route in routes if route.id.split("-")[0] in wanted]
+    routes = [route for route in routes if route.kind in wanted]
     open_routes = [route for route in routes if route.blocked is None]
     if open_routes:
         return needed(f"{why}; route: {open_routes[0].reason}")
@@ -377,6 +376,8 @@ def ways(case: Case) -> tuple[str, ...]:
 def wants_prebuilt(case: Case) -> bool:
     """Does the order of ways put prebuilt wheels before the source build?"""
     order = ways(case)
+    if case.flags.arch or case.flags.source or any("+PTX" in arch for arch in case.choice.archs):
+        return False  # no prebuilt wheel is made for a list of one's own
     return "prebuilt" in order and (
         "source" not in order or order.index("prebuilt") < order.index("source")
     )
@@ -480,13 +481,27 @@ def _prebuilt_in(case: Case, package: str) -> bool:
     return found is not None and found.version.split("+")[0] == spec.version
 
 
+def prepare_build(case: Case) -> Verdict:
+    """What setup.py imports and runs: setuptools, wheel, packaging, ninja."""
+    missing = missing_build_requirements(case)
+    return needed(", ".join(missing)) if missing else done("setup.py has what it needs")
+
+
+def missing_build_requirements(case: Case) -> list[str]:
+    return _unsatisfied(case, case.profile.build_requirements)
+
+
 def missing_requirements(case: Case) -> list[str]:
     """Requirements of the profile that the target environment does not satisfy."""
+    return _unsatisfied(case, case.profile.requirements)
+
+
+def _unsatisfied(case: Case, wanted: list[str]) -> list[str]:
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
     missing: list[str] = []
-    for text in case.profile.requirements:
+    for text in wanted:
         requirement = Requirement(text)
         installed = case.target.distributions if case.target else {}
         have = installed.get(canonicalize_name(requirement.name))

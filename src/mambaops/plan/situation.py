@@ -33,10 +33,11 @@ class SourceTree(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prebuilt(msgspec.Struct, frozen=True, kw_only=True):
-    """A wheel that was looked for: its name and address, or why there is none."""
+    """A wheel that was looked for: its name, address and place on the disk, or why there is none."""
 
     name: str = ""
     url: str = ""
+    path: str = ""
     reason: str = ""
 
 

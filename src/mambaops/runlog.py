@@ -1,0 +1,65 @@
+"""The evidence of one run: a folder with facts, plan, outcome and one log per step."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunLog:
+    """`.mambaops/runs/<time>-<profile>/`; writing is atomic, file by file."""
+
+    folder: Path
+
+    @classmethod
+    def begin(cls, runs: Path, profile: str) -> RunLog:
+        """A new folder; a second run in the same second gets a suffix."""
+        now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+        for suffix in ("", *(f".{number}" for number in range(2, 100))):
+            folder = runs / f"{now}-{profile}{suffix}"
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            return cls(folder)
+        raise FileExistsError(f"{runs}/{now}-{profile}")
+
+    def log(self, step: str) -> Path:
+        """Where the output of a step goes."""
+        return self.folder / (step.replace(":", "-") + ".log")
+
+    def write(self, name: str, value: Any) -> Path:
+        """A record as JSON."""
+        import msgspec
+
+        path = self.folder / name
+        aside = path.with_name(path.name + ".tmp")
+        aside.write_bytes(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2))
+        aside.replace(path)
+        return path
+
+
+def read_notes(path: Path) -> dict[str, Any]:
+    """Small facts that a step has left for later runs; {} where there are none or they are broken."""
+    import json
+
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_notes(path: Path, notes: Mapping[str, Any]) -> None:
+    """Replace the notes as a whole."""
+    import json
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    aside.write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
+    aside.replace(path)

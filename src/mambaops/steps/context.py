@@ -1,0 +1,41 @@
+"""What every step acts with: the profile, the flags, the places, the log of the run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mambaops import proc
+from mambaops.environments import Places
+from mambaops.plan.situation import Flags
+from mambaops.profiles import Profile
+from mambaops.runlog import RunLog
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Passed to every step; `say` takes a line for the person."""
+
+    profile: Profile
+    flags: Flags
+    where: Places
+    run: RunLog
+    say: Callable[[str], None]
+    jobs: int = 0  # compilers at once; 0: as the profile or the machine says
+    extra: dict[str, str] = field(default_factory=dict)
+
+    def pip(
+        self,
+        step: str,
+        words: list[str | Path],
+        *,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 3600,
+    ) -> proc.Completed:
+        """pip of the target environment, with the user's own configuration; output to the step's log."""
+        argv: list[str | Path] = [self.where.python, "-m", "pip", *words]
+        base = {**os.environ, "LC_ALL": "C", "PYTHONNOUSERSITE": "1", "PIP_NO_INPUT": "1"}
+        base.pop("PYTHONPATH", None)
+        return proc.run(argv, env={**base, **(env or {})}, log=self.run.log(step), timeout=timeout)

@@ -1,0 +1,104 @@
+"""The target environment: a venv by virtualenv (it carries pip with it), or a conda environment."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+from pathlib import Path
+
+from mambaops import proc
+from mambaops.errors import CommandFailed, MambaopsError
+from mambaops.plan.assess import Case, conda_tool
+from mambaops.plan.choice import minor
+from mambaops.steps.context import Context
+
+STEP = "create-venv"
+
+
+def act(context: Context, case: Case) -> None:
+    """Create it; what is half-made is removed again.
+
+    Raises:
+        MambaopsError: no such Python, no network for conda, the place cannot be written to.
+    """
+    env = context.where.env
+    if env.exists() and not context.where.python.exists():
+        context.say(f"{env} is a broken environment: removed")
+        shutil.rmtree(env)
+    try:
+        env.parent.mkdir(parents=True, exist_ok=True)
+        if case.profile.target.kind == "conda":
+            _conda(context, case)
+        else:
+            _venv(context, case)
+    except OSError as error:
+        raise _unwritable(env, error) from error
+    except BaseException:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(env, ignore_errors=True)
+        raise
+
+
+def _unwritable(env: Path, error: OSError) -> MambaopsError:
+    return MambaopsError(
+        f"the environment cannot be made at {env}: {error.strerror or error}",
+        hint="put it elsewhere: `export MAMBAOPS_HOME=/a/folder/of/yours`",
+    )
+
+
+def recreate(context: Context, case: Case) -> None:
+    """Remove the environment and make it anew."""
+    shutil.rmtree(context.where.env, ignore_errors=True)
+    act(context, case)
+
+
+def _venv(context: Context, case: Case) -> None:
+    python = find_python(case.choice.python, context)
+    argv: list[str | Path] = [sys.executable, "-m", "virtualenv", "--quiet", "--no-download"]
+    argv += ["--no-periodic-update", "-p", python, context.where.env]
+    proc.run(argv, log=context.run.log(STEP), timeout=300)
+
+
+def find_python(version: str, context: Context) -> Path:
+    """An interpreter of that minor version: our own, one that uv finds, or one that uv fetches.
+
+    Raises:
+        MambaopsError: there is none, and none could be fetched.
+    """
+    if minor(".".join(map(str, sys.version_info[:3]))) == version:
+        # the interpreter below our own virtual environment, which may be removed one day
+        return Path(getattr(sys, "_base_executable", sys.executable))
+    uv = [sys.executable, "-m", "uv", "python"]
+    log = context.run.log(STEP)
+    found = proc.run([*uv, "find", "--no-python-downloads", version], check=False, log=log)
+    if found.ok:
+        return Path(found.stdout.strip())
+    context.say(f"Python {version} is not here; fetching one with uv")
+    try:
+        proc.run([*uv, "install", version], log=log, timeout=900)
+        return Path(proc.run([*uv, "find", version], log=log).stdout.strip())
+    except CommandFailed as error:
+        raise MambaopsError(
+            f"there is no Python {version} on this machine, and uv could not fetch one: "
+            f"{error.output.splitlines()[-1] if error.output else error.message}",
+            hint=f"install Python {version} (with its headers) and run it again, "
+            "or `--python` another version that the profile allows",
+        ) from error
+
+
+def _conda(context: Context, case: Case) -> None:
+    tool, spec = conda_tool(case.facts), case.profile.target
+    assert tool is not None  # the assessment blocks without one
+    argv: list[str | Path] = [tool, "create", "--yes", "--prefix", context.where.env]
+    for channel in spec.channels:
+        argv += ["--channel", channel]
+    argv += ["--override-channels"] if spec.channels else []
+    argv += [f"python={case.choice.python}", *spec.conda_packages]
+    try:
+        proc.run(argv, log=context.run.log(STEP), timeout=3600)
+    except CommandFailed as error:
+        raise MambaopsError(
+            f"`{tool} create` failed: {error.output.splitlines()[-1] if error.output else error}",
+            hint=f"the whole log is {context.run.log(STEP)}",
+        ) from error

@@ -1,0 +1,102 @@
+"""torch in the target environment: the chosen release and CUDA build, from where it is to be had.
+
+The default package index serves one CUDA build of each release; every other one, and the CPU build, come
+from PyTorch's own index. Where that cannot be reached, the user's configured index is taken, said aloud.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mambaops.errors import CommandFailed, MambaopsError
+from mambaops.knowledge.addresses import torch_index
+from mambaops.knowledge.torch_builds import torch_row
+from mambaops.plan.assess import Case
+from mambaops.steps.context import Context
+
+STEP = "install-torch"
+REACH_SECONDS = 3.0
+
+
+def act(context: Context, case: Case) -> None:
+    """Install it, replacing another torch that the profile does not want.
+
+    Raises:
+        MambaopsError: no index has it, or pip failed.
+    """
+    last: CommandFailed | None = None
+    for words, why in _attempts(context, case):
+        context.say(f"torch {case.choice.torch_version}: {why}")
+        try:
+            context.pip(STEP, ["install", *words])
+            return
+        except CommandFailed as error:
+            last = error
+            context.say(f"  not there: {_reason(error)}")
+    raise MambaopsError(
+        f"torch {case.choice.torch_version} could not be installed"
+        + (f": {_reason(last)}" if last else ": no index that has it can be reached"),
+        hint=f"the whole log is {context.run.log(STEP)}; another release: `--torch VERSION`; "
+        "without a network: `mambaops bundle` on a machine that has one",
+    )
+
+
+def _reason(error: CommandFailed) -> str:
+    lines = [line for line in error.output.splitlines() if line.startswith("ERROR")]
+    return lines[0].removeprefix("ERROR: ") if lines else error.message.splitlines()[0]
+
+
+def _attempts(context: Context, case: Case) -> list[tuple[list[str | Path], str]]:
+    """(pip words, why) in the order in which they are tried."""
+    choice = case.choice
+    wanted: list[str | Path] = [f"torch=={choice.torch}", *_companions(case)]
+    wanted += _constraints(context, case)
+    attempts: list[tuple[list[str | Path], str]] = []
+    own = torch_index(choice.torch_cuda)
+    if case.profile.torch.channel == "nightly":
+        nightly = torch_index(choice.torch_cuda, nightly=True)
+        words: list[str | Path] = ["--pre", "torch", *_names(case), "--index-url", nightly]
+        attempts += [(words, f"nightly, from {nightly}")] if _reachable(context, nightly) else []
+    if _is_default(case):
+        return [*attempts, (wanted, "the configured package index serves this build")]
+    if _reachable(context, own):
+        local = choice.torch_version
+        words = [f"torch=={local}", *wanted[1:], "--extra-index-url", own]
+        attempts.append((words, f"from {own}"))
+    if choice.torch_cuda is None:
+        attempts.append((wanted, "from the configured package index (any build runs on the CPU)"))
+    return attempts
+
+
+def _companions(case: Case) -> list[str]:
+    return list(case.profile.torch.companions) if case.choice.torch_cuda else []
+
+
+def _names(case: Case) -> list[str]:
+    return [text.split("=")[0] for text in _companions(case)]
+
+
+def _is_default(case: Case) -> bool:
+    row = torch_row(case.choice.torch)
+    return row is not None and row.default_cuda == case.choice.torch_cuda
+
+
+def _constraints(context: Context, case: Case) -> list[str | Path]:
+    """The profile's bounds, as a pip constraints file in the run's folder."""
+    if not case.profile.constraints:
+        return []
+    path = context.run.folder / "constraints.txt"
+    path.write_text("\n".join(case.profile.constraints) + "\n", encoding="utf-8")
+    return ["--constraint", path]
+
+
+def _reachable(context: Context, index: str) -> bool:
+    """Does an index answer within a few seconds? Said aloud when it does not."""
+    import requests
+
+    try:
+        requests.head(index, timeout=REACH_SECONDS, allow_redirects=True)
+    except requests.RequestException as error:
+        context.say(f"{index} cannot be reached ({type(error).__name__})")
+        return False
+    return True

@@ -1,0 +1,106 @@
+"""Both wheels into the target environment, and beside them what the packages really need.
+
+The wheels go in with `--no-deps`: their own pins would replace torch and triton (mamba-ssm 2.3.2 asks for
+triton>=3.5 and an exact tilelang that only Mamba-3 uses). What is left out is said.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mambaops.errors import MambaopsError
+from mambaops.plan.assess import Case, missing_requirements
+from mambaops.steps.context import Context
+from mambaops.wheels.install import install_wheels
+
+STEP = "install-wheels"
+# never replaced by anything that a requirement pulls in
+KEPT = ("torch", "triton", "torchvision", "torchaudio")
+
+
+def act(context: Context, case: Case) -> None:
+    """Install what is missing.
+
+    Raises:
+        MambaopsError: a wheel that is not there, or pip cannot satisfy the requirements without
+            replacing torch.
+    """
+    if case.choice.kernels:
+        _wheels(context, case)
+    missing = missing_requirements(case)
+    if missing:
+        _requirements(context, case, missing)
+
+
+def _wheels(context: Context, case: Case) -> None:
+    files = [Path(path) for path in _files(case)]
+    if not files:
+        return
+    for one in install_wheels(files, context.where.python, facts=case.target, say=context.say):
+        context.say(f"{one.name} {one.version} in {one.location} (by {one.installer}, --no-deps)")
+    for line in ignored_pins(files, case):
+        context.say(line)
+
+
+def _files(case: Case) -> list[str]:
+    found = []
+    for name, spec in case.profile.packages.items():
+        installed = case.target.packages.get(name) if case.target else None
+        if installed is not None and installed.version == case.wanted_version(name, spec):
+            continue
+        if name in case.situation.wheels:
+            found.append(case.situation.wheels[name])
+        elif prebuilt := case.situation.prebuilt.get(name):
+            found += [prebuilt.path] if prebuilt.path else []
+    return found
+
+
+def ignored_pins(files: list[Path], case: Case) -> list[str]:
+    """What the wheels ask for and do not get, because it would replace what is there."""
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    said = []
+    installed = case.target.distributions if case.target else {}
+    wanted = {canonicalize_name(Requirement(text).name) for text in case.profile.requirements}
+    for path in files:
+        for requirement in map(Requirement, requires(path)):
+            name = canonicalize_name(requirement.name)
+            have = installed.get(name)
+            if have and not requirement.specifier.contains(have, prereleases=True):
+                said.append(f"{path.name.split('-')[0]} asks for `{requirement}`; {have} stays")
+            elif have is None and name not in wanted and requirement.marker is None:
+                said.append(
+                    f"{path.name.split('-')[0]} asks for `{requirement}`; left out, nothing that "
+                    "the profile uses needs it"
+                )
+    return said
+
+
+def requires(wheel: Path) -> list[str]:
+    """`Requires-Dist` of a wheel."""
+    import email
+    import zipfile
+
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        headers = email.message_from_bytes(archive.read(name))
+    return headers.get_all("Requires-Dist") or []
+
+
+def _requirements(context: Context, case: Case, missing: list[str]) -> None:
+    pins = context.run.folder / "kept.txt"
+    installed = case.target.distributions if case.target else {}
+    kept = [f"{name}=={installed[name]}" for name in KEPT if name in installed]
+    pins.write_text("\n".join([*kept, *case.profile.constraints]) + "\n", encoding="utf-8")
+    words: list[str | Path] = ["install", *missing, "--constraint", pins]
+    for page in case.profile.find_links:
+        words += ["--find-links", page]
+    try:
+        context.pip(STEP, words)
+    except MambaopsError as error:
+        raise MambaopsError(
+            f"the requirements could not be installed without replacing torch: {error.message}",
+            hint=f"the whole log is {context.run.log(STEP)}; `mambaops install-requirements` shows "
+            "what would have to change",
+        ) from error

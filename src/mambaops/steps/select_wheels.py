@@ -1,0 +1,80 @@
+"""Prebuilt wheels: choose for this environment, check that the chosen one exists, fetch it whole.
+
+A listed name is a candidate, not a promise: the first accepted one that can be fetched is taken, and what
+was tried is said. Finding nothing is no error: the source build follows.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from mambaops.errors import MambaopsError
+from mambaops.facts.model import Facts
+from mambaops.observe import search_key
+from mambaops.plan.assess import Case
+from mambaops.plan.situation import Prebuilt
+from mambaops.runlog import read_notes, write_notes
+from mambaops.steps.context import Context
+from mambaops.wheels.fetch import fetch
+from mambaops.wheels.planned import AstralIndexPlan, UpstreamPlan
+from mambaops.wheels.select import Verdict, select
+
+# names that do not exist answer at once; more than this is a sign that nothing can be reached
+MOST_TRIES = 4
+
+
+def act(context: Context, case: Case) -> None:
+    """Look for every package that is missing, and remember what was found for this choice."""
+    assert case.target is not None
+    facts = msgspec.structs.replace(case.target, gpus=case.facts.gpus, driver=case.facts.driver)
+    found = {
+        name: _search(context, case, name, spec.version, facts)
+        for name, spec in case.profile.packages.items()
+        if name not in case.situation.wheels
+    }
+    found = _pairs_only(context, found)
+    notes = read_notes(context.where.notes)
+    record = {"for": search_key(case), "found": msgspec.to_builtins(found)}
+    write_notes(context.where.notes, {**notes, "prebuilt": record})
+
+
+def _search(context: Context, case: Case, package: str, version: str, facts: Facts) -> Prebuilt:
+    offered = [
+        candidate
+        for source in (UpstreamPlan(), AstralIndexPlan())
+        for candidate in source.candidates(package, facts)
+    ]
+    chosen = select(package, facts, offered, version=version, partner=None)
+    accepted = [one for one in chosen.candidates if one.accepted and one.url]
+    if not accepted:
+        reason = chosen.nearest[0].reason if chosen.nearest else "no candidate"
+        context.say(f"{package} {version}: no prebuilt wheel fits ({reason})")
+        return Prebuilt(reason=f"none fits: {reason}")
+    return _fetch_first(context, package, accepted[:MOST_TRIES])
+
+
+def _fetch_first(context: Context, package: str, accepted: list[Verdict]) -> Prebuilt:
+    tried: list[str] = []
+    for verdict in accepted:
+        try:
+            whole = fetch(verdict.url, context.where.root / "wheels")
+        except MambaopsError as error:
+            tried.append(f"{verdict.name}: {error.message.splitlines()[0]}")
+            context.say(f"{package}: {tried[-1]}")
+            continue
+        context.say(f"{package}: {verdict.name} ({verdict.reason})")
+        return Prebuilt(
+            name=verdict.name, url=verdict.url, path=str(whole.path), reason=verdict.reason
+        )
+    return Prebuilt(reason=f"none of {len(tried)} that fit could be fetched; {tried[0]}")
+
+
+def _pairs_only(context: Context, found: dict[str, Prebuilt]) -> dict[str, Prebuilt]:
+    """Both or none: a prebuilt wheel beside one that is compiled here would mix two compilers' ABIs."""
+    if all(one.url for one in found.values()) or not any(one.url for one in found.values()):
+        return found
+    context.say("only one of the two packages has a prebuilt wheel: both are compiled")
+    return {
+        name: Prebuilt(reason=one.reason if not one.url else "the other package has none")
+        for name, one in found.items()
+    }
