@@ -70,10 +70,11 @@ FALLBACKS: Dict[str, Callable[..., Any]] = {
 
 def kernel_takes(name: str, first: Tensor, args: Any) -> bool:
     """Shapes that the compiled kernels refuse are ours even where the kernels work."""
+    if first.dtype not in (torch.float32, torch.float16, torch.bfloat16):
+        return False
     if name in ("causal_conv1d_fn", "causal_conv1d_update"):
         weight = args[0] if name == "causal_conv1d_fn" else args[1]
         channel_last = first.dim() == 3 and first.stride(1) == 1 and first.stride(2) > 1
         return 2 <= weight.shape[1] <= 4 and not (channel_last and first.shape[1] % 8)
-    if name == "selective_scan_fn":
-        return bool(args[1].shape[1] <= 256)
-    return first.dtype in (torch.float32, torch.float16, torch.bfloat16)
+    # the state of the selective scan is A's second axis
+    return name != "selective_scan_fn" or bool(args[1].shape[1] <= 256)

@@ -37,6 +37,7 @@ def main(job: Dict[str, Any]) -> None:
         answer = {"done": name, "error": None, "device": job["device"], "standin": False}
         try:
             function = load(name)
+            _tell({"loaded": name})
             answer["standin"] = _is_standin(name)
             if job["device"] is not None:
                 answer.update(_launch(name, function, job["device"]))

@@ -16,6 +16,8 @@ from .names import KERNELS, MARK
 
 # Triton kernels are compiled and tuned at their first call: a minute is not yet a hang.
 _TIMEOUT = 180.0
+# Starting python and importing torch, on a slow disk.
+_STARTING = 120.0
 
 
 class Verdict(NamedTuple):
@@ -103,17 +105,17 @@ def _run_child(names: Sequence[str], device: Optional[int]) -> Dict[str, Verdict
     answers: List[Dict[str, Any]] = []
     while True:
         try:
-            line = lines.get(timeout=timeout())
+            line = lines.get(timeout=timeout() + (0 if answers else _STARTING))
         except queue.Empty:
             _end_group(child)
             child.wait()
-            return _read_answers(answers, names[0], f"no answer for {timeout():g} s: it hangs")
+            return _read_answers(answers, names, f"no answer for {timeout():g} s: it hangs")
         if line is None:
             break
         if line.startswith(MARK):
             answers.append(json.loads(line[len(MARK) :]))
     end = _how_it_ended(child.wait(), _drain(complaints))
-    return _read_answers(answers, names[0], end)
+    return _read_answers(answers, names, end)
 
 
 def _collector(stream: Any) -> "queue.Queue[Optional[str]]":
@@ -147,16 +149,26 @@ def _how_it_ended(returncode: int, stderr: str) -> str:
     return f"its process exited {returncode}" + (f": {last[0].strip()}" if last else "")
 
 
-def _read_answers(lines: Sequence[Dict[str, Any]], first: str, end: str) -> Dict[str, Verdict]:
+def _read_answers(
+    lines: Sequence[Dict[str, Any]], names: Sequence[str], end: str
+) -> Dict[str, Verdict]:
+    """The verdicts that were given; whoever was at work when the process ended gets `end`."""
     found: Dict[str, Verdict] = {}
-    begun = first
+    begun, loaded = names[0], False
     for line in lines:
-        begun = line.get("begin", begun)
+        begun, loaded = line.get("begin", begun), "loaded" in line
         if "done" in line:
             found[line["done"]] = _judge(line)
     if begun not in found:
-        found[begun] = Verdict(False, end, broken=True, deadly=True)
+        # died importing: so will everything that imports the same packages
+        alike = [begun] if loaded else [n for n in names if n not in found and _imports(n, begun)]
+        found.update(dict.fromkeys(alike, Verdict(False, end, broken=True, deadly=True)))
     return found
+
+
+def _imports(name: str, other: str) -> bool:
+    """Does `name` import all packages that `other` imports?"""
+    return set(KERNELS[name].packages) >= set(KERNELS[other].packages)
 
 
 def _judge(line: Dict[str, Any]) -> Verdict:
