@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 
 from invoke import Collection, Program
 from invoke.tasks import Task
 
 from mambaops import __version__
+from mambaops.cli.several import spread
 
 
 def collection() -> Collection:
@@ -29,4 +31,6 @@ def collection() -> Collection:
 
 def main() -> None:
     """The `mambaops` command."""
-    Program(name="mambaops", binary="mambaops", namespace=collection(), version=__version__).run()
+    namespace = collection()
+    program = Program(name="mambaops", binary="mambaops", namespace=namespace, version=__version__)
+    program.run(spread(sys.argv, namespace.task_names))

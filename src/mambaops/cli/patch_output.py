@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,8 @@ from mambaops.errors import UsageError
 
 if TYPE_CHECKING:
     from mambaops.patching.apply import AppliedPatch
+    from mambaops.patching.caches import Purged
+    from mambaops.patching.crlf import FileReport
     from mambaops.patching.options import SetupOptions
 
 Mode = Literal["apply", "check", "diff", "revert"]
@@ -89,3 +92,82 @@ def _line(item: AppliedPatch, mode: Mode) -> str:
     counts = Counter(edit.codemod for edit in item.edits)
     words = [f"{name} {counts[name]}" if name in counts else name for name in item.patches]
     return f"{item.source}: {_state(item, mode)} ({', '.join(words) or 'no patch needed'})"
+
+
+def patch_bounds(
+    python: str, file: str, cuda: str, gcc_max: int | None, mode: Mode, *, as_json: bool
+) -> int:
+    """Patch (or check, show, revert) a torch's compiler tables; 1 when `check` finds rows missing."""
+    from mambaops.patching import cpp_extension
+
+    path = _cpp_extension(python, file)
+    if mode == "revert":
+        names = [path.name] if cpp_extension.revert_bounds(path) else []
+        row = {"source": str(path), "reverted": names}
+        emit(row, as_json=as_json, text=lambda _: _reverted(row))
+        return 0
+    if not cuda:
+        raise UsageError("which CUDA release?", hint='give --cuda, e.g. --cuda "11.8"')
+    act = cpp_extension.apply_bounds if mode == "apply" else cpp_extension.check_bounds
+    done = act(path, cuda, gcc_max=gcc_max)
+    state = _bounds_state(done.changed, mode)
+    shown = done.diff.rstrip("\n") if mode == "diff" else f"{path}: {state}"
+    emit({**asdict(done), "state": state}, as_json=as_json, text=lambda _: shown)
+    for note in done.notes:
+        say(f"{note.codemod}: {note.reason}")
+    return 1 if mode == "check" and done.changed else 0
+
+
+def _bounds_state(changed: bool, mode: Mode) -> str:
+    if not changed:
+        return "as asked"
+    return "patched" if mode == "apply" else "not as asked"
+
+
+def _cpp_extension(python: str, file: str) -> Path:
+    from mambaops.patching.cpp_extension import find_file
+
+    if python and file:
+        raise UsageError("only one of --python and --file can be given")
+    if not file:
+        return find_file(Path(python or sys.executable))
+    path = Path(file)
+    if not path.is_file():
+        raise UsageError(f"{file}: no such file")
+    return path.absolute()
+
+
+def strip_files(paths: list[str], *, check: bool, as_json: bool) -> int:
+    """Strip CRLF and say of which files; 1 when `check` finds some, or one could not be read."""
+    from mambaops.patching.crlf import strip_crlf
+
+    done = strip_crlf([Path(path) for path in paths], check=check)
+    emit({"files": done}, as_json=as_json, text=lambda _: _crlf_text(done))
+    counts = Counter(item.outcome for item in done)
+    say(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no files there")
+    return 1 if counts["failed"] or counts["has CRLF"] else 0
+
+
+def _crlf_text(done: list[FileReport]) -> str:
+    return "\n".join(
+        f"{item.path}: {item.outcome}"
+        + (f" ({item.lines} lines)" if item.lines else "")
+        + (f" ({item.reason})" if item.reason else "")
+        for item in done
+        if item.outcome != "clean"
+    )
+
+
+def purge_caches(*, everything: bool, as_json: bool) -> int:
+    """Remove these packages from the caches and say what went; 1 when a tool failed."""
+    from mambaops.patching.caches import purge
+
+    done = purge(everything=everything)
+    emit({"caches": done}, as_json=as_json, text=lambda _: "\n".join(map(_purged_text, done)))
+    return 1 if any(item.failed for item in done) else 0
+
+
+def _purged_text(item: Purged) -> str:
+    size = "an unknown number of" if item.size is None else f"{item.size:,}"
+    names = "".join(f"\n  {name}" for name in item.removed)
+    return f"{item.tool}: {size} bytes freed: {item.said}{names}"

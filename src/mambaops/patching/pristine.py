@@ -20,6 +20,8 @@ import msgspec
 from mambaops.errors import MambaopsError, UsageError
 
 FOLDER = ".mambaops-pristine"
+# every codemod leaves it behind what it changed
+MARK = b"# mambaops:"
 
 
 class Record(msgspec.Struct, kw_only=True):
@@ -104,6 +106,8 @@ class Pristine:
         if record is None or sha256(current) == record.pristine:
             return current
         if sha256(current) not in record.patched:
+            if name.endswith(".py") and MARK not in current:
+                return current  # installed or unpacked anew: nothing of ours is in it
             raise MambaopsError(
                 f"{self.root / name} was changed after mambaops patched it: left as it is",
                 hint=f"its first contents are in {self.folder / name}; "
@@ -123,7 +127,9 @@ class Pristine:
         if read(path) == wanted:
             return False
         records = self.records()
-        record = records.setdefault(name, Record(pristine=sha256(original)))
+        record = records.get(name)
+        if record is None or record.pristine != sha256(original):
+            record = records[name] = Record(pristine=sha256(original))
         if sha256(wanted) != record.pristine and sha256(wanted) not in record.patched:
             record.patched.append(sha256(wanted))
         # the order matters: whatever stops us, the first contents are safe and the file is known

@@ -108,12 +108,19 @@ class Changes:
         self._replaced: dict[cst.CSTNode, cst.CSTNode | None] = {}
         self._inserted: dict[cst.CSTNode, list[cst.CSTNode]] = {}
 
-    def replace(self, codemod: str, node: cst.CSTNode, new: cst.CSTNode) -> None:
-        """Put `new` where `node` is; equal text is no edit."""
+    def replace(
+        self,
+        codemod: str,
+        node: cst.CSTNode,
+        new: cst.CSTNode,
+        *,
+        shown: tuple[str, str] | None = None,
+    ) -> None:
+        """Put `new` where `node` is; equal text is no edit. `shown` says it shorter than the whole texts."""
         before, after = self.source.code(node), self.source.code(new)
         if before != after:
             self._replaced[node] = new
-            self._record(codemod, node, before, after)
+            self._record(codemod, node, *(shown or (before, after)))
 
     def remove(self, codemod: str, node: cst.CSTNode) -> None:
         """Take a statement or a list element out."""

@@ -81,3 +81,70 @@ def _setup_options(
         nvcc_threads=threads or None,
         cxx_standard=standard_for_torch(torch) if torch else None,
     )
+
+
+_BOUNDS_HELP = {
+    "cuda": 'the CUDA release whose rows are missing, e.g. "11.8"',
+    "python": "interpreter of the environment that has torch (default: this one)",
+    "file": "a cpp_extension.py itself",
+    "gcc-max": "newest major version of gcc to let through, e.g. 13; never lowers a bound",
+    "check": "only say whether the rows are there; exit 1 if not",
+    "diff": "only show what would be changed",
+    "revert": "put every byte back",
+}
+
+
+@task(name="patch-cpp-extension", help=_BOUNDS_HELP)
+def patch_cpp_extension(
+    c: Context,
+    cuda: str = "",
+    python: str = "",
+    file: str = "",
+    gcc_max: int = 0,
+    check: bool = False,
+    diff: bool = False,
+    revert: bool = False,
+    json: bool = False,
+) -> int:
+    """Add a CUDA release to the tables of compilers in an installed torch.
+
+    torch has no row for CUDA 11.8 in CUDA_GCC_VERSIONS and CUDA_CLANG_VERSIONS; and its bounds refuse
+    compilers that nvcc takes (--gcc-max raises them).
+    """
+    from mambaops.cli.patch_output import choose_mode, patch_bounds
+
+    mode = choose_mode(check=check, diff=diff, revert=revert)
+    return patch_bounds(python, file, cuda, gcc_max or None, mode, as_json=json)
+
+
+@task(
+    name="strip-crlf",
+    positional=["path"],
+    iterable=["also"],
+    help={
+        "path": "a file, or a folder with all that is in it",
+        "also": "a further one; `mambaops strip-crlf A B C` is the same",
+        "check": "write nothing; exit 1 if a file has Windows line ends",
+    },
+)
+def strip_crlf(
+    c: Context, path: str, also: list[str], check: bool = False, json: bool = False
+) -> int:
+    """Take Windows line ends out of scripts ($'\\r': command not found).
+
+    Binaries, links and Windows' own scripts (.bat, .cmd, .ps1) are left alone; modes stay.
+    """
+    from mambaops.cli.patch_output import strip_files
+
+    return strip_files([path, *also], check=check, as_json=json)
+
+
+@task(name="purge-cache", help={"all": "everything, of all packages: gigabytes to fetch again"})
+def purge_cache(c: Context, all: bool = False, json: bool = False) -> int:
+    """Take causal-conv1d and mamba-ssm out of the caches of pip and uv.
+
+    So the next build is a build, and not "Using cached …whl" of another torch or GPU.
+    """
+    from mambaops.cli.patch_output import purge_caches
+
+    return purge_caches(everything=all, as_json=json)
