@@ -101,6 +101,9 @@ class Toolkit(msgspec.Struct, frozen=True, kw_only=True):
     missing: list[str] = []
     gcc_max: int | None = None  # from its own crt/host_config.h: highest gcc major it takes
     gcc_max_source: str | None = None
+    clang_max: int | None = None  # from the same file
+    # headers of libraries that torch's own headers include, not found beside this nvcc
+    missing_for_torch: list[str] = []
 
 
 class Compiler(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +127,8 @@ class Python(msgspec.Struct, frozen=True, kw_only=True):
     site_packages: str = ""
     externally_managed: bool = False
     in_virtualenv: bool = False
+    # a C++ library of its own (conda), which it loads before the system's
+    libstdcxx: Libstdcxx | None = None
 
 
 class Torch(msgspec.Struct, frozen=True, kw_only=True):

@@ -108,3 +108,20 @@ def ptx_runs_on(ptx: str, capability: str) -> bool:
     if ptx.endswith("f"):
         return code[0] == gpu[0] and code[1] <= gpu[1]
     return code <= gpu
+
+
+def cuda_of_driver(version: str, *, windows: bool = False) -> str | None:
+    """The highest CUDA that a driver runs, by its version, e.g. "535.104.12" → "12.2".
+
+    None for a driver older than every toolkit of the table. Only the driver itself knows for sure: this is
+    for machines where it cannot be asked.
+    """
+    driver = version_key(version)
+    fitting = [
+        row.version
+        for row in toolkits()
+        if driver >= version_key(row.driver_windows if windows else row.driver_linux)
+        # the Windows column names one driver for all of CUDA 13: there the branch decides
+        and driver[0] >= (version_key(row.driver_linux)[0] if row.version.startswith("13") else 0)
+    ]
+    return fitting[-1] if fitting else None

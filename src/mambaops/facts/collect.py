@@ -1,0 +1,73 @@
+"""Facts of this machine and of one interpreter: runs the probe, reads its JSON, fills in what tables know."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from mambaops import proc
+from mambaops.errors import MambaopsError, UsageError
+from mambaops.facts.complete import complete
+from mambaops.facts.model import Facts, decode
+from mambaops.resources import target_file
+
+TOO_OLD = 3  # the probe's exit status on a Python below 3.8
+
+
+def collect(
+    python: Path | None = None, *, paths: Iterable[Path] = (), timeout: float = 3.0
+) -> Facts:
+    """Look at this machine with `python` (default: the interpreter that runs mambaops).
+
+    Args:
+        python: interpreter of the target environment: torch, packages and headers are its own.
+        paths: places whose free space matters too.
+        timeout: seconds that each command of the probe may take.
+
+    Raises:
+        UsageError: no such interpreter, or one below Python 3.8.
+        MambaopsError: it broke, or printed something that is no facts.
+    """
+    executable = python or Path(sys.executable)
+    argv: list[str | Path] = [executable, target_file("probe.py"), "--timeout", f"{timeout:g}"]
+    places = list(paths)
+    if places:
+        argv += ["--path", *places]
+    done = proc.run(argv, timeout=10 * timeout + 20, check=False)
+    _check(done, executable)
+    return complete(_decoded(done, executable))
+
+
+def _check(done: proc.Completed, python: Path) -> None:
+    said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    last = said[-1] if said else ""
+    hint = "name the interpreter of an environment: `--python /path/to/env/bin/python`"
+    if done.ok:
+        return
+    if done.returncode == 127 and not done.stdout:
+        raise UsageError(f"there is no interpreter `{python}`: {last}", hint=hint)
+    if done.returncode == TOO_OLD or "SyntaxError" in done.stderr:
+        raise UsageError(
+            f"`{python}` is too old: {last.removeprefix('mambaops: ')}",
+            hint="the probe needs Python 3.8 or newer in the target environment",
+        )
+    reason = "gave no answer in time" if done.timed_out else f"exited {done.returncode}"
+    raise MambaopsError(
+        f"the probe {reason} under `{python}`: {last or 'it said nothing'}",
+        hint=f"run it by hand to see more: `{done.command}`",
+    )
+
+
+def _decoded(done: proc.Completed, python: Path) -> Facts:
+    # a sitecustomize or a wrapper may print before it: the JSON is the last line
+    text = done.stdout.strip().rpartition("\n")[2]
+    try:
+        return decode(text)
+    except msgspec.MsgspecError as error:
+        raise MambaopsError(
+            f"`{python}` did not print facts ({error}), but: {text[:200] or 'nothing'}",
+            hint=f"is it a Python interpreter? try `{done.command}`",
+        ) from error

@@ -1,0 +1,64 @@
+"""Fills in from the tables what a machine could not tell itself, and says so under `sources`."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mambaops.facts.model import Driver, Facts, Gpu, Torch
+from mambaops.knowledge.cuda import cuda_of_driver
+from mambaops.knowledge.gpus import capability_of
+from mambaops.knowledge.torch_builds import torch_row
+
+TABLES = "mambaops's tables"
+
+
+def complete(facts: Facts) -> Facts:
+    """`facts` with capabilities by GPU name, CUDA by driver version, torch's build by its version."""
+    sources = dict(facts.sources)
+    gpus = [_gpu(gpu, sources) for gpu in facts.gpus]
+    driver = _driver(facts.driver, sources)
+    torch = _torch(facts.torch, sources) if facts.torch else None
+    return msgspec.structs.replace(facts, gpus=gpus, driver=driver, torch=torch, sources=sources)
+
+
+def _gpu(gpu: Gpu, sources: dict[str, str]) -> Gpu:
+    capability = None if gpu.compute_capability else capability_of(gpu.name)
+    if capability is None:
+        return gpu
+    sources["gpus.compute_capability"] = f"{TABLES}, by name: the driver does not tell it"
+    return msgspec.structs.replace(gpu, compute_capability=capability)
+
+
+def _driver(driver: Driver, sources: dict[str, str]) -> Driver:
+    """A driver that hangs, or has no GPU to show, still has a version that tells its CUDA."""
+    if driver.cuda or not driver.version or driver.state not in ("ok", "timeout"):
+        return driver
+    cuda = cuda_of_driver(driver.version, windows=driver.kind != "linux")
+    if cuda is None:
+        return driver
+    sources["driver.cuda"] = f"{TABLES}, by driver {driver.version}"
+    return msgspec.structs.replace(driver, cuda=cuda)
+
+
+def _torch(torch: Torch, sources: dict[str, str]) -> Torch:
+    """Only for release builds: what a nightly holds is not in the tables."""
+    row = torch_row(torch.version)
+    build = row.build(torch.cuda) if row and torch.cuda else None
+    if build is None or ".dev" in torch.version:
+        return torch
+    archs, abi = torch.arch_list, torch.cxx11_abi
+    if archs is None:
+        archs = _as_flags(build.archs)
+        sources["torch.arch_list"] = f"{TABLES}, by version: {sources.get('torch.arch_list', '')}"
+    if abi is None:
+        abi = build.cxx11_abi
+        sources["torch.cxx11_abi"] = f"{TABLES}, by version"
+    return msgspec.structs.replace(torch, arch_list=archs, cxx11_abi=abi)
+
+
+def _as_flags(archs: list[str]) -> list[str]:
+    """["8.0", "12.0+PTX"] → ["sm_80", "sm_120", "compute_120"]."""
+    numbers = [(arch.removesuffix("+PTX").replace(".", ""), "+PTX" in arch) for arch in archs]
+    return [f"sm_{number}" for number, _ in numbers] + [
+        f"compute_{number}" for number, ptx in numbers if ptx
+    ]
