@@ -6,9 +6,13 @@ exists. Everything that is no Windows path (POSIX paths, URLs, model ids) is lef
 
 from __future__ import annotations
 
+import argparse
 import configparser
+import csv
+import json
 import os
 import re
+import sys
 from dataclasses import dataclass
 from typing import Dict, Iterable, List, Optional, Tuple
 
@@ -152,3 +156,55 @@ def read_paths_yaml(path: str, mapping: Optional[Mapping] = None) -> Dict[str, o
         str(key): to_wsl(value, mapping) if isinstance(value, str) else value
         for key, value in values.items()
     }
+
+
+def paths_in(name: str) -> List[str]:
+    """The paths that a .yaml or .csv file holds; any other name stands for itself."""
+    if not os.path.isfile(name):
+        return [name]
+    if name.lower().endswith((".yaml", ".yml")):
+        import yaml
+
+        with open(name, encoding="utf-8-sig") as file:
+            values = (yaml.safe_load(file) or {}).values()
+        return [v for v in values if isinstance(v, str) and (is_windows_path(v) or "/" in v)]
+    if not name.lower().endswith(".csv"):
+        return [name]
+    with open(name, "rb") as raw:
+        data = raw.read()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("gb18030")
+    rows = csv.DictReader(text.splitlines())
+    columns = ("image_path", "mask_path")
+    return [str(row[c]) for row in rows for c in columns if row.get(c)]
+
+
+def main(argv: List[str]) -> int:
+    """Print each path, what it maps to, and whether that exists; 1 where one does not."""
+    parser = argparse.ArgumentParser(description="Map Windows paths to WSL and back.")
+    parser.add_argument("path", nargs="+", help="a path, or a .yaml or .csv that holds paths")
+    parser.add_argument("--to_windows", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    flags = parser.parse_args(argv)
+    mapping, found = read_mapping(), []
+    for path in [each for name in flags.path for each in paths_in(to_wsl(name, mapping))]:
+        here = to_wsl(path, mapping)
+        mapped = to_windows(path, mapping) if flags.to_windows else here
+        found.append({"path": path, "mapped": mapped, "exists": os.path.exists(here)})
+    if flags.json:
+        print(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        for each in found:
+            note = (
+                ""
+                if each["exists"]
+                else f"   missing: {why_missing(to_wsl(str(each['path']), mapping))}"
+            )
+            print(f"{each['path']} -> {each['mapped']}{note}")
+    return 0 if all(each["exists"] for each in found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -37,7 +37,8 @@ class ConvEncoder(nn.Module):
 class _Residual(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(math.gcd(8, width), width)
+        # one group: the ratio between channels, which holds the colour, must survive
+        self.norm = nn.GroupNorm(1, width)
         self.conv = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:

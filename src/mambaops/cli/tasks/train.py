@@ -1,0 +1,243 @@
+"""Training: stage 1 and 2 of the captioner, its data, its models, its judges."""
+
+from __future__ import annotations
+
+from invoke import Context
+
+from mambaops.cli.door import say, task
+
+_WHERE = {
+    "python": "interpreter of the environment that has torch and transformers",
+    "profile": "the environment that this profile describes",
+}
+_MODES = {
+    "install_only": "bring the profile's environment about and stop",
+    "train_only": "do not look whether anything must be installed",
+}
+
+
+@task(name="train-stage1", help={**_WHERE, **_MODES})
+def train_stage1(
+    c: Context,
+    python: str = "",
+    profile: str = "",
+    install_only: bool = False,
+    train_only: bool = False,
+) -> None:
+    """Train vision encoder and bridge on a frozen Mamba (flags of the program after `--`).
+
+    Writes outputs/vision_bridge_best_val.pt and vision_bridge_final.pt, which stage 2 starts from.
+    `mambaops train-stage1 -- --help` lists the program's flags.
+    """
+    _train(c, 1, python, profile, install_only, train_only)
+
+
+@task(name="train-stage2", help={**_WHERE, **_MODES})
+def train_stage2(
+    c: Context,
+    python: str = "",
+    profile: str = "",
+    install_only: bool = False,
+    train_only: bool = False,
+) -> None:
+    """Train the picture -> report model (flags of the program after `--`).
+
+    `mambaops train-stage2 -- --epochs 20 --batch_size 1 --lr 2e-5 --max_visual_tokens 96
+    --from_scratch`; `-- --demo` runs the demonstration, `-- --help` lists all flags. With --profile
+    the environment is installed first where it is not as wanted.
+    """
+    _train(c, 2, python, profile, install_only, train_only)
+
+
+def _train(
+    c: Context, stage: int, python: str, profile: str, install_only: bool, train_only: bool
+) -> None:
+    from mambaops import training
+    from mambaops.cli.words import remainder
+
+    training.train(
+        stage,
+        remainder(c),
+        python=python,
+        profile=profile,
+        install_only=install_only,
+        train_only=train_only,
+    )
+
+
+@task(
+    name="generate",
+    iterable=["image"],
+    help={
+        **_WHERE,
+        "checkpoint": "vision_bridge_vlm_final.pt",
+        "image": "picture; may be repeated",
+        "question": "default: the one trained with",
+        "mamba_model": "folder of the language model, if it moved",
+        "json": "print [{image, caption}]",
+    },
+)
+def generate(
+    c: Context,
+    image: list[str],
+    checkpoint: str = "outputs/vision_bridge_vlm_final.pt",
+    question: str = "",
+    mamba_model: str = "",
+    python: str = "",
+    profile: str = "",
+    json: bool = False,
+) -> None:
+    """Write what a trained checkpoint says about a picture."""
+    from mambaops import training
+    from mambaops.cli.words import flags, remainder
+
+    values: dict[str, str | bool] = {
+        "--checkpoint": checkpoint,
+        "--question": question,
+        "--mamba_model": mamba_model,
+        "--json": json,
+    }
+    words = flags(values) + [word for path in image for word in ("--image", path)] + remainder(c)
+    training.run_module("mambaops.target.train.generate", words, python=python, profile=profile)
+
+
+@task(
+    name="evaluate",
+    help={
+        **_WHERE,
+        "checkpoint": "vision_bridge_vlm_final.pt",
+        "csv": "caption table",
+        "mamba_model": "folder of the language model, if it moved",
+        "shuffle_images": "a control: every row gets another row's picture, the score must fall",
+        "limit": "rows; 0: all",
+        "json": "print the scores as JSON",
+    },
+)
+def evaluate(
+    c: Context,
+    csv: str = "",
+    checkpoint: str = "outputs/vision_bridge_vlm_final.pt",
+    mamba_model: str = "",
+    shuffle_images: bool = False,
+    limit: int = 0,
+    python: str = "",
+    profile: str = "",
+    json: bool = False,
+) -> None:
+    """Loss, exact match, BLEU-4, ROUGE-L and CIDEr of a checkpoint on a caption table."""
+    from mambaops import training
+    from mambaops.cli.words import flags, remainder
+
+    values: dict[str, str | bool] = {
+        "--checkpoint": checkpoint,
+        "--csv": csv,
+        "--mamba_model": mamba_model,
+        "--shuffle_images": shuffle_images,
+        "--limit": str(limit or ""),
+        "--json": json,
+    }
+    words = flags(values) + remainder(c)
+    training.run_module("mambaops.target.train.evaluate", words, python=python, profile=profile)
+
+
+@task(
+    name="fetch-model",
+    help={
+        **_WHERE,
+        "model": "hub name (default: the profile's first), or a folder to check",
+        "output": "folder; default: the cache",
+        "check": "only look whether it is here and complete",
+    },
+)
+def fetch_model(
+    c: Context,
+    model: str = "",
+    output: str = "",
+    check: bool = False,
+    python: str = "",
+    profile: str = "",
+) -> None:
+    """Get a model once, check it, and use it without a network afterwards.
+
+    Says first whether the folder or the cache holds it. HF_ENDPOINT names a mirror; HF_HUB_OFFLINE and
+    TRANSFORMERS_OFFLINE are obeyed.
+    """
+    from mambaops import models, training
+    from mambaops.cli.words import flags
+
+    wanted = models.wanted_model(model, profile)
+    words = flags({"--model": wanted, "--output": output, "--check": check})
+    training.run_module(models.MODULE, words, python=python, profile=profile)
+
+
+@task(
+    name="demo-data",
+    help={
+        **_WHERE,
+        "output": "folder to write",
+        "count": "pictures for training; a tenth of that each for val and test",
+        "windows_paths": "name the pictures as Windows does, to try the mapping",
+    },
+)
+def demo_data(
+    c: Context,
+    output: str = "demo_data",
+    count: int = 4000,
+    windows_paths: bool = False,
+    python: str = "",
+    profile: str = "",
+) -> None:
+    """Write pictures of coloured shapes with Chinese sentences, split by combination.
+
+    What is tested (shape, colour, place, number together) never occurs in training.
+    """
+    from mambaops import training
+    from mambaops.cli.words import flags
+
+    values: dict[str, str | bool] = {"--output": output, "--count": str(count)}
+    words = flags({**values, "--windows_paths": windows_paths})
+    training.run_module("mambaops.target.train.demo_data", words, python=python, profile=profile)
+
+
+@task(
+    name="write-door",
+    help={
+        "kind": "powershell or wsl",
+        "output": "file to write",
+        "profile": "profile that the script builds",
+    },
+)
+def write_door(
+    c: Context, kind: str = "powershell", output: str = "", profile: str = "wsl-5090"
+) -> None:
+    """Write the script that installs and trains stage 2 by one word.
+
+    powershell: run_stage2_train.ps1, which enters WSL (CRLF); wsl: a bash script (LF).
+    """
+    from pathlib import Path
+
+    from mambaops import training
+
+    default = "run_stage2_train.ps1" if kind == "powershell" else "wsl_install_and_train.sh"
+    say(f"wrote {training.write_door(kind, Path(output or default), profile)}")
+
+
+@task(
+    name="map-paths",
+    positional=["path"],
+    iterable=["path"],
+    help={
+        "path": "paths to map; a .yaml file or a .csv stands for the paths in it",
+        "to_windows": "the other way",
+        "json": "print [{path, mapped, exists}]",
+    },
+)
+def map_paths(c: Context, path: list[str], to_windows: bool = False, json: bool = False) -> int:
+    """Map Windows paths to this system's (or back) and say which do not exist.
+
+    Paths are given with --path, or after `--`. Exit 1 where one does not exist.
+    """
+    from mambaops import training
+    from mambaops.cli.words import remainder
+
+    return training.print_mapped(path + remainder(c), to_windows=to_windows, as_json=json)
