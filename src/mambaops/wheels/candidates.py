@@ -34,7 +34,7 @@ class Candidate:
         cxx11_abi: what the code really uses; named_abi: what the name says.
         glibc/glibcxx: symbol versions needed; repairable: the glibc need is the one known symbol.
         cubins/ptx: GPU code inside. requires: its declared requirements; runs_with: those that an import
-        really needs. doubt: why it may not exist. needs: another installer that must be there.
+        really needs. doubt: why it cannot exist. lie: why it cannot be trusted. needs: another installer that must be there.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Candidate:
     requires: tuple[str, ...] = ()
     runs_with: tuple[str, ...] = ()
     doubt: str = ""
+    lie: str = ""
     needs: str = ""
     why: str = ""
     sha256: str | None = None

@@ -63,6 +63,10 @@ def _exists(c: Candidate, m: Machine) -> str | None:
     return f"was planned and cannot exist: {c.doubt}" if c.doubt else None
 
 
+def _honest(c: Candidate, m: Machine) -> str | None:
+    return f"cannot be trusted: {c.lie}" if c.lie else None
+
+
 def _installer(c: Candidate, m: Machine) -> str | None:
     if c.needs == "conda" and not m.conda:
         return "is a conda package; this environment is not conda's"
@@ -237,6 +241,7 @@ GLIBC = Rule(
 RULES: tuple[Rule, ...] = (
     Rule(_system, 50, _fixed("a Linux machine (WSL2 on Windows) with the same processor")),
     Rule(_python, 3, lambda c, m: f"Python {_python_for(c)}"),
+    Rule(_honest, NEVER, _fixed("another file")),
     Rule(_exists, NEVER, _fixed("nothing: such a wheel cannot exist")),
     Rule(_installer, 20, lambda c, m: "--allow-conda" if m.conda else "an environment of conda"),
     Rule(_has_torch, 4, lambda c, m: f"torch {c.torch or ''} for CUDA {c.cuda_major}"),

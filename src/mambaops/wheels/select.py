@@ -91,6 +91,13 @@ class Pair:
     conv: Verdict | None
     reason: str
 
+    def as_json(self) -> dict[str, object]:
+        return {
+            "mamba-ssm": self.mamba.as_json() if self.mamba else None,
+            "causal-conv1d": self.conv.as_json() if self.conv else None,
+            "reason": self.reason,
+        }
+
 
 def select(
     package: str,

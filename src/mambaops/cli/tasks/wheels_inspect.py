@@ -1,0 +1,85 @@
+"""Look into wheels, and mend those that a newer system built."""
+
+from __future__ import annotations
+
+from invoke import Context
+
+from mambaops.cli.door import emit, task
+
+
+@task(
+    name="inspect-wheel",
+    positional=["target"],
+    help={
+        "target": "a wheel file, or the name of an installed package",
+        "facts": "facts of a machine (`here`: this one): will it load and run there?",
+        "python": "interpreter whose environment holds the package (default: the active one)",
+    },
+)
+def inspect_wheel(
+    c: Context, target: str, facts: str = "", python: str = "", json: bool = False
+) -> int:
+    """Read architectures, libraries, symbol versions, torch and ABI from a wheel.
+
+    Nothing is imported and no CUDA tool is needed. With facts it says whether it will load and run on that
+    machine, and what is missing. Exit 1 for a wheel whose name says something else than its inside, and
+    (with facts) for one that would not load or run.
+    """
+    from pathlib import Path
+
+    from mambaops.wheels.inspect import fits
+    from mambaops.wheels.inspect import inspect_wheel as look
+    from mambaops.wheels.install_facts import default_python, facts_for
+    from mambaops.wheels.installed import inspect_installed
+    from mambaops.wheels.show import contents_text
+
+    interpreter = Path(python) if python else None
+    is_file = target.endswith(".whl") or "/" in target or Path(target).is_file()
+    contents = (
+        look(Path(target))
+        if is_file
+        else inspect_installed(target, interpreter or default_python())
+    )
+    fit = None
+    if facts:
+        here = facts == "here"
+        machine = facts_for(
+            "" if here else facts, interpreter or (default_python() if here else Path())
+        )
+        fit = fits(contents, machine)
+    emit(
+        contents.as_json(fit) if json else contents,
+        as_json=json,
+        text=lambda found: contents_text(found, fit),
+    )
+    bad = bool(contents.lies) or (fit is not None and (not fit.loads or fit.runs is False))
+    return 1 if bad else 0
+
+
+@task(
+    name="repair-wheel",
+    positional=["file"],
+    help={
+        "file": "wheel to mend; it is not changed, a copy is written",
+        "glibc": "glibc of the system that it shall load on",
+        "output": "folder for the mended copy (default: beside the wheel)",
+    },
+)
+def repair_wheel(
+    c: Context, file: str, glibc: str = "2.31", output: str = "", json: bool = False
+) -> None:
+    """Mend a wheel that needs GLIBC_2.32 for one symbol, so that it loads on an older system.
+
+    The copy has a local version of its own (….glibc2.31) and a new RECORD. A wheel that needs anything else
+    of a newer glibc is refused, with the list of symbols.
+    """
+    from pathlib import Path
+
+    from mambaops.wheels.repair import repair_wheel as repair
+
+    done = repair(Path(file), glibc=glibc, out=Path(output) if output else None)
+    emit(
+        done.as_json() if json else done,
+        as_json=json,
+        text=lambda one: "\n".join([str(one.wheel), *(f"  {line}" for line in one.done)]),
+    )

@@ -1,0 +1,93 @@
+"""Which prebuilt wheel fits, and why not the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from invoke import Context
+
+from mambaops.cli.door import emit, say, task
+
+
+@task(
+    name="select-wheel",
+    iterable=["find_links"],
+    help={
+        "package": "mamba-ssm or causal-conv1d",
+        "version": "this version, or a condition such as '>=2.3,<2.4' (default: the newest that fits)",
+        "facts": "facts of the machine it is for (default: those of this one)",
+        "python": "interpreter of the environment (default: the active one)",
+        "find-links": "folder of wheels, or index; may be given several times",
+        "store": "root of the wheel store (default: the user's)",
+        "allow-neighbour": "take a wheel for another torch minor that is known to work",
+        "allow-conda": "take a conda package, which may replace torch",
+        "partner": "version of the other package to match (default: the installed one; `any`: none)",
+        "pair": "choose both packages together, of one generation",
+        "check": "ask the network whether the chosen file is really there",
+        "online": "read Astral's index itself instead of its plan",
+        "all": "print every candidate with its reason",
+    },
+)
+def select_wheel(
+    c: Context,
+    package: str = "",
+    version: str = "",
+    facts: str = "",
+    python: str = "",
+    find_links: Sequence[str] = (),
+    store: str = "",
+    allow_neighbour: bool = False,
+    allow_conda: bool = False,
+    partner: str = "",
+    pair: bool = False,
+    check: bool = False,
+    online: bool = False,
+    all: bool = False,
+    json: bool = False,
+) -> int:
+    """Choose a prebuilt wheel for a machine, every other one refused with its reason.
+
+    Exit 4 when nothing fits: then the nearest misses are shown, and what would have to change.
+    """
+    from pathlib import Path
+
+    from mambaops.errors import UsageError
+    from mambaops.wheels.choose import choose
+    from mambaops.wheels.install_facts import default_python, facts_for
+    from mambaops.wheels.names import PACKAGES
+    from mambaops.wheels.offers import offers, sources
+    from mambaops.wheels.select import pair_versions
+    from mambaops.wheels.show import pair_text, selection_text
+
+    if not package and not pair:
+        raise UsageError("no package is named", hint=f"--package {' or '.join(PACKAGES)}")
+    machine = facts_for(facts, Path(python) if python or facts else default_python())
+    read = sources(
+        machine, places=find_links, store=Path(store) if store else None, online=online or check
+    )
+    if pair:
+        both = [one for name in PACKAGES for one in offers(name, machine, read, say=say)]
+        found = pair_versions(machine, both, mamba=version or None, allow_neighbour=allow_neighbour)
+        emit(
+            found.as_json() if json else found,
+            as_json=json,
+            text=lambda result: pair_text(result, machine),
+        )
+        return 0 if found.mamba else 4
+    selection = choose(
+        package,
+        machine,
+        offers(package, machine, read, say=say),
+        check=check,
+        say=say,
+        version=version or None,
+        allow_neighbour=allow_neighbour,
+        allow_conda=allow_conda,
+        partner={"": "installed", "any": None}.get(partner, partner),
+    )
+    emit(
+        selection.as_json() if json else selection,
+        as_json=json,
+        text=lambda result: selection_text(result, machine, everything=all),
+    )
+    return 0 if selection.chosen else 4
