@@ -28,61 +28,38 @@ import sysconfig
 import tempfile
 import threading
 import time
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 SCHEMA = 1
 FACTS = (
-    "host", "driver", "gpus", "toolkits", "compilers", "python", "torch", "packages", "tools",
-    "environments", "config", "env", "clock",
+    "host", "driver", "gpus", "toolkits", "compilers", "python", "torch", "packages", "distributions",
+    "tools", "environments", "config", "env", "clock"
 )  # fmt: skip
+
+
+def words(text: str) -> FrozenSet[str]:
+    return frozenset(text.split())
+
+
 # distributions that decide whether the kernels build and run; all nvidia-* stand under torch
-PACKAGES = frozenset(
-    [
-        "mamba-ssm",
-        "causal-conv1d",
-        "selective-scan",
-        "flash-attn",
-        "torchvision",
-        "torchaudio",
-        "triton",
-        "pytorch-triton",
-        "triton-windows",
-        "numpy",
-        "setuptools",
-        "wheel",
-        "pip",
-        "ninja",
-        "packaging",
-        "einops",
-        "transformers",
-        "huggingface-hub",
-        "tokenizers",
-        "safetensors",
-        "accelerate",
-        "peft",
-        "tilelang",
-        "quack-kernels",
-        "apache-tvm-ffi",
-        "torch-geometric",
-        "torch-scatter",
-        "torch-sparse",
-        "torch-cluster",
-        "torch-spline-conv",
-        "pyg-lib",
-        "ogb",
-        "yacs",
-        "performer-pytorch",
-        "torchmetrics",
-        "tensorboard",
-        "tensorboardx",
-        "pytorch-lightning",
-        "lightning",
-        "mkl",
-        "timm",
-        "nibabel",
-        "pillow",
-        "mambaops",
-    ]
+PACKAGES = words(
+    "mamba-ssm causal-conv1d selective-scan flash-attn torchvision torchaudio triton pytorch-triton"
+    " triton-windows numpy setuptools wheel pip ninja packaging einops transformers huggingface-hub"
+    " tokenizers safetensors accelerate peft tilelang quack-kernels apache-tvm-ffi torch-geometric"
+    " torch-scatter torch-sparse torch-cluster torch-spline-conv pyg-lib ogb yacs performer-pytorch"
+    " torchmetrics tensorboard tensorboardx pytorch-lightning lightning mkl timm nibabel pillow"
+    " mambaops"
 )
 # what `import` would take, and the compiled modules that belong to it
 IMPORTS = {
@@ -108,53 +85,16 @@ TOOLS = {
     "conda": (),
     "mamba": (),
 }
-ENV_NAMES = frozenset(
-    [
-        "PATH",
-        "LD_LIBRARY_PATH",
-        "LIBRARY_PATH",
-        "CPATH",
-        "CPLUS_INCLUDE_PATH",
-        "C_INCLUDE_PATH",
-        "LD_PRELOAD",
-        "PYTHONPATH",
-        "PYTHONHOME",
-        "PYTHONNOUSERSITE",
-        "VIRTUAL_ENV",
-        "CC",
-        "CXX",
-        "CFLAGS",
-        "CXXFLAGS",
-        "LDFLAGS",
-        "MAX_JOBS",
-        "MAKEFLAGS",
-        "TMPDIR",
-        "XDG_CACHE_HOME",
-        "LANG",
-        "LC_ALL",
-        "SSL_CERT_FILE",
-        "REQUESTS_CA_BUNDLE",
-        "CURL_CA_BUNDLE",
-        "LOADEDMODULES",
-        "SLURM_JOB_ID",
-        "KMP_DUPLICATE_LIB_OK",
-        "OMP_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "ALL_PROXY",
-        "NO_PROXY",
-        "http_proxy",
-        "https_proxy",
-        "all_proxy",
-        "no_proxy",
-        "WSL_DISTRO_NAME",
-        "WSL_INTEROP",
-    ]
+ENV_NAMES = words(
+    "PATH LD_LIBRARY_PATH LIBRARY_PATH CPATH CPLUS_INCLUDE_PATH C_INCLUDE_PATH LD_PRELOAD PYTHONPATH"
+    " PYTHONHOME PYTHONNOUSERSITE VIRTUAL_ENV CC CXX CFLAGS CXXFLAGS LDFLAGS MAX_JOBS MAKEFLAGS TMPDIR"
+    " XDG_CACHE_HOME LANG LC_ALL SSL_CERT_FILE REQUESTS_CA_BUNDLE CURL_CA_BUNDLE LOADEDMODULES"
+    " SLURM_JOB_ID KMP_DUPLICATE_LIB_OK OMP_NUM_THREADS MKL_NUM_THREADS HTTP_PROXY HTTPS_PROXY"
+    " ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy WSL_DISTRO_NAME WSL_INTEROP"
 )
 ENV_PREFIXES = (
     "CUDA", "NVIDIA_", "NVCC_", "TORCH_", "PYTORCH_", "TRITON_", "MAMBA", "CAUSAL_CONV1D_", "CONDA_",
-    "PIP_", "UV_", "HF_", "TRANSFORMERS_", "CMAKE_", "SCCACHE_", "CCACHE_",
+    "PIP_", "UV_", "HF_", "TRANSFORMERS_", "CMAKE_", "SCCACHE_", "CCACHE_"
 )  # fmt: skip
 SECRET = re.compile(r"token|passw|secret|credential|api_?key|private", re.IGNORECASE)
 NOT_SECRET = re.compile(r"file|path|dir|home", re.IGNORECASE)
@@ -339,13 +279,13 @@ def parse_smi_table(text: str) -> List[Json]:
 def _gpu(index: int, name: str) -> Json:
     return {
         "index": index, "name": name, "uuid": None, "compute_capability": None, "memory_total": None,
-        "memory_used": None, "mig": False, "display": False, "processes": [],
+        "memory_used": None, "mig": False, "display": False, "processes": []
     }  # fmt: skip
 
 
 SMI_FIELDS = (
     "index", "name", "uuid", "compute_cap", "memory.total", "memory.used", "mig.mode.current",
-    "display_active", "driver_version",
+    "display_active", "driver_version"
 )  # fmt: skip
 # drivers before R510 know no compute_cap, before R450 no mig
 SMI_OLD_FIELDS = ("index", "name", "uuid", "memory.total", "memory.used", "display_active")
@@ -757,7 +697,7 @@ def driver_and_gpus(place: Place) -> Tuple[Json, List[Json]]:
     driver: Json = {
         "state": "absent", "version": kernel, "cuda": None, "kind": _driver_kind(place), "error": None,
         "source": kernel_source, "libcuda": libcuda, "libcuda_link": link,
-        "linux_driver_in_wsl": _linux_driver_in_wsl(place),
+        "linux_driver_in_wsl": _linux_driver_in_wsl(place)
     }  # fmt: skip
     smi = _nvidia_smi(place)
     place.sources["driver"] = (
@@ -999,6 +939,8 @@ def _nvcc_candidates(place: Place, folders: Sequence[str]) -> Iterator[Tuple[str
             if entry.startswith("cuda"):
                 yield os.path.join(place.at(parent), entry, "bin", name), parent
     yield place.at("/usr/lib/nvidia-cuda-toolkit/bin/nvcc"), "apt"
+    # the folder of links that makes the toolkit's wheels a CUDA_HOME, before the wheels themselves
+    yield os.path.join(sys.prefix, "cuda-home", "bin", name), "target"
     for prefix in [os.environ.get("CONDA_PREFIX") or "", sys.prefix, *folders]:
         if prefix:
             source = "conda" if os.path.isdir(os.path.join(prefix, "conda-meta")) else "target"
@@ -1038,7 +980,7 @@ def _toolkit_job(place: Place, nvcc: str, source: str) -> Callable[[], Json]:
         return {
             "nvcc": nvcc, "home": home, "version": version, "release": release, "source": source,
             "whole": not missing, "missing": missing, "gcc_max": gcc, "gcc_max_source": config,
-            "clang_max": clang, "missing_for_torch": _missing_headers(headers, TORCH_HEADERS),
+            "clang_max": clang, "missing_for_torch": _missing_headers(headers, TORCH_HEADERS)
         }  # fmt: skip
 
     return look
@@ -1050,6 +992,9 @@ TORCH_HEADERS = ("cublas_v2.h", "cusparse.h", "cusolverDn.h")
 
 def _cuda_home(place: Place, nvcc: str) -> str:
     """What CUDA_HOME would be: above the real `bin/nvcc`; a wrapper script is asked where it leads."""
+    near = os.path.dirname(os.path.dirname(os.path.abspath(nvcc)))
+    if os.path.islink(os.path.join(near, "bin")) and _parts(near, "nvvm/bin/cicc"):
+        return near  # a folder of links: what lies behind them is no CUDA_HOME
     real = os.path.realpath(nvcc)
     home = os.path.dirname(os.path.dirname(real))
     if os.path.basename(os.path.dirname(real)) == "bin" and _parts(home, "nvvm/bin/cicc"):
@@ -1104,7 +1049,7 @@ def _missing_parts(place: Place, home: str, headers: Sequence[str]) -> List[str]
     ]
     missing += _missing_headers(headers, ("cuda_runtime.h", os.path.join("crt", "host_config.h")))
     if not _has_cudart(home):
-        missing.append("libcudart")
+        missing.append("libcudart.so")
     return missing
 
 
@@ -1118,11 +1063,9 @@ def _has_cudart(home: str) -> bool:
     folders = [os.path.join(home, name) for name in ("lib64", "lib", "lib/x64")]
     folders += [os.path.join(target, "lib") for target in _children(os.path.join(home, "targets"))]
     folders.append(os.path.join(home, "lib", "%s-linux-gnu" % platform.machine()))
-    return any(
-        os.path.basename(path).startswith(("libcudart", "cudart"))
-        for folder in folders
-        for path in _children(folder)
-    )
+    # the linker's names: the toolkit's wheels have only the numbered one, which nothing links to
+    linkable = ("libcudart.so", "libcudart.dylib", "cudart.lib")
+    return any(is_file(os.path.join(folder, name)) for folder in folders for name in linkable)
 
 
 def _written_version(home: str) -> Optional[str]:
@@ -1314,7 +1257,7 @@ def torch(place: Place, installed: Dict[str, Distribution]) -> Optional[Json]:
         "cxx11_abi": _cxx11_abi(folder),
         "arch_list": _arch_list(place, folder) if cuda else None,
         "triton_pin": find(
-            r"^Requires-Dist: (?:pytorch[-_])?triton *\(?==([^;\s)]+)", metadata, re.MULTILINE
+            r"^Requires-Dist: (?:pytorch[-_])?triton *\(?[~=]=([^;\s)]+)", metadata, re.MULTILINE
         ),
         "nvidia_packages": {
             name: distribution.version
@@ -1456,7 +1399,7 @@ def _copied_by_hand(place: Place, name: str, module: str, extension: str) -> Opt
             return {
                 "name": name, "version": version or "", "path": path,
                 "extensions": _extensions(place, folder, extension),
-                "editable": False, "shadowed_by": None,
+                "editable": False, "shadowed_by": None
             }  # fmt: skip
     return None
 
@@ -1621,6 +1564,7 @@ def collect(place: Place, only: Sequence[str]) -> Json:
         "host": lambda: host(place),
         "torch": lambda: torch(place, installed),
         "packages": lambda: packages(place, installed),
+        "distributions": lambda: {one.name: one.version for one in installed.values()},
         "python": lambda: python(place),
         "environments": lambda: envs,
         "config": lambda: config(place),
@@ -1640,9 +1584,9 @@ def collect(place: Place, only: Sequence[str]) -> Json:
 EMPTY: Json = {
     "host": {"system": platform.system(), "machine": platform.machine()},
     "driver": ({"state": "broken"}, []),
-    "toolkits": [], "compilers": [], "torch": None, "packages": {}, "tools": {}, "environments": [],
+    "toolkits": [], "compilers": [], "torch": None, "packages": {}, "distributions": {}, "tools": {}, "environments": [],
     "python": {"executable": sys.executable, "version": platform.python_version()},
-    "config": {}, "env": {}, "clock": None,
+    "config": {}, "env": {}, "clock": None
 }  # fmt: skip
 
 
