@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from invoke import Context
 
 from mambaops.cli.door import task
+from mambaops.errors import UsageError
 
 if TYPE_CHECKING:
     from mambaops.patching.options import SetupOptions
@@ -53,17 +54,21 @@ def patch_setup(
     from mambaops.cli.patch_output import choose_mode, patch_folders
 
     mode = choose_mode(check=check, diff=diff, revert=revert)
-    options = _setup_options(arch, ninja, force_build, one_ptx, threads, torch)
-    folders = _source_folders(c, source, profile)
-    return patch_folders(folders, options, nvcc or None, mode, as_json=json)
-
-
-def _source_folders(c: Context, source: str, profile: str) -> list[Path]:
     if source:
-        return [Path(source)]
-    from mambaops.build.sources import profile_sources  # type: ignore[attr-defined]
+        options = _setup_options(arch, ninja, force_build, one_ptx, threads, torch)
+        return patch_folders([Path(source)], options, nvcc or None, mode, as_json=json)
+    from mambaops.cli.patch_profile import patch_profile
 
-    return list(profile_sources(profile, c))
+    _refuse_without_source(one_ptx=one_ptx, threads=bool(threads), no_force_build=not force_build)
+    return patch_profile(profile, arch, torch, ninja, nvcc or None, mode, as_json=json)
+
+
+def _refuse_without_source(**given: bool) -> None:
+    for name in (name for name, value in given.items() if value):
+        raise UsageError(
+            f"--{name.replace('_', '-')} goes with --source only",
+            hint="without --source the profile tells how its packages are built",
+        )
 
 
 def _setup_options(

@@ -98,7 +98,7 @@ def _ensure_row(
     rows = [element for element in table.elements if isinstance(element, cst.DictElement)]
     present = next((row for row in rows if text_of(row.key) == cuda), None)
     if present is None:
-        major = max(_first_too_new(changes, name, rows, cuda, exclusive), (newest or 0) + 1)
+        major = max(_first_too_new(name, rows, cuda, exclusive), (newest or 0) + 1)
         _add_row(changes, table, rows, cuda, major, exclusive)
     elif newest is not None and _upper(present)[0] < newest + exclusive:
         row = _row(changes, present, cuda, newest + 1, exclusive)
@@ -108,22 +108,24 @@ def _ensure_row(
         changes.note(ID, f"{name} has a row for CUDA {cuda}: {changes.source.code(present.value)}")
 
 
-def _first_too_new(
-    changes: Changes, name: str, rows: Sequence[cst.DictElement], cuda: str, exclusive: bool
-) -> int:
+def _first_too_new(name: str, rows: Sequence[cst.DictElement], cuda: str, exclusive: bool) -> int:
     """The first major version of the compiler that the new row refuses."""
     if cuda in TOO_NEW[name]:
         return TOO_NEW[name][cuda]
-    older = _older(rows, cuda)
-    if older is None or _number(text_of(older.key) or "")[0] != _number(cuda)[0]:
+    # a release takes at least the compilers that the one before it of its major took
+    known = {text_of(row.key) or "": _upper(row)[0] + (not exclusive) for row in rows}
+    before = [
+        release
+        for release in known | TOO_NEW[name]
+        if _number(release)[:1] == _number(cuda)[:1] and _number(release) < _number(cuda)
+    ]
+    if not before:
         raise UsageError(
             f"which compilers CUDA {cuda} takes is not known here",
-            hint="known: "
-            + ", ".join(TOO_NEW[name])
-            + "; later ones follow the newest of their major",
+            hint="known: " + ", ".join(TOO_NEW[name]),
         )
-    # a release takes at least the compilers that the one before it took
-    return _upper(older)[0] + (not exclusive)
+    newest = max(before, key=_number)
+    return TOO_NEW[name].get(newest) or known[newest]
 
 
 def _older(rows: Sequence[cst.DictElement], cuda: str) -> cst.DictElement | None:

@@ -1,0 +1,53 @@
+"""`patch-setup` without `--source`: the profile's own sources, fetched into the build tree and patched there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from mambaops.cli.door import say
+from mambaops.cli.patch_output import Mode, patch_folders
+from mambaops.errors import MambaopsError
+from mambaops.plan.situation import Flags
+
+# pip asks setup.py for the metadata of what it fetches, and setup.py imports torch and wheel
+STEPS = ("create-venv", "install-torch", "prepare-build", "fetch-sources", "patch-setup")
+
+
+def patch_profile(
+    profile: str, arch: str, torch: str, ninja: bool, nvcc: str | None, mode: Mode, *, as_json: bool
+) -> int:
+    """Fetch and patch (or check, show, revert) what the profile builds; what is asked comes from the profile.
+
+    Raises:
+        MambaopsError: nothing is fetched yet (check, diff, revert), or a step failed.
+    """
+    from mambaops.cli.drive import drive
+    from mambaops.cli.flags import flags_of
+    from mambaops.cli.planning import planned
+    from mambaops.plan.choice import setup_options
+
+    flags = flags_of({"arch": arch, "torch": torch})
+    if not ninja:
+        flags = msgspec.structs.replace(flags, ninja=False)
+    if mode == "apply":
+        drive(profile, flags, only=STEPS, say=say)
+    case, _ = planned(profile, flags)
+    folders = [Path(tree.path) for tree in case.situation.sources.values()]
+    if not folders:
+        raise _nothing_there(profile, flags, case.choice.kernels)
+    options = setup_options(case.profile, case.choice, case.flags)
+    return patch_folders(folders, options, nvcc, mode, as_json=as_json)
+
+
+def _nothing_there(profile: str, flags: Flags, kernels: bool) -> MambaopsError:
+    if not kernels:
+        return MambaopsError(
+            f"profile `{profile}` compiles nothing here: no GPU is visible and no --arch was given",
+            hint=f"mambaops patch-setup --profile {profile} --arch 9.0",
+        )
+    return MambaopsError(
+        f"the sources of profile `{profile}` are not fetched yet",
+        hint=f"mambaops fetch-sources --profile {profile} --arch {flags.arch or '9.0'}",
+    )
