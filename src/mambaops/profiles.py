@@ -127,9 +127,11 @@ class Expect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    schema: Literal["1"]
-    name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$")]
-    title: str
+    schema: Annotated[Literal["1"], Meta(description="version of this file's format")]
+    name: Annotated[
+        str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", description="what `--profile` takes")
+    ]
+    title: Annotated[str, Meta(description="one line for the listing")]
     notes: Annotated[list[Literal["A", "B", "C", "D", "E"]], Meta(description="field notes")] = []
     expect: Expect = Expect()
     target: Target
@@ -276,7 +278,8 @@ def _reason(profile: Profile, path: str, described: dict[str, str]) -> str:
     for length in range(len(parts), 0, -1):
         if reason := profile.why.get(".".join(parts[:length])):
             return reason
-    return described.get(path, "")
+    # the entries of a mapping are described by the mapping
+    return described.get(path) or described.get(path.rpartition(".")[0], "")
 
 
 def schema() -> dict[str, Any]:

@@ -6,6 +6,8 @@ functions (`plan.assess`).
 
 from __future__ import annotations
 
+import shlex
+
 import msgspec
 
 from mambaops.plan import assess as judge
@@ -73,7 +75,11 @@ def _if_building(assess: Assess) -> Assess:
     def assessed(case: Case) -> Verdict:
         if not judge.to_build(case):
             return judge.done("nothing has to be compiled")
-        return assess(case)
+        verdict = assess(case)
+        if verdict.status == "blocked" and judge.may_find_prebuilt(case):
+            reason = f"only if no prebuilt wheel fits: {verdict.reason}"
+            return Verdict(status="needed", reason=reason, hint=verdict.hint)
+        return verdict
 
     return assessed
 
@@ -87,7 +93,7 @@ def make_case(profile: Profile, situation: Situation, flags: Flags | None = None
     """
     flags = flags or Flags()
     check_flags(flags, situation.facts)
-    choice = decide(profile, situation.facts, flags)
+    choice = decide(profile, situation.facts, flags, situation.target)
     return Case(profile=profile, choice=choice, flags=flags, situation=situation)
 
 
@@ -115,8 +121,12 @@ def command_of(case: Case, name: str) -> str:
     words += ["--package", package] if package else []
     flags = case.flags
     if flags.arch:
-        words += ["--arch", f'"{flags.arch}"' if ";" in flags.arch else flags.arch]
+        words += ["--arch", flags.arch]
     for flag, value in (("--torch", flags.torch), ("--python", flags.python)):
         words += [flag, value] if value else []
+    for package, path in flags.source.items():
+        words += ["--source", f"{package}={path}"]
     words += ["--cross"] if flags.cross else []
-    return " ".join(words)
+    words += ["--sudo"] if flags.sudo else []
+    words += ["--obtain", ",".join(flags.obtain)] if flags.obtain else []
+    return shlex.join(words)

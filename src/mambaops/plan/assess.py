@@ -11,8 +11,9 @@ from collections.abc import Callable
 import msgspec
 from packaging.version import Version
 
-from mambaops.facts.model import Compiler, Facts, Toolkit
+from mambaops.facts.model import Compiler, Disk, Facts, Toolkit
 from mambaops.knowledge import cuda as cuda_tables
+from mambaops.knowledge.torch_builds import torch_row
 from mambaops.plan.choice import Choice, build_key, minor, setup_options
 from mambaops.plan.situation import Flags, Situation
 from mambaops.profiles import PackageSpec, Profile
@@ -23,6 +24,9 @@ DISK_NEEDED = 10 * GIB
 CPU_DISK_NEEDED = 3 * GIB
 # one nvcc for one architecture peaks near 2.5 GiB (flash-attention and these packages, measured)
 MEMORY_NEEDED = 3 * GIB
+
+# C++ standard -> first g++ major that compiles torch's headers with it (torch's own build asks for 11.3)
+GCC_FLOOR = {20: 11}
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,18 +131,17 @@ def _gpu_mismatch(profile: Profile, facts: Facts) -> list[str]:
 def check_space(case: Case) -> Verdict:
     """Is there room on the disk and in memory for what is about to happen?"""
     wanted = DISK_NEEDED if case.choice.kernels else CPU_DISK_NEEDED
-    for disk in case.facts.host.disks:
-        if disk.why == "environments" and disk.free is not None and disk.free < wanted:
-            if case.target is not None and case.target.torch is not None:
-                continue  # the large part is there already
-            return blocked(
-                f"{disk.path} has {disk.free / GIB:.1f} GiB free, {wanted / GIB:.0f} are needed",
-                "make room, or put `.mambaops` elsewhere: `export MAMBAOPS_HOME=/big/disk/mambaops`",
-            )
-        if disk.why == "environments" and not disk.writable:
-            return blocked(
-                f"{disk.path} cannot be written to", "set MAMBAOPS_HOME to a folder of yours"
-            )
+    disk = _disk(case.facts)
+    if disk is not None and not disk.writable:
+        return blocked(
+            f"{disk.path} cannot be written to", "set MAMBAOPS_HOME to a folder of your own"
+        )
+    half_done = case.target is not None and case.target.torch is not None
+    if disk is not None and disk.free is not None and disk.free < wanted and not half_done:
+        return blocked(
+            f"{disk.path} has {disk.free / GIB:.1f} GiB free, {wanted / GIB:.0f} are needed",
+            "make room, or put `.mambaops` elsewhere: `export MAMBAOPS_HOME=/big/disk/mambaops`",
+        )
     memory = _memory(case.facts)
     if case.choice.kernels and memory is not None and memory < MEMORY_NEEDED:
         return blocked(
@@ -146,6 +149,15 @@ def check_space(case: Case) -> Verdict:
             "add swap (WSL: `memory=` in .wslconfig), or build on another machine with --cross",
         )
     return done("room enough")
+
+
+def _disk(facts: Facts) -> Disk | None:
+    """The disk that environments and builds go to."""
+    for why in ("asked for", "environments and builds", "working folder"):
+        for disk in facts.host.disks:
+            if disk.why == why:
+                return disk
+    return None
 
 
 def _memory(facts: Facts) -> int | None:
@@ -201,11 +213,7 @@ def install_torch(case: Case) -> Verdict:
 
 
 def _same_torch(version: str, cuda: str | None, choice: Choice) -> bool:
-    public = version.split("+")[0]
-    same_release = public == choice.torch or (
-        # a nightly stands for its release: 2.8.0.dev20250501
-        ".dev" in public and public.split(".dev")[0] == choice.torch
-    )
+    same_release = version.split("+")[0] == choice.torch
     if choice.torch_cuda is None:
         # a CUDA build runs on the CPU as well: nothing to replace
         return same_release
@@ -225,6 +233,13 @@ def check_compiler(case: Case) -> Verdict:
             "there is no working g++ (looked on PATH)",
             "`sudo apt-get install g++` (Debian, Ubuntu), `dnf install gcc-c++`, or conda's gxx_linux-64",
         )
+    floor = GCC_FLOOR.get(cxx_standard(case), 0)
+    if _major(compiler.version) < floor:
+        return blocked(
+            f"{compiler.name} {compiler.version} does not know C++{cxx_standard(case)}, which the "
+            f"headers of torch {case.choice.torch} demand (g++ {floor} or newer)",
+            f"a newer compiler (conda's gxx_linux-64={floor}), or an older torch: `--torch 2.10.0`",
+        )
     python = (case.target or case.facts).python
     if case.target is not None and python.headers is None:
         return blocked(
@@ -233,6 +248,12 @@ def check_compiler(case: Case) -> Verdict:
             "which bring their own",
         )
     return done(f"{compiler.name} {compiler.version} at {compiler.path}")
+
+
+def cxx_standard(case: Case) -> int:
+    """The C++ standard that the chosen torch's headers demand."""
+    row = torch_row(case.choice.torch)
+    return row.cxx_standard if row else 17
 
 
 def host_compiler(facts: Facts, limit: int | None = None) -> Compiler | None:
@@ -457,6 +478,11 @@ def build_wheel(package: str) -> Assess:
 
 def _still_to_look(case: Case, package: str) -> bool:
     return wants_prebuilt(case) and package not in case.situation.prebuilt
+
+
+def may_find_prebuilt(case: Case) -> bool:
+    """Is there a search for prebuilt wheels still to come that may make compiling unnecessary?"""
+    return any(_still_to_look(case, name) for name, _ in to_build(case))
 
 
 def install_wheels(case: Case) -> Verdict:

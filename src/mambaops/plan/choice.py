@@ -46,8 +46,11 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.torch}+{local}"
 
 
-def decide(profile: Profile, facts: Facts, flags: Flags) -> Choice:
+def decide(profile: Profile, facts: Facts, flags: Flags, target: Facts | None = None) -> Choice:
     """What to make of this machine.
+
+    Args:
+        facts: the machine. target: the environment as it is, whose torch stays where the profile allows it.
 
     Raises:
         UsageError: a flag that cannot be understood.
@@ -58,7 +61,9 @@ def decide(profile: Profile, facts: Facts, flags: Flags) -> Choice:
     archs = _archs(profile, facts, flags, reasons)
     if not archs and not _torch_only(profile, facts):
         return _cpu(profile, facts, flags, python, reasons)
-    torch, torch_cuda, row = _torch(profile, facts, flags, archs, reasons)
+    torch, torch_cuda, row = _kept_torch(profile, facts, flags, target, reasons) or _torch(
+        profile, facts, flags, reasons
+    )
     return Choice(
         profile=profile.name,
         python=python,
@@ -128,22 +133,46 @@ def _archs(
             sorted({gpu.name for gpu in facts.gpus})
         )
         return tuple(found)
-    reasons["arch"] = "no GPU is visible and no --arch was given: no kernels are compiled"
+    driver = facts.driver
+    why = (
+        f" (driver {driver.state}: {driver.error or 'no answer'})"
+        if driver.state not in ("ok", "absent")
+        else ""
+    )
+    reasons["arch"] = f"no GPU is visible{why} and no --arch was given: no kernels are compiled"
     return ()
 
 
-def _torch(
+def _kept_torch(
     profile: Profile,
     facts: Facts,
     flags: Flags,
-    archs: tuple[str, ...],
+    target: Facts | None,
     reasons: dict[str, str],
+) -> tuple[str, str, TorchRow | None] | None:
+    """The torch that the environment has, where the profile allows it and it runs here."""
+    if flags.torch or target is None or target.torch is None or target.torch.cuda is None:
+        return None
+    version, build = target.torch.version.split("+")[0], minor(target.torch.cuda)
+    nightly = profile.torch.channel == "nightly" and ".dev" in version
+    allowed = version in profile.torch.versions or nightly
+    if not allowed or (profile.torch.cuda and build not in profile.torch.cuda):
+        return None
+    row = torch_row(version)
+    if _refusal(build, facts, flags, row) is not None:
+        return None
+    reasons["torch"] = "it is installed, the profile allows it and it runs here: it stays"
+    return version, build, row
+
+
+def _torch(
+    profile: Profile, facts: Facts, flags: Flags, reasons: dict[str, str]
 ) -> tuple[str, str, TorchRow | None]:
     refused: list[str] = []
     for version in [flags.torch] if flags.torch else profile.torch.versions:
         row = torch_row(version)
         for build in _builds(profile, facts, row):
-            reason = _refusal(build, facts, flags, archs, row)
+            reason = _refusal(build, facts, flags, row)
             if reason is None:
                 reasons["torch"] = _why_torch(version, build, facts, flags)
                 return version, build, row
@@ -170,9 +199,7 @@ def _preference(build: str, driver_cuda: str | None) -> tuple[bool, Version]:
     return Version(build) <= Version(driver_cuda), Version(build)
 
 
-def _refusal(
-    build: str, facts: Facts, flags: Flags, archs: tuple[str, ...], row: TorchRow | None
-) -> str | None:
+def _refusal(build: str, facts: Facts, flags: Flags, row: TorchRow | None) -> str | None:
     if row is not None and build not in row.cuda:
         return f"torch {row.minor} has no build for CUDA {build}"
     driver = facts.driver.cuda

@@ -65,3 +65,10 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     cpp_extension: str = ""
     verified: str = ""
     fingerprint: str = ""
+
+
+def elsewhere(profile: str, facts: Facts) -> Situation:
+    """What can be known of another machine: its facts, taken inside an environment or outside of one."""
+    inside = facts.python.kind in ("venv", "conda")
+    env = facts.python.prefix if inside else f".mambaops/envs/{profile}"
+    return Situation(facts=facts, target=facts if inside else None, env=env)

@@ -313,6 +313,30 @@ def parse_nvidia_smi_query(text: str, fields: Sequence[str] = SMI_FIELDS) -> Lis
     return gpus
 
 
+def parse_loose_query(text: str) -> List[Json]:
+    """GPUs from lines that hold a name and perhaps a capability, in any order.
+
+    For wrappers that answer every query with one fixed list, e.g. "NVIDIA A800 80GB PCIe, 8.0, 81920 MiB".
+    """
+    gpus: List[Json] = []
+    for line in text.splitlines():
+        values = [value.strip() for value in line.split(",")]
+        name = first(value for value in values if re.match(GPU_NAME, value))
+        if name is None or "|" in line or "failed" in line:
+            continue
+        gpu = _gpu(len(gpus), name)
+        gpu["uuid"] = first(value for value in values if value.startswith("GPU-"))
+        gpu["compute_capability"] = first(v for v in values if re.match(r"\d{1,2}\.\d$", v))
+        sizes = [value for value in values if re.match(r"\d+ MiB$", value)]
+        gpu["memory_total"] = _mebibytes(sizes[0]) if sizes else None
+        gpus.append(gpu)
+    return gpus
+
+
+# "NVIDIA-SMI has failed …" is no name
+GPU_NAME = r"(?:NVIDIA|Tesla|Quadro|GeForce|TITAN|GRID)[ \w][^:]*$"
+
+
 def _mebibytes(text: str) -> Optional[int]:
     """e.g. "81920" or "81920 MiB" → bytes; "[N/A]" and "[Not Supported]" → None."""
     digits = find(r"^(\d+)(?: MiB)?$", text)
@@ -817,7 +841,11 @@ def _ask_smi(place: Place, smi: str, driver: Json) -> List[Json]:
     gpus = parse_nvidia_smi_query(ran["gpus"].out)
     if not gpus and not plain.timed_out and not ran["gpus"].timed_out:
         old = query("gpu", SMI_OLD_FIELDS)() if ran["gpus"].failure else ran["gpus"]
-        gpus = parse_nvidia_smi_query(old.out, SMI_OLD_FIELDS) or parse_smi_table(plain.out)
+        gpus = (
+            parse_nvidia_smi_query(old.out, SMI_OLD_FIELDS)
+            or parse_smi_table(plain.out)
+            or parse_loose_query(ran["gpus"].out)
+        )
     driver.update(source=smi, version=version or driver["version"], cuda=cuda)
     _judge_driver(place, driver, plain, ran["gpus"], gpus)
     _add_processes(gpus, ran["apps"].out)

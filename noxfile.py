@@ -1,0 +1,121 @@
+#!/usr/bin/env -S uv run --script
+# /// script
+# dependencies = ["nox>=2025.2.9"]
+# ///
+"""Pipelines. Sessions named like a profile bring this machine to that profile, step by step.
+
+`nox -s wsl-5090 -- --arch 12.0` passes what follows `--` to every step. Developer sessions: tests, lint,
+typecheck, build_real, bench. The machine sessions use no environment of nox's own: mambaops keeps the
+target environment itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.sessions = ["tests"]
+HERE = Path(__file__).resolve().parent
+PROJECT = nox.project.load_toml("pyproject.toml")
+PROFILES = sorted(path.stem for path in (HERE / "env_profiles").glob("*.yaml"))
+# the interpreter that runs nox also has mambaops: both are installed by the README's first command
+MAMBAOPS = [sys.executable, "-m", "mambaops"]
+
+
+def groups(*names: str) -> list[str]:
+    """Requirements of dependency groups of pyproject.toml."""
+    return list(nox.project.dependency_groups(PROJECT, *names))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests that need no GPU and no long build (the README's second command)."""
+    # pip, not uv: it reads the user's own configuration, where a torch that is quick to get may stand
+    session.install("-e", ".", *groups("test", "target"))
+    words = session.posargs or ["-n", "2", "-m", "not gpu and not slow"]
+    session.run("pytest", *words, env={"MAMBAOPS_TEST": "1", "OMP_NUM_THREADS": "1"})
+
+
+@nox.session(default=False)
+def tests_slow(session: nox.Session) -> None:
+    """Run the tests that take minutes: real builds of small things, other systems' roots, training."""
+    session.install("-e", ".", *groups("test", "target"))
+    session.run("pytest", "-m", "slow and not gpu", *session.posargs)
+
+
+@nox.session(default=False)
+def lint(session: nox.Session) -> None:
+    """Check style: ruff, and shellcheck on generated scripts (in the tests)."""
+    session.install(*groups("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(default=False)
+def typecheck(session: nox.Session) -> None:
+    """Check types: mypy, strict."""
+    session.install("-e", ".", *groups("lint"))
+    session.run("mypy", *session.posargs)
+
+
+@nox.session(default=False, venv_backend="none")
+def bench(session: nox.Session) -> None:
+    """Run every benchmark; each compares in one run and prints its table."""
+    for script in sorted((HERE / "benchmarks").glob("*.py")):
+        if not script.name.startswith("gpu_"):
+            session.run(sys.executable, str(script), *session.posargs)
+
+
+@nox.session(default=False, venv_backend="none")
+def build_real(session: nox.Session) -> None:
+    """Build both packages for sm_90 from nothing, look inside, and build again: nothing is done."""
+    session.run(sys.executable, str(HERE / "tests" / "e2e" / "build_real.py"), *session.posargs)
+
+
+@nox.session(default=False, venv_backend="none")
+def train_stage2(session: nox.Session) -> None:
+    """Train stage 2 (image to text) in the target environment; `-- --demo` for the demonstration."""
+    session.run(*MAMBAOPS, "train-stage2", "--", *session.posargs, external=True)
+
+
+def _machine(profile: str) -> None:
+    """Register the session of one profile: its plan's steps as separate, logged commands."""
+
+    @nox.session(name=profile, default=False, venv_backend="none", tags=["machine"])
+    def session_of(session: nox.Session) -> None:
+        plan = _plan(session, profile)
+        blocked = [step for step in plan["steps"] if step["status"] == "blocked"]
+        if blocked:
+            session.error("\n".join(f"{one['id']}: {one['reason']}\n  {one['hint']}" for one in blocked))
+        for step in plan["steps"]:
+            if not step["id"].startswith("check-"):
+                words = shlex.split(step["command"])[1:]
+                session.run(*MAMBAOPS, *words, external=True)
+
+    session_of.__doc__ = f"Bring this machine to the profile {profile}."
+
+
+def _plan(session: nox.Session, profile: str) -> dict[str, list[dict[str, str]]]:
+    """The plan as data; it decides which steps the session has."""
+    argv = [*MAMBAOPS, "plan", "--profile", profile, "--json", *session.posargs]
+    session.log(shlex.join(argv))
+    done = subprocess.run(argv, capture_output=True, text=True, env=os.environ.copy(), check=False)
+    if done.returncode:
+        session.error(done.stderr.strip())
+    plan: dict[str, list[dict[str, str]]] = json.loads(done.stdout)
+    return plan
+
+
+for _profile in PROFILES:
+    _machine(_profile)
+
+if __name__ == "__main__":
+    nox.main()

@@ -1,0 +1,105 @@
+"""Profiles are read strictly, and every value can be explained."""
+
+from __future__ import annotations
+
+import jsonschema
+import pytest
+import yaml
+
+from mambaops.errors import UsageError
+from mambaops.knowledge.packages import same_generation
+from mambaops.knowledge.torch_builds import torch_row
+from mambaops.profiles import explain, load_profile, names, parse_profile, schema
+from mambaops.resources import data_dir
+
+SMALL = """
+schema: "1"
+name: small
+title: small
+target: {python: ["3.11"], name: small}
+torch: {versions: ["2.13.0"]}
+"""
+
+
+def test_the_profiles_of_the_notes_are_there() -> None:
+    wanted = {
+        "local", "wsl-5090", "wsl-5090-ptx", "debian-a800", "ubuntu20-graph-mamba",
+        "ubuntu22-cu118", "digress", "windows-5090", "hopper",
+    }  # fmt: skip
+    assert wanted <= set(names())
+    notes = {note for name in names() for note in load_profile(name).notes}
+    assert notes == {"A", "B", "C", "D", "E"}
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_value_of_every_profile_has_a_reason(name: str) -> None:
+    assert [path for path, _, why in explain(load_profile(name)) if not why] == []
+
+
+@pytest.mark.parametrize("name", names())
+def test_profiles_keep_their_own_schema(name: str) -> None:
+    text = (data_dir("env_profiles") / f"{name}.yaml").read_text(encoding="utf-8")
+    jsonschema.validate(yaml.safe_load(text), schema())
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_pairs_of_versions_can_work(name: str) -> None:
+    profile = load_profile(name)
+    packages = dict(profile.packages.items())
+    if packages:
+        mamba, conv = packages["mamba-ssm"].version, packages["causal-conv1d"].version
+        assert same_generation(mamba, conv)
+    for version in profile.torch.versions:
+        row = torch_row(version)
+        assert row is not None
+        assert set(profile.target.python) & set(row.python)
+        assert not profile.torch.cuda or set(profile.torch.cuda) & set(row.cuda)
+
+
+@pytest.mark.parametrize(
+    ("edit", "found", "hint"),
+    [
+        ('versions: ["2.13.0"]', "versions: [2.13]", "quotes"),
+        ('python: ["3.11"]', "python: [3.10]", "quotes"),
+    ],
+)
+def test_an_unquoted_version_is_refused_with_its_path(edit: str, found: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_profile(SMALL.replace(edit, found), "mine")
+    assert "Expected `str`, got `float` - at `$." in caught.value.message
+    assert hint in caught.value.hint
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (SMALL + "colour: red\n", "unknown field `colour`"),
+        (SMALL.replace("name: small}", "name: small, shell: zsh}"), "unknown field `shell` - at `$.target`"),
+        (SMALL + "title: again\n", "key `title` stands twice"),
+        (SMALL.replace('"2.13.0"', '"two"'), "at `$.torch.versions[0]`"),
+        (SMALL.replace('["3.11"]', "[]"), "at `$.target.python`"),
+        (SMALL + "why: {torch.verions: typo}\n", "`why` explains `torch.verions`"),
+        ("[not, a, mapping]", "Expected `object`, got `array`"),
+        ("a: [1", "is not YAML"),
+        (SMALL + 'packages: {mamba-ssm: {version: "2.3.2", sha256: abc}}\n', "$.packages.mamba-ssm.sha256"),
+    ],
+)  # fmt: skip
+def test_bad_profiles_are_refused_with_the_reason(text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_profile(text, "mine")
+    assert message in caught.value.message
+
+
+def test_an_unknown_profile_offers_the_nearest() -> None:
+    with pytest.raises(UsageError) as caught:
+        load_profile("wsl-5009")
+    assert "did you mean `wsl-5090`" in caught.value.hint
+
+
+def test_a_profile_of_ones_own_is_a_path(tmp_path: object) -> None:
+    from pathlib import Path
+
+    path = Path(str(tmp_path)) / "mine.yaml"
+    path.write_text(SMALL, encoding="utf-8")
+    assert load_profile(str(path)).torch.versions == ["2.13.0"]
