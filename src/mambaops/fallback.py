@@ -77,14 +77,15 @@ def find_python(given: str) -> Path:
     return found
 
 
-def look(python: Path) -> Environment:
-    """Ask the target's python what it holds.
+def look(python: Path, *, try_import: bool = True) -> Environment:
+    """Ask the target's python what it holds; `try_import` also imports the modules that are there.
 
     Raises:
         MambaopsError: it could not be run, or is older than 3.8.
     """
     script = resources.target_file("standins", "look.py")
-    done = proc.run([python, script], timeout=_LOOK_SECONDS)
+    options = [] if try_import else ["--no-import"]
+    done = proc.run([python, script, *options], timeout=_LOOK_SECONDS)
     return msgspec.json.decode(done.stdout, type=Environment)
 
 
@@ -115,7 +116,7 @@ def install(python: Path) -> Outcome:
 
 def remove(python: Path) -> Outcome:
     """Take the stand-ins out again; a real module is never touched."""
-    purelib = Path(look(python).purelib)
+    purelib = Path(look(python, try_import=False).purelib)
     with _locked(purelib):
         files = _delete(purelib)
     return Outcome(action="removed" if files else "nothing", python=str(python), files=tuple(files))
@@ -243,13 +244,13 @@ def _notes(found: Environment) -> list[str]:
     if found.versions.get("mamba-ssm") is None:
         notes.append(
             "mamba-ssm itself is not installed; its Python part alone: MAMBA_SKIP_CUDA_BUILD=TRUE "
-            "pip install --no-deps --no-build-isolation mamba-ssm"
+            "MAMBA_FORCE_BUILD=TRUE pip install --no-deps --no-build-isolation mamba-ssm"
         )
     if found.versions.get("causal-conv1d") is None:
         notes.append(
             "causal-conv1d itself is not installed (mamba_ssm then convolves with torch); its Python "
-            "part alone: CAUSAL_CONV1D_SKIP_CUDA_BUILD=TRUE pip install --no-deps "
-            "--no-build-isolation causal-conv1d"
+            "part alone: CAUSAL_CONV1D_SKIP_CUDA_BUILD=TRUE CAUSAL_CONV1D_FORCE_BUILD=TRUE pip "
+            "install --no-deps --no-build-isolation causal-conv1d"
         )
     notes += [
         f"{name} is missing and mamba_ssm imports it: pip install {name}" for name in found.missing

@@ -22,14 +22,15 @@ NEEDED = ("triton", "einops", "transformers")
 MARKER = "__mambaops_standin__"
 
 
-def look() -> Dict[str, Any]:
-    """purelib, versions, what is missing for mamba_ssm, and per module: file, whether it is a stand-in, the error of importing it."""
+def look(try_import: bool = True) -> Dict[str, Any]:
+    """purelib, versions, what is missing for mamba_ssm, and per module: file, whether it is a stand-in, the error of importing it
+    (left out, as None, without `try_import`)."""
     return {
         "python": "{}.{}.{}".format(*sys.version_info[:3]),
         "purelib": sysconfig.get_paths()["purelib"],
         "versions": {name: _version(name) for name in DISTRIBUTIONS},
         "missing": [name for name in NEEDED if importlib.util.find_spec(name) is None],
-        "modules": {name: _module(name) for name in MODULES},
+        "modules": _modules(try_import),
     }
 
 
@@ -42,12 +43,22 @@ def _version(distribution: str) -> Optional[str]:
         return None
 
 
+def _modules(try_import: bool) -> Dict[str, Optional[Dict[str, Any]]]:
+    found = {name: _module(name) for name in MODULES}
+    present = {name: one for name, one in found.items() if one and not one["error"]}
+    # torch takes seconds to import: one by one only if not all at once
+    if try_import and present and _import_error(", ".join(present)):
+        for name, one in present.items():
+            one["error"] = _import_error(name)
+    return found
+
+
 def _module(name: str) -> Optional[Dict[str, Any]]:
     spec = importlib.util.find_spec(name)
     if spec is None:
         return _unfit_file(name)
     path = spec.origin or ""
-    return {"file": path, "standin": _is_standin(path), "error": _import_error(name)}
+    return {"file": path, "standin": _is_standin(path), "error": None}
 
 
 def _unfit_file(name: str) -> Optional[Dict[str, Any]]:
@@ -66,10 +77,10 @@ def _is_standin(path: str) -> bool:
         return MARKER in source.read()
 
 
-def _import_error(name: str) -> Optional[str]:
-    """The last line of the traceback of importing torch and the module; None if that works."""
+def _import_error(names: str) -> Optional[str]:
+    """The last line of the traceback of importing torch and the modules; None if that works."""
     done = subprocess.run(
-        [sys.executable, "-c", f"import torch, {name}"],
+        [sys.executable, "-c", f"import torch, {names}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         universal_newlines=True,
@@ -87,4 +98,4 @@ def _import_error(name: str) -> Optional[str]:
 if __name__ == "__main__":
     # the folder of this file holds modules with the very names that are looked for
     sys.path.pop(0)
-    print(json.dumps(look()))
+    print(json.dumps(look(try_import="--no-import" not in sys.argv)))

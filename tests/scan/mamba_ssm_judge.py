@@ -1,0 +1,205 @@
+"""Run by an environment with unmodified mamba_ssm and the stand-ins: prints how far they are apart.
+
+mamba_ssm's own `selective_scan_ref` and `causal_conv1d_ref` and our step-by-step definition in float64
+are the judges. Every number printed is the largest error relative to the largest value.
+"""
+
+from __future__ import annotations
+
+import json
+
+import causal_conv1d
+import causal_conv1d_cuda
+import mamba_ssm
+import selective_scan_cuda
+import torch
+import torch.nn.functional as F
+from causal_conv1d import causal_conv1d_fn, causal_conv1d_update
+from causal_conv1d.causal_conv1d_interface import causal_conv1d_ref, causal_conv1d_update_ref
+from mamba_ssm import Mamba
+from mamba_ssm.ops.selective_scan_interface import (
+    mamba_inner_fn,
+    mamba_inner_ref,
+    selective_scan_fn,
+    selective_scan_ref,
+)
+from mambaops_fallback import selective_scan_loop
+
+FOUND = {}
+DOUBLE = torch.float64
+
+
+def compare(name, ours, judge):
+    """Record the largest relative error over pairs of tensors."""
+    for mine, wanted in zip(ours, judge):
+        error = (mine.detach().double() - wanted.detach().double()).abs().max()
+        error = float(error / wanted.detach().double().abs().max().clamp(min=1e-12))
+        FOUND[name] = max(FOUND.get(name, 0.0), error)
+
+
+def with_gradients(function, tensors):
+    inputs = [None if t is None else t.clone().requires_grad_() for t in tensors]
+    out = function(*inputs)
+    out = out if isinstance(out, tuple) else (out,)
+    seeds = [torch.linspace(-1, 1, o.numel(), dtype=o.dtype).view_as(o) for o in out[:1]]
+    return [*out, *torch.autograd.grad(out[:1], [t for t in inputs if t is not None], seeds)]
+
+
+def scans():
+    for is_complex in (False, True):
+        for groups in (0, 2):
+            steps = 2 * 150 if is_complex else 150
+            A = -torch.rand(8, 4) - 0.1
+            A = torch.complex(A, torch.randn(8, 4)) if is_complex else A
+            shape = (2, groups, 4, steps) if groups else (2, 4, steps)
+            tensors = [
+                torch.randn(2, 8, 150),
+                torch.randn(2, 8, 150),
+                A,
+                torch.randn(shape),
+                torch.randn(shape),
+                torch.randn(8),
+                torch.randn(2, 8, 150),
+                torch.randn(8),
+            ]
+            if is_complex:
+                # the reference takes the complex B and C only as float32 pairs, like the kernel
+                scan, judge = (
+                    (lambda *t, f=f: f(*t, delta_softplus=True))
+                    for f in (selective_scan_fn, selective_scan_ref)
+                )
+            else:
+                scan, judge = (
+                    (lambda *t, f=f: f(*t, delta_softplus=True, return_last_state=True))
+                    for f in (selective_scan_fn, selective_scan_ref)
+                )
+            name = f"selective_scan{' complex' if is_complex else ''}{' groups' if groups else ''}"
+            compare(
+                name,
+                *(
+                    [
+                        torch.view_as_real(t) if t.is_complex() else t
+                        for t in with_gradients(f, tensors)
+                    ]
+                    for f in (scan, judge)
+                ),
+            )
+
+
+def convolutions():
+    tensors = [torch.randn(2, 16, 60), torch.randn(16, 4), torch.randn(16)]
+    for activation in (None, "silu"):
+        ours, judge = (
+            with_gradients(lambda *t, f=f, a=activation: f(*t, activation=a), tensors)
+            for f in (causal_conv1d_fn, causal_conv1d_ref)
+        )
+        compare("causal_conv1d", ours, judge)
+    packed = torch.tensor([[0] * 20 + [1] * 30 + [2] * 10] * 2, dtype=torch.int32)
+    x, weight, bias = tensors
+    last = x.transpose(1, 2).contiguous().transpose(1, 2)
+    compare(
+        "causal_conv1d packed",
+        *(
+            with_gradients(
+                lambda *t, f=f: f(*t, seq_idx=packed, activation="silu"), [last, weight, bias]
+            )
+            for f in (causal_conv1d_fn, causal_conv1d_ref)
+        ),
+    )
+    states = [torch.randn(2, 16, 4) for _ in range(1)] * 2
+    states = [s.clone() for s in states]
+    outs = [
+        f(x[..., 0], s, weight, bias, "silu")
+        for f, s in zip((causal_conv1d_update, causal_conv1d_update_ref), states)
+    ]
+    compare("causal_conv1d_update", [outs[0], states[0]], [outs[1], states[1]])
+
+
+def inner():
+    d, rank, n = 8, 2, 4
+    tensors = [
+        torch.randn(2, 2 * d, 40),
+        torch.randn(d, 1, 4),
+        torch.randn(d),
+        torch.randn(rank + 2 * n, d) / 3,
+        torch.randn(d, rank),
+        torch.randn(6, d) / 3,
+        -torch.rand(d, n) - 0.1,
+        torch.randn(d),
+        torch.randn(d),
+    ]
+
+    def call(function):
+        return lambda xz, cw, cb, xw, dw, ow, A, D, b: function(
+            xz, cw, cb, xw, dw, ow, None, A, None, None, D, delta_bias=b, delta_softplus=True
+        )
+
+    compare(
+        "mamba_inner_fn",
+        *(with_gradients(call(f), tensors) for f in (mamba_inner_fn, mamba_inner_ref)),
+    )
+
+
+def block_in_double(block, x):
+    """mamba_ssm's Mamba block, written out with the step-by-step scan."""
+    xz = (x @ block.in_proj.weight.t()).transpose(1, 2)
+    u, z = xz.chunk(2, dim=1)
+    u = F.conv1d(F.pad(u, (3, 0)), block.conv1d.weight, block.conv1d.bias, groups=u.shape[1])
+    u = F.silu(u)
+    dt, B, C = (block.x_proj.weight @ u).split([block.dt_rank, block.d_state, block.d_state], dim=1)
+    y = selective_scan_loop(
+        u,
+        block.dt_proj.weight @ dt,
+        -torch.exp(block.A_log),
+        B,
+        C,
+        block.D,
+        z,
+        block.dt_proj.bias,
+        True,
+    )
+    return y.transpose(1, 2) @ block.out_proj.weight.t()
+
+
+def blocks():
+    """The block itself, fused and not, against float64; then a few steps of training."""
+    block = Mamba(d_model=32, d_state=16, d_conv=4, expand=2)
+    x = torch.randn(2, 70, 32)
+    exact = Mamba(d_model=32, d_state=16, d_conv=4, expand=2).double()
+    exact.load_state_dict(block.state_dict())
+    wanted = block_in_double(exact, x.double())
+    judge = [wanted, *torch.autograd.grad(wanted.square().mean(), list(exact.parameters()))]
+    for fast in (True, False):
+        block.use_fast_path = fast
+        out = block(x)
+        grads = torch.autograd.grad(out.square().mean(), list(block.parameters()))
+        name = f"Mamba block, {'fused' if fast else 'in parts'}"
+        compare(name, [out, *grads], judge)
+    optimizer = torch.optim.Adam(block.parameters(), 3e-3)
+    losses = []
+    for _ in range(20):
+        loss = F.mse_loss(block(x), x.roll(1, dims=1))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    return losses
+
+
+torch.manual_seed(0)
+torch.set_num_threads(1)
+scans()
+convolutions()
+inner()
+losses = blocks()
+print(
+    json.dumps(
+        {
+            "mamba_ssm": mamba_ssm.__version__,
+            "causal_conv1d": causal_conv1d.__version__,
+            "standins": [m.__mambaops_standin__ for m in (selective_scan_cuda, causal_conv1d_cuda)],
+            "errors": FOUND,
+            "losses": [losses[0], losses[-1]],
+        }
+    )
+)
