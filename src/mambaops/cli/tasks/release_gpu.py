@@ -1,0 +1,49 @@
+"""`mambaops release-gpu`: who holds GPU memory, and ending one of your own processes."""
+
+from __future__ import annotations
+
+import sys
+
+from invoke import Context
+
+from mambaops.cli.door import emit, say, task
+
+
+@task(
+    name="release-gpu",
+    help={
+        "pid": "end this process (one of your own that holds GPU memory)",
+        "yes": "do not ask",
+        "grace": "seconds between SIGTERM and SIGKILL",
+        "json": "holders as JSON",
+    },
+)
+def release_gpu(
+    c: Context, pid: int = 0, yes: bool = False, grace: int = 10, json: bool = False
+) -> int:
+    """List who holds how much GPU memory and since when; with --pid end that one process.
+
+    Only a process of your own that holds GPU memory is ended: SIGTERM first, SIGKILL when it does not react.
+    """
+    from mambaops import gpu_holders
+
+    found = gpu_holders.holders()
+    if not pid:
+        emit({"holders": found}, as_json=json, text=lambda _: gpu_holders.table(found))
+        return 0
+    holder = gpu_holders.chosen(pid, found)
+    say(gpu_holders.table([holder]))
+    if not yes and not _confirmed(pid):
+        say("nothing was ended")
+        return 1
+    outcome = gpu_holders.end(holder, float(grace))
+    emit({"pid": pid, "outcome": outcome}, as_json=json, text=lambda _: f"{pid} {outcome}")
+    return 0
+
+
+def _confirmed(pid: int) -> bool:
+    if not sys.stdin.isatty():
+        say("not a terminal: give --yes to end it")
+        return False
+    say(f"end process {pid}? [y/N]")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,0 +1,212 @@
+"""What facts do not hold and a look at this machine shows: scripts, build trees, model caches, binaries."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from mambaops.doctor.model import Check, release
+from mambaops.facts.model import Facts
+from mambaops.profiles import Profile
+
+MOST_SCRIPTS = 300
+SCRIPT_FOLDERS = (".", "scripts", "tools", "bin")
+
+
+def look(facts: Facts, profile: Profile | None, folder: Path) -> list[Check]:
+    """Checks of the working folder, the installed binaries and the caches of this machine."""
+    return [
+        *_line_ends(folder),
+        *_stale_builds(facts, folder),
+        *_binaries(facts),
+        *_link_of_ours(facts),
+        *_models(facts, profile),
+    ]
+
+
+def refined(checks: list[Check], seen: list[Check]) -> list[Check]:
+    """What was only guessed from facts makes way for what was looked at."""
+    guesses = {
+        ("packages", "upstream's wheels ask for glibc"): {"packages-glibc"},
+        ("models", "needed: "): {"models"},
+        ("WSL", "libcuda.so.1 is there"): {"link"},
+        ("driver", "libcuda.so.1 is there"): {"link"},
+    }
+    answered = {check.fix.removeprefix("seen:") for check in seen if check.fix.startswith("seen:")}
+    kept = [
+        check
+        for check in checks
+        if not any(
+            check.area == area and words in check.what and by & answered
+            for (area, words), by in guesses.items()
+        )
+    ]
+    plain = [
+        msgspec.structs.replace(check, fix="") if check.fix.startswith("seen:") else check
+        for check in seen
+    ]
+    return kept + plain
+
+
+def scripts(folder: Path) -> list[Path]:
+    """Shell scripts near the working folder, not more than a few hundred."""
+    found: list[Path] = []
+    for name in SCRIPT_FOLDERS:
+        found += sorted((folder / name).glob("*.sh"))
+    return found[:MOST_SCRIPTS]
+
+
+def crlf_scripts(folder: Path) -> list[Path]:
+    """Those of them that have Windows line ends."""
+    from mambaops.patching.crlf import strip_crlf
+
+    present = scripts(folder)
+    if not present:
+        return []
+    reports = strip_crlf(present, check=True)
+    return [Path(report.path) for report in reports if report.outcome == "has CRLF"]
+
+
+def _line_ends(folder: Path) -> Iterator[Check]:
+    found = crlf_scripts(folder)
+    if found:
+        names = ", ".join(path.name for path in found[:3]) + (" …" if len(found) > 3 else "")
+        yield Check(
+            area="disk and memory",
+            state="failed",
+            what=f"{len(found)} scripts have Windows line ends: {names}",
+            cause="`$'\\r': command not found`",
+            cure="mambaops strip-crlf   # or `mambaops doctor --fix`",
+            fix="strip-crlf",
+        )
+
+
+def stale_builds(facts: Facts, folder: Path) -> list[Path]:
+    """`build` folders of clones of the two packages that are older than the installed torch."""
+    torch = Path(facts.torch.path) / "version.py" if facts.torch else None
+    if torch is None or not torch.is_file():
+        return []
+    installed = torch.stat().st_mtime
+    clones = [folder, *folder.glob("*mamba*"), *folder.glob("*causal*conv1d*")]
+    return [
+        clone / "build"
+        for clone in clones
+        if (clone / "setup.py").is_file()
+        and (clone / "build").is_dir()
+        and (clone / "build").stat().st_mtime < installed
+        and any((clone / name).is_dir() for name in ("mamba_ssm", "causal_conv1d", "csrc"))
+    ]
+
+
+def _stale_builds(facts: Facts, folder: Path) -> Iterator[Check]:
+    for build in stale_builds(facts, folder):
+        yield Check(
+            area="packages",
+            state="warning",
+            what=f"{build} is older than the installed torch",
+            cause="its objects would be linked in again: undefined symbols at import",
+            cure="mambaops doctor --fix   # removes it; by hand: rm -rf build *.egg-info",
+            fix="stale-build",
+        )
+
+
+def _binaries(facts: Facts) -> Iterator[Check]:
+    files = [Path(p) for package in facts.packages.values() for p in package.extensions]
+    ours = [path for path in files if path.name.startswith(("selective_scan", "causal_conv1d"))]
+    there = [path for path in ours if path.is_file()]
+    if not there:
+        return
+    from mambaops.errors import MambaopsError
+    from mambaops.wheels.elf import inspect_extension
+
+    for path in there:
+        try:
+            need = inspect_extension(path).glibc
+        except MambaopsError as error:
+            yield Check(
+                area="packages",
+                state="failed",
+                what=f"{path.name} cannot be read: {error.message}",
+                cause="the file is damaged",
+                cure="mambaops build-mamba",
+            )
+            continue
+        yield _loads(path, need, facts.host.glibc)
+
+
+def _loads(path: Path, need: str | None, have: str | None) -> Check:
+    if need and have and release(have) < release(need):
+        return Check(
+            area="packages",
+            state="failed",
+            what=f"{path.name} asks for glibc {need}, here is {have}",
+            cause=f"`version `GLIBC_{need}' not found` at import: it was built on a newer system",
+            cure="mambaops repair-wheel; or a portable build (`mambaops build-mamba`), an older wheel (`mambaops select-wheel`), a container",
+            fix="seen:packages-glibc",
+        )
+    return Check(
+        area="packages",
+        state="ok",
+        what=f"{path.name.split('.')[0]} loads from glibc {need or 'any'} on",
+        fix="seen:packages-glibc",
+    )
+
+
+def link_folder() -> Path:
+    """Our own folder with the link `libcuda.so`."""
+    from mambaops.resources import cache_dir
+
+    return cache_dir() / "libcuda"
+
+
+def _link_of_ours(facts: Facts) -> Iterator[Check]:
+    link = link_folder() / "libcuda.so"
+    if facts.driver.libcuda_link or not link.exists():
+        return
+    known = str(link.parent) in os.environ.get("LIBRARY_PATH", "").split(":")
+    yield Check(
+        area="WSL" if facts.host.wsl else "driver",
+        state="ok" if known else "warning",
+        what=f"{link} links to the driver's library",
+        cause="" if known else "the linker does not look there yet",
+        cure="" if known else f"export LIBRARY_PATH={link.parent}:$LIBRARY_PATH",
+        fix="seen:link",
+    )
+
+
+def hub_cache() -> Path:
+    """Where huggingface_hub keeps its files, by the variables that it reads itself."""
+    environ = os.environ
+    if environ.get("HF_HUB_CACHE"):
+        return Path(environ["HF_HUB_CACHE"])
+    home = (
+        environ.get("HF_HOME")
+        or Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
+    )
+    return Path(home) / "hub"
+
+
+def _models(facts: Facts, profile: Profile | None) -> Iterator[Check]:
+    local = os.environ.get("MAMBA_MODEL", "")
+    if local and not (Path(local) / "config.json").is_file():
+        yield Check(
+            area="models",
+            state="failed",
+            what=f"MAMBA_MODEL={local} holds no config.json",
+            cause="from_pretrained would take it for a name on the hub",
+            cure="mambaops fetch-model   # where there is network, then copy the folder",
+        )
+    for name in profile.models if profile else []:
+        folder = hub_cache() / f"models--{name.replace('/', '--')}" / "snapshots"
+        whole = any(path.is_file() for path in folder.glob("*/config.json"))
+        yield Check(
+            area="models",
+            state="ok" if whole or local else "warning",
+            what=f"{name} is in the cache" if whole else f"{name} is not in {hub_cache()}",
+            cause="" if whole or local else "training would ask the network for it",
+            cure="" if whole or local else "mambaops fetch-model",
+            fix="seen:models",
+        )
