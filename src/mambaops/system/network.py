@@ -14,6 +14,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from mambaops.knowledge.addresses import addresses
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 WSL_CONF = Path("/etc/wsl.conf")
@@ -62,6 +65,14 @@ def check_resolver(
     return ResolverReport(
         ok=not cause, resolver=resolver, lookups=tuple(lookups), cause=cause, hint=hint
     )
+
+
+def default_hosts() -> list[str]:
+    """The hosts of the addresses that mambaops itself may fetch from."""
+    table = addresses()
+    texts = [table.pytorch.stable, table.astral.index, table.huggingface.endpoint]
+    texts += [table.github["mamba-ssm"].repository, table.nvidia.keyring]
+    return sorted({host for text in texts if (host := urlsplit(text).hostname)})
 
 
 def read_resolver(conf: Path = RESOLV_CONF) -> Resolver:

@@ -1,0 +1,222 @@
+"""The container route: a Dockerfile for a profile, an image whose wheels fit an old glibc, its GPUs.
+
+The Dockerfile is text made by a pure function. The image holds mambaops as it is here, an interpreter,
+the profile's environment, the toolkit and the wheels that were built; they are copied out to the host.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from mambaops.errors import MachineError, UsageError
+from mambaops.knowledge.addresses import addresses
+from mambaops.proc import run, which
+from mambaops.profiles import Profile
+from mambaops.resources import PACKAGE, data_dir
+from mambaops.system.tables import read
+
+RUNTIMES = ("docker", "podman")
+CONTEXT = "mambaops-context"  # what is sent to the image's build, beside the Dockerfile
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    images: dict[str, str]
+    packages: dict[str, list[str]]
+    gpus: dict[str, list[str]]
+
+
+@functools.cache
+def _table() -> _Table:
+    return read("containers", _Table)
+
+
+def image_name(profile: Profile) -> str:
+    return f"mambaops-{profile.name}"
+
+
+def base_image(profile: Profile) -> str:
+    """The image of the first distribution that the profile expects and that has one. Pure."""
+    images = _table().images
+    return next(
+        (images[name] for name in profile.expect.distribution if name in images), images["default"]
+    )
+
+
+def dockerfile(profile: Profile, *, arch: str) -> str:
+    """The Dockerfile's text. Pure.
+
+    Args:
+        arch: architectures to build for ("8.0;9.0"): while an image is built no GPU is there to ask.
+
+    Raises:
+        UsageError: neither `arch` nor the profile names an architecture.
+    """
+    arch = arch or ("" if profile.build.arch == "gpu" else profile.build.arch)
+    if not arch and profile.packages != type(profile.packages)():
+        raise UsageError(
+            f"profile {profile.name} builds for the GPU it finds, and an image is built without one",
+            hint='name it: --arch "8.0"',
+        )
+    base, packages = base_image(profile), " ".join(_table().packages["apt"])
+    return "\n".join(
+        [
+            f"# {profile.title}: made by `mambaops container --profile {profile.name}`",
+            f"FROM {base}",
+            'SHELL ["/bin/bash", "-o", "pipefail", "-c"]',
+            "ENV DEBIAN_FRONTEND=noninteractive",
+            f"RUN apt-get update && apt-get install -y --no-install-recommends {packages} \\",
+            "  && rm -rf /var/lib/apt/lists/*",
+            *_interpreter(profile),
+            f"COPY {CONTEXT}/requirements.txt /opt/mambaops/requirements.txt",
+            "RUN uv venv --python 3.12 /opt/controller \\",
+            "  && uv pip install --python /opt/controller/bin/python -r /opt/mambaops/requirements.txt",
+            f"COPY {CONTEXT}/mambaops /opt/mambaops/mambaops",
+            "ENV PYTHONPATH=/opt/mambaops MAMBAOPS_HOME=/opt/state MAMBAOPS_CACHE=/out",
+            *(f"ENV {name}={shlex.quote(value)}" for name, value in profile.runtime_env.items()),
+            "RUN printf '#!/bin/sh\\nexec /opt/controller/bin/python -m mambaops \"$@\"\\n' \\",
+            "  > /usr/local/bin/mambaops && chmod +x /usr/local/bin/mambaops",
+            f"RUN {shlex.join(build_words(profile, arch))}",
+            "WORKDIR /workspace",
+            'CMD ["bash"]',
+            "",
+        ]
+    )
+
+
+def build_words(profile: Profile, arch: str) -> list[str]:
+    """The command that builds the profile's wheels where no GPU is. Pure."""
+    words = ["mambaops", "build-mamba", "--profile", profile.name, "--cross"]
+    return words + (["--arch", arch] if arch else [])
+
+
+def _interpreter(profile: Profile) -> list[str]:
+    """uv brings the controller's Python (Ubuntu 20.04 has 3.8); miniforge too where conda is wanted."""
+    known = addresses()
+    lines = [
+        "ENV PATH=/root/.local/bin:$PATH",
+        f"RUN curl -fLsS --retry 5 {known.uv.installer} | sh",
+    ]
+    if profile.target.kind == "conda":
+        address = known.conda.miniforge.format(machine="$(uname -m)")
+        lines += [
+            f'RUN curl -fL --retry 5 -o /tmp/miniforge.sh "{address}" \\',
+            "  && bash /tmp/miniforge.sh -b -p /opt/conda && rm /tmp/miniforge.sh",
+            "ENV PATH=/opt/conda/bin:$PATH",
+        ]
+    return lines
+
+
+# -- commands -------------------------------------------------------------------------------------------
+def build_command(profile: Profile, runtime: str, folder: Path) -> list[str]:
+    return [runtime, "build", "-t", image_name(profile), "-f", f"{folder}/Dockerfile", str(folder)]
+
+
+def copy_commands(profile: Profile, runtime: str, folder: Path) -> list[list[str]]:
+    """Take the built wheels out of the image: a container that never runs, copied from, removed."""
+    name = f"{image_name(profile)}-out"
+    return [
+        [runtime, "create", "--name", name, image_name(profile)],
+        [runtime, "cp", f"{name}:/out/wheels/.", f"{folder}/wheels"],
+        [runtime, "rm", name],
+    ]
+
+
+def run_command(
+    profile: Profile, runtime: str, folder: Path, words: Sequence[str], *, terminal: bool
+) -> list[str]:
+    """Start the image with its GPUs and `folder` as /workspace."""
+    screen = ["-it"] if terminal else []
+    mount = ["-v", f"{folder.absolute()}:/workspace"]
+    return [
+        *(runtime, "run", "--rm", *screen),
+        *_table().gpus[runtime],
+        *mount,
+        image_name(profile),
+        *(words or ["bash"]),
+    ]
+
+
+# -- doing ----------------------------------------------------------------------------------------------
+def chosen_runtime(name: str) -> str:
+    """The runtime that was named, or the first that is on PATH.
+
+    Raises:
+        UsageError: an unknown one. MachineError: none is on PATH.
+    """
+    if name and name not in RUNTIMES:
+        raise UsageError(f"runtime `{name}` is not known; known: {', '.join(RUNTIMES)}")
+    wanted = [name] if name else list(RUNTIMES)
+    found = next((item for item in wanted if which(item) is not None), None)
+    if found is None:
+        raise MachineError(
+            f"{' or '.join(wanted)} is not on PATH",
+            hint="install one, or run --dry-run here and the commands where one is",
+        )
+    return found
+
+
+def write_context(profile: Profile, folder: Path, *, arch: str) -> Path:
+    """Dockerfile and what it copies, into `folder`; returns the Dockerfile.
+
+    Raises:
+        UsageError: see `dockerfile`.
+    """
+    text = dockerfile(profile, arch=arch)
+    place = folder / CONTEXT
+    if place.exists():
+        shutil.rmtree(place)
+    ignored = shutil.ignore_patterns("__pycache__", "*.pyc", ".git")
+    shutil.copytree(PACKAGE, place / "mambaops", ignore=ignored)
+    for name in ("env_profiles", "patches"):
+        shutil.copytree(
+            data_dir(name), place / "mambaops" / name, ignore=ignored, dirs_exist_ok=True
+        )
+    (place / "requirements.txt").write_text("\n".join(_requirements()) + "\n", encoding="utf-8")
+    path = folder / "Dockerfile"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _requirements() -> list[str]:
+    """What the controller needs, from its own metadata; extras left out."""
+    from importlib.metadata import requires
+
+    return [line for line in requires("mambaops") or [] if not re.search(r"extra\s*==", line)]
+
+
+def build(
+    profile: Profile, runtime: str, folder: Path, *, say: Callable[[str], None]
+) -> list[Path]:
+    """Build the image and copy its wheels to `folder/wheels`; returns them.
+
+    Raises:
+        CommandFailed: the build failed; the last lines are in it.
+        MachineError: the runtime's engine does not answer, or no wheel came out.
+    """
+    engine = run([runtime, "info"], check=False, timeout=30)
+    if not engine.ok:
+        reason = (engine.stderr.strip() or engine.stdout.strip()).splitlines()[-1:]
+        raise MachineError(
+            f"`{runtime} info` fails: {reason[0] if reason else 'no answer'}",
+            hint=f"start its engine (sudo systemctl start {runtime}), or take the folder elsewhere",
+        )
+    (folder / "wheels").mkdir(parents=True, exist_ok=True)
+    # a container that an interrupted run left holds the name
+    run([runtime, "rm", "-f", f"{image_name(profile)}-out"], check=False, timeout=60)
+    for command in [
+        build_command(profile, runtime, folder),
+        *copy_commands(profile, runtime, folder),
+    ]:
+        say(f"$ {shlex.join(command)}")
+        run(command, on_line=say, merge=True)
+    wheels = sorted((folder / "wheels").glob("*.whl"))
+    if not wheels:
+        raise MachineError(f"the image was built, but no wheel came out into {folder / 'wheels'}")
+    return wheels
