@@ -118,7 +118,7 @@ def _notes(
     if local and "+" not in version:
         yield (
             f"the file is named +{local}, its METADATA says plain {version} (upstream renames its files): "
-            "pip --find-links and uv refuse such a pair by requirement; install it by its path"
+            "pip refuses such a pair from --find-links; install it by its path"
         )
     if name.build.cxx11_abi is False and abi is True:
         yield (
