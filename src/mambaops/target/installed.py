@@ -1,8 +1,8 @@
 """Print what an environment holds, as one JSON object. Run by that environment's own interpreter.
 
 Standard library only, Python 3.8. Keys: `prefix`, `purelib`, `platlib` (folders), `version`, `abi`
-("cp311"), `glibc` ("2.31" or ""), `markers` (the values of PEP 508 markers), `installed` (normalised name -> {"version", "location", "editable", "missing"}; `missing`: files that RECORD lists
-and that are not there), `visible` (the same for what `import` would find first, with user folders and PYTHONPATH).
+("cp311"), `glibc` ("2.31" or ""), `markers` (the values of PEP 508 markers), `installed` (normalised name -> {"version", "location", "info", "editable", "missing"}; `info`: the dist-info folder;
+`missing`: files that RECORD lists and that are not there), `visible` (the same for what `import` would find first, with user folders and PYTHONPATH).
 
     python -I installed.py [NAME ...]     # names: check the files of these distributions
 """
@@ -42,9 +42,11 @@ def markers() -> Dict[str, str]:
 
 
 def missing_files(distribution: importlib.metadata.Distribution) -> List[str]:
-    """Files of RECORD that are gone; bytecode may always be gone."""
+    """Files of RECORD that are gone; bytecode may always be gone. Without RECORD: RECORD itself."""
     missing = []
-    for file in distribution.files or []:
+    if distribution.files is None:
+        return ["RECORD"]
+    for file in distribution.files:
         if not str(file).endswith(".pyc") and not os.path.exists(
             str(distribution.locate_file(file))
         ):
@@ -62,6 +64,7 @@ def describe(distribution: importlib.metadata.Distribution, check: bool) -> Dict
     return {
         "version": distribution.version,
         "location": os.path.realpath(folder),
+        "info": str(getattr(distribution, "_path", "")),
         "editable": editable,
         "missing": missing_files(distribution) if check else [],
     }

@@ -20,7 +20,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from mambaops.errors import MambaopsError, UsageError
 from mambaops.wheels.fetch_progress import Progress, Silent
-from mambaops.wheels.fetch_state import Memory, Part, Remembered
+from mambaops.wheels.fetch_state import Memory, Part, Remembered, lock_path
 from mambaops.wheels.http import Again, Patience, body, get, masked, open_session
 from mambaops.wheels.store import sha256_of
 from mambaops.wheels.zipcheck import check_zip
@@ -82,7 +82,7 @@ def fetch(
         remembered=memory.get(url),
     )
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(job.target.with_name(f".{job.target.name}.lock")):
+    with FileLock(lock_path(job.target)):
         return job.already_there() or job.fetch()
 
 

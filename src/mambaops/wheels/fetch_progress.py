@@ -8,6 +8,7 @@ from collections import deque
 from typing import Any, Protocol
 
 WINDOW = 20.0  # seconds over which the rate is taken
+WORTH_A_LINE = 5_000_000  # bytes; smaller files are there before one has read it
 LINE_EVERY = 10.0  # seconds between lines where no terminal is
 
 
@@ -67,7 +68,8 @@ class Lines:
         self._meter, self._last = Meter(), time.monotonic()
         size = f"{megabytes(total)}" if total else "size unknown"
         again = f", from byte {offset}" if offset else ""
-        self._write(f"fetching {name} ({size}{again})")
+        if total is None or total > WORTH_A_LINE or offset:
+            self._write(f"fetching {name} ({size}{again})")
 
     def advance(self, size: int) -> None:
         self._done += size

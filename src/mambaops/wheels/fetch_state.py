@@ -7,6 +7,7 @@ whole files are remembered by address: a file that changes under the same name i
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -22,6 +23,13 @@ from mambaops.resources import cache_dir
 from mambaops.wheels.http import Again
 
 SPARE_DISK = 64 * 1024**2
+
+
+def lock_path(target: Path) -> Path:
+    """A file to lock while `target` is written; in the cache, so that nothing is left beside the target."""
+    folder = cache_dir() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / hashlib.sha256(os.fsencode(target.resolve())).hexdigest()[:32]
 
 
 class PartState(msgspec.Struct, frozen=True, kw_only=True):

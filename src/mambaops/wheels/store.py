@@ -130,7 +130,7 @@ class Store:
         target = self.path / wheel.name
         aside = self.path / f".{wheel.name}.{os.getpid()}.tmp"
         try:
-            _link_or_copy(wheel, aside)
+            link_or_copy(wheel, aside)
             entry = Entry(
                 wheel=wheel.name,
                 sha256=sha256_of(aside),
@@ -240,7 +240,7 @@ def _check_name(wheel: Path, key: BuildKey) -> None:
         )
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
     """A hard link costs nothing; another file system, or one without links, gets a copy."""
     target.unlink(missing_ok=True)
     try:

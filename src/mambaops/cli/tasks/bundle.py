@@ -1,0 +1,105 @@
+"""Carry an environment to a machine without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from invoke import Context
+
+from mambaops.cli.door import emit, say, task
+
+
+@task(
+    iterable=["models"],
+    help={
+        "profile": "profile by name, or the path of a YAML file",
+        "output": "the tar to write (default: PROFILE.tar)",
+        "facts": "the other machine: a file made there by `mambaops facts --json` (default: this one)",
+        "arch": "GPU architectures of the other machine",
+        "torch": "torch release instead of the profile's",
+        "python": "Python version instead of the profile's",
+        "with-toolkit": "carry nvcc and build tools too, and sources where no wheel fits",
+        "models": "folder or Hugging Face name of a model to carry; may be given several times",
+    },
+)
+def bundle(
+    c: Context,
+    profile: str = "local",
+    output: str = "",
+    facts: str = "",
+    arch: str = "",
+    torch: str = "",
+    python: str = "",
+    with_toolkit: bool = False,
+    models: Sequence[str] = (),
+    json: bool = False,
+) -> None:
+    """Collect everything that a profile's environment needs into one file.
+
+    For the other machine's Python, CPU and glibc: torch with all its dependencies, both packages, checksums, and
+    a script that installs it with the network off. Interrupted, the same command goes on.
+    """
+    from pathlib import Path
+
+    from mambaops.cli.bundle_plan import spec_for
+    from mambaops.cli.flags import flags_of
+    from mambaops.cli.planning import planned
+    from mambaops.wheels.bundle import collect
+    from mambaops.wheels.fetch_progress import for_stderr
+
+    flags = flags_of({"arch": arch, "torch": torch, "python": python, "cross": bool(facts)})
+    case, _ = planned(profile, flags, facts)
+    spec = spec_for(case, with_toolkit=with_toolkit, models=models, say=say)
+    path = Path(output or f"{spec.name}.tar")
+    made = collect(spec, path, progress=for_stderr(), say=say)
+    emit(
+        made,
+        as_json=json,
+        text=lambda one: (
+            f"{one.path}\n  {one.size / 1e6:.1f} MB, {len(one.manifest.files)} files, sha256 {one.sha256}\n"
+            f"there: mambaops install-bundle {one.path.name}\n"
+            f"   or: tar -xf {one.path.name} && sh {one.path.stem}/install.sh --into DIR"
+        ),
+    )
+
+
+@task(
+    name="install-bundle",
+    positional=["file"],
+    help={
+        "file": "the tar, or the folder that it was unpacked into",
+        "into": "folder of the environment (default: the profile's own under .mambaops)",
+        "python": "interpreter to make it with",
+        "keep-files": "leave the unpacked bundle beside the environment",
+    },
+)
+def install_bundle(
+    c: Context,
+    file: str,
+    into: str = "",
+    python: str = "",
+    keep_files: bool = False,
+    json: bool = False,
+) -> None:
+    """Install a bundle, without a network.
+
+    Every file is checked first; an interrupted installation is gone on with; the packages are imported in the end.
+    """
+    from pathlib import Path
+
+    from mambaops.environments import places
+    from mambaops.wheels.bundle_install import install_bundle as install
+    from mambaops.wheels.bundle_install import name_of
+
+    archive = Path(file)
+    name = name_of(archive)
+    folder = Path(into) if into else places(name).env
+    done = install(archive, folder, python=python, keep_files=keep_files, say=say)
+    prove = "" if into else f"\nprove it: mambaops verify --profile {done.name}"
+    emit(
+        done,
+        as_json=json,
+        text=lambda one: (
+            f"{one.packages} packages are in {one.environment}\ninterpreter: {one.python}{prove}"
+        ),
+    )
