@@ -166,7 +166,7 @@ def _rewrite_statements(
     first = _common_place(changes, statements)
     if statements == [first] and source.code(first) == code:
         return
-    gone = _with_emptied_branches(changes, statements)
+    gone = _with_emptied_branches(changes, statements, source.block(first))
     made = source.parse_statement(code).with_changes(leading_lines=first.leading_lines)
     if first in gone:
         gone.remove(first)
@@ -224,14 +224,14 @@ def _depends_on_nvcc(changes: Changes, block: cst.CSTNode) -> bool:
 
 
 def _with_emptied_branches(
-    changes: Changes, statements: Sequence[cst.SimpleStatementLine]
+    changes: Changes, statements: Sequence[cst.SimpleStatementLine], kept: cst.CSTNode
 ) -> list[Statement]:
-    """The statements to take out, an `if` that would be left empty instead of what is inside it."""
+    """What to take out: an `if` that would be left empty instead of what is inside it, but not block `kept`."""
     gone: list[Statement] = []
     removed: set[cst.CSTNode] = set(statements)
     for statement in statements:
         place: Statement = statement
-        while (outer := _emptied(changes, place, removed)) is not None:
+        while (outer := _emptied(changes, place, removed, kept)) is not None:
             removed.add(outer)
             place = outer
         if place not in gone:
@@ -239,11 +239,13 @@ def _with_emptied_branches(
     return gone
 
 
-def _emptied(changes: Changes, statement: Statement, removed: set[cst.CSTNode]) -> cst.If | None:
+def _emptied(
+    changes: Changes, statement: Statement, removed: set[cst.CSTNode], kept: cst.CSTNode
+) -> cst.If | None:
     """The `if` without other branches whose whole body is removed, around `statement`."""
     block = changes.source.block(statement)
     owner = changes.source.parents[block]
-    if not isinstance(owner, cst.If) or owner.orelse is not None:
+    if block is kept or not isinstance(owner, cst.If) or owner.orelse is not None:
         return None
     if isinstance(changes.source.parents[owner], cst.If):
         return None  # an elif: its emptied body becomes `pass`

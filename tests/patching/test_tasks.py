@@ -1,0 +1,111 @@
+"""The commands themselves: exit codes, what is data on stdout and what is talk on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from mambaops import proc
+from mambaops.cli.several import spread
+
+sys.path.insert(0, str(Path(__file__).parent))
+from recording import FILES
+
+
+def _mambaops(*words: str | Path, **environment: str) -> proc.Completed:
+    env = {**os.environ, **environment}
+    return proc.run([sys.executable, "-m", "mambaops", *words], env=env, check=False, timeout=120)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    (tmp_path / "setup.py").write_text(FILES["causal_conv1d-1.6.2.post1.py"])
+    return tmp_path
+
+
+def test_patch_setup_check_apply_check_revert(tree: Path) -> None:
+    first = (tree / "setup.py").read_bytes()
+    asked = ("patch-setup", "--source", tree, "--arch", "8.0;9.0+PTX", "--no-ninja")
+    assert _mambaops(*asked, "--check").returncode == 1
+    assert _mambaops(*asked, "--diff").stdout.startswith("--- a/setup.py\n+++ b/setup.py\n@@")
+    assert (tree / "setup.py").read_bytes() == first
+    applied = _mambaops(*asked, "--torch", "2.14.1", "--threads", "1", "--json")
+    assert applied.returncode == 0
+    (row,) = json.loads(applied.stdout)["sources"]
+    assert row["state"] == "patched"
+    assert row["patches"] == [
+        "force-build",
+        "no-ninja",
+        "cuda-archs",
+        "cxx-standard",
+        "nvcc-threads",
+    ]
+    assert row["changed"] == ["setup.py"]
+    assert _mambaops(*asked, "--torch", "2.14.1", "--threads", "1", "--check").returncode == 0
+    assert _mambaops(*asked, "--check").returncode == 1, "asked for less, patched for more"
+    assert _mambaops("patch-setup", "--source", tree, "--revert").returncode == 0
+    assert [path.name for path in tree.iterdir()] == ["setup.py"]
+    assert (tree / "setup.py").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("patch-setup", "--source", "nowhere"), "no setup.py in nowhere"),
+        (("patch-setup", "--source", ".", "--arch", "sm_90"), "is no compute capability"),
+        (("patch-setup", "--source", ".", "--check", "--diff"), "only one of"),
+        (("patch-setup", "--threads", "2"), "--threads goes with --source only"),
+        (("patch-cpp-extension", "--file", "nowhere", "--cuda", "11.8"), "no such file"),
+        (("patch-cpp-extension", "--file", "a", "--python", "b"), "only one of"),
+        (("strip-crlf", "nowhere"), "no such file or folder"),
+    ],
+)
+def test_mistakes_end_with_2_and_no_traceback(words: tuple[str, ...], said: str) -> None:
+    done = _mambaops(*words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+def test_patch_cpp_extension_on_a_file(tmp_path: Path) -> None:
+    excerpt = Path(__file__).parent / "cpp_extension" / "torch-2.14.1.txt"
+    path = tmp_path / "cpp_extension.py"
+    path.write_bytes(excerpt.read_bytes())
+    asked = ("patch-cpp-extension", "--file", path, "--cuda", "11.8")
+    assert _mambaops(*asked, "--check").returncode == 1
+    assert "patched" in _mambaops(*asked).stdout
+    assert json.loads(_mambaops(*asked, "--check", "--json").stdout)["state"] == "as asked"
+    assert _mambaops(*asked, "--revert").returncode == 0
+    assert path.read_bytes() == excerpt.read_bytes()
+
+
+def test_strip_crlf_of_several(tmp_path: Path) -> None:
+    for name in ("a.sh", "b.sh", "c.sh"):
+        (tmp_path / name).write_bytes(b"echo\r\n")
+    two = (tmp_path / "a.sh", tmp_path / "b.sh")
+    assert _mambaops("strip-crlf", *two, "--check").returncode == 1
+    done = _mambaops("strip-crlf", *two, "--json")
+    assert done.returncode == 0
+    assert [item["outcome"] for item in json.loads(done.stdout)["files"]] == ["stripped"] * 2
+    assert (tmp_path / "c.sh").read_bytes() == b"echo\r\n"
+    assert _mambaops("strip-crlf", tmp_path).returncode == 0
+    assert (tmp_path / "c.sh").read_bytes() == b"echo\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("strip-crlf a b --check c", "strip-crlf a --also=b --check --also=c"),
+        ("strip-crlf --path a b", "strip-crlf --path a b"),
+        ("strip-crlf a purge-cache --all", "strip-crlf a purge-cache --all"),
+        ("strip-crlf a -- b", "strip-crlf a -- b"),
+        ("purge-cache a b", "purge-cache a b"),
+    ],
+)
+def test_several_words_for_one_argument(words: str, wanted: str) -> None:
+    assert spread(["mambaops", *words.split()], {"purge-cache", "strip-crlf"})[1:] == wanted.split()
