@@ -690,10 +690,15 @@ def _disk_job(place: Place, path: str, why: str) -> Callable[[], Json]:
             path_there = os.path.dirname(path_there)
         usage = shutil.disk_usage(path_there)
         disk.update(free=usage.free, total=usage.total, filesystem=_filesystem(place, path_there))
-        disk["writable"] = os.access(path_there, os.W_OK)
+        disk["writable"] = os.access(path_there, os.W_OK) and not _read_only(path_there)
         return disk
 
     return look
+
+
+def _read_only(path: str) -> bool:
+    """Whether it is mounted read-only, which root's permissions do not tell."""
+    return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def _filesystem(place: Place, path: str) -> Optional[str]:
@@ -1317,7 +1322,7 @@ def _cxx11_abi(folder: str) -> Optional[bool]:
 
 
 # as torch.cuda.get_arch_list() prints it, e.g. b"sm_75 sm_80 sm_90 compute_90\0"
-ARCH_FLAGS = re.compile(rb"(?<![\w-])((?:(?:sm|compute)_\d+[af]? )*(?:sm|compute)_\d+[af]?)\0")
+ARCH_FLAGS = re.compile(rb"(?:\A|\0)((?:(?:sm|compute)_\d+[af]? )*(?:sm|compute)_\d+[af]?)\0")
 
 
 def _arch_list(place: Place, folder: str) -> Optional[List[str]]:
