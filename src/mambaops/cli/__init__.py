@@ -14,6 +14,7 @@ from invoke.tasks import Task
 
 from mambaops import __version__
 from mambaops.cli.several import spread
+from mambaops.cli.spelling import spelled
 
 
 def collection() -> Collection:
@@ -33,4 +34,4 @@ def main() -> None:
     """The `mambaops` command."""
     namespace = collection()
     program = Program(name="mambaops", binary="mambaops", namespace=namespace, version=__version__)
-    program.run(spread(sys.argv, namespace.task_names))
+    program.run(spread(spelled(sys.argv), namespace.task_names))
