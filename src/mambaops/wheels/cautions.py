@@ -72,8 +72,6 @@ def _unseen(c: Candidate, m: Machine) -> list[tuple[int, str]]:
         found.append((1, "its GPU code is known only after looking inside"))
     if m.driver_cuda is None and m.capabilities:
         found.append((0, "the driver does not answer: its CUDA was not judged"))
-    if c.glibc and m.glibc is None:
-        found.append((1, "the glibc here is not known, so it was not judged"))
     if c.cxx11_abi is None and not c.needs:
         found.append((1, "its C++11 ABI is known only after looking inside"))
     if c.glibcxx and m.glibcxx_guessed:

@@ -186,6 +186,12 @@ def _requirement(text: str) -> Requirement:
     return Requirement(text)
 
 
+def _libc(c: Candidate, m: Machine) -> str | None:
+    if m.system == "Linux" and m.glibc is None and c.system == "Linux" and not c.needs:
+        return f"is built for glibc; {m.where} has none (musl?): build here"
+    return None
+
+
 def _glibc(c: Candidate, m: Machine) -> str | None:
     if not c.glibc or not m.glibc or version_key(c.glibc) <= version_key(m.glibc):
         return None
@@ -243,13 +249,14 @@ RULES: tuple[Rule, ...] = (
     Rule(_python, 3, lambda c, m: f"Python {_python_for(c)}"),
     Rule(_honest, NEVER, _fixed("another file")),
     Rule(_exists, NEVER, _fixed("nothing: such a wheel cannot exist")),
-    Rule(_installer, 20, lambda c, m: "--allow-conda" if m.conda else "an environment of conda"),
+    Rule(_installer, 150, lambda c, m: "--allow-conda" if m.conda else "an environment of conda"),
     Rule(_has_torch, 4, lambda c, m: f"torch {c.torch or ''} for CUDA {c.cuda_major}"),
     Rule(_torch, 4, lambda c, m: f"torch {c.torch or c.torch_spec or c.torch_min}"),
     Rule(_cuda, 4, lambda c, m: f"a torch built with CUDA {c.cuda_major}"),
     Rule(_abi, 4, lambda c, m: f"a torch with the {'new' if c.cxx11_abi else 'old'} C++11 ABI"),
     Rule(_generation, 1, lambda c, m: f"a {OTHER.get(c.package)} of the same generation"),
     Rule(_beside, 1, lambda c, m: ", ".join(c.runs_with)),
+    Rule(_libc, 50, _fixed("a system with glibc")),
     GLIBC,
     Rule(_glibcxx, 2, lambda c, m: f"a libstdc++ with GLIBCXX_{c.glibcxx} (conda: libstdcxx-ng)"),
     Rule(_driver, 8, lambda c, m: f"driver {minor_compat_floor(c.cuda or '')} or newer"),

@@ -16,7 +16,15 @@ from mambaops.wheels.candidates import REPAIRED_GLIBC, Candidate
 from mambaops.wheels.cautions import cautions
 from mambaops.wheels.machine import Machine, machine_of
 from mambaops.wheels.names import PACKAGES
-from mambaops.wheels.rules import GLIBC, NEVER, OTHER, all_refusals, first_refusal, is_neighbour
+from mambaops.wheels.rules import (
+    GLIBC,
+    NEVER,
+    OTHER,
+    all_refusals,
+    first_refusal,
+    is_neighbour,
+    runs_on,
+)
 from mambaops.wheels.tables import wheel_sources
 
 FITS, AFTER_REPAIR, NEIGHBOUR, REFUSED = "fits", "fits after repair", "neighbour", "refused"
@@ -183,7 +191,7 @@ def nearest_misses(refused: Sequence[Verdict], machine: Machine) -> tuple[Verdic
         if verdict.source == "hf-kernels":
             continue  # it gives another thing, whatever would change
         found = all_refusals(verdict.candidate, machine)
-        cost = sum(rule.cost for rule, _ in found)
+        cost = sum(rule.cost for rule, _ in found) or 1
         newest = (_newest_first(verdict.version), _newest_first(verdict.candidate.torch or ""))
         ranked.append((cost, newest, number, found))
     misses: list[Verdict] = []
@@ -191,9 +199,11 @@ def nearest_misses(refused: Sequence[Verdict], machine: Machine) -> tuple[Verdic
     for cost, _, number, found in sorted(ranked, key=lambda row: row[:3]):
         verdict = refused[number]
         change = tuple(rule.change(verdict.candidate, machine) for rule, _ in found)
+        change = change or ("--allow-neighbour",)
         if cost < NEVER and change not in seen:
             seen.add(change)
-            misses.append(_changed(verdict, change, tuple(reason for _, reason in found)))
+            reasons = tuple(reason for _, reason in found) or (verdict.reason,)
+            misses.append(_changed(verdict, change, reasons))
         if len(misses) == NEAREST:
             break
     return tuple(misses)
@@ -266,8 +276,8 @@ def _praise(c: Candidate, m: Machine) -> str:
         parts.append("the new C++11 ABI in spite of its name")
     elif c.cxx11_abi is not None:
         parts.append(f"the {'new' if c.cxx11_abi else 'old'} C++11 ABI")
-    if m.capabilities and c.cubins is not None:
-        parts.append(f"machine code for {', '.join(m.capabilities)}")
+    if served := [one for one in m.capabilities if c.cubins is not None and runs_on(c, one)]:
+        parts.append(f"GPU code for {', '.join(served)}")
     return "fits: " + ", ".join(parts)
 
 
