@@ -18,7 +18,7 @@ from mambaops.environments import Places, places
 from mambaops.errors import Interrupted, MachineError, MambaopsError, StepDidNotTake
 from mambaops.facts.model import Facts
 from mambaops.observe import observe
-from mambaops.plan import Plan, Step, make_case, make_plan, step_functions
+from mambaops.plan import Plan, Step, make_case, make_plan, step_functions, with_foundations
 from mambaops.plan.assess import Case
 from mambaops.plan.situation import Flags, Situation
 from mambaops.profiles import Profile
@@ -80,7 +80,8 @@ class Run:
         """
         with _locked(self.where):
             plan = make_plan(self.profile, self.situation(), self.flags)
-            wanted = [step for step in plan.steps if not only or step.id in set(only)]
+            names = with_foundations(only)
+            wanted = [step for step in plan.steps if not only or step.id in names]
             self._refuse_blocked(wanted)
             todo = [step for step in wanted if step.status == "needed"]
             if not todo:
@@ -88,6 +89,7 @@ class Run:
             return self._steps(plan, wanted)
 
     def _refuse_blocked(self, steps: list[Step]) -> None:
+        """Nothing is begun that cannot be finished."""
         blocked = [step for step in steps if step.status == "blocked"]
         if not blocked:
             return
@@ -105,6 +107,9 @@ class Run:
             run=log,
             say=self.say,
             jobs=self.jobs,
+            packages=tuple(
+                step.id.partition(":")[2] for step in steps if step.id.startswith("build-wheel:")
+            ),
         )
         before = self.situation()
         log.write("facts-before.json", before)

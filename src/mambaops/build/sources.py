@@ -13,6 +13,7 @@ import os
 import shutil
 import tarfile
 import zipfile
+from fnmatch import fnmatch
 from pathlib import Path
 
 from mambaops import proc
@@ -20,7 +21,6 @@ from mambaops.errors import CommandFailed, MambaopsError, UsageError
 from mambaops.plan.situation import SourceTree
 from mambaops.profiles import PackageSpec
 
-REPOSITORIES_KEY = "git"
 RECORD = "mambaops-source.json"
 # keeps setup.py, which pip runs for the metadata, from looking for nvcc
 SKIP_CUDA = {"MAMBA_SKIP_CUDA_BUILD": "TRUE", "CAUSAL_CONV1D_SKIP_CUDA_BUILD": "TRUE"}
@@ -163,11 +163,33 @@ def _take(given: Path, folder: Path) -> tuple[Path, str]:
     """A copy of the user's checkout, or the content of the user's archive: what is theirs stays as it is."""
     if given.is_dir():
         tree = folder / given.resolve().name
-        shutil.copytree(given, tree, symlinks=True, ignore=shutil.ignore_patterns("build", ".git"))
-        return tree, "folder"
+        shutil.copytree(given, tree, symlinks=True, ignore=shutil.ignore_patterns(*NOT_SOURCES))
+        return tree, digest_of(given)
     if given.is_file():
         return unpack(given, folder), sha256_of(given)
     raise UsageError(f"`--source {given}`: there is no such folder or archive")
+
+
+# what a build or an editor leaves in a checkout, and what no build reads
+NOT_SOURCES = ("build", ".git", "dist", "__pycache__", "*.egg-info", ".mambaops*")
+
+
+def digest_of(given: Path) -> str:
+    """Digest of a checkout's files or of an archive.
+
+    Raises:
+        UsageError: there is no such folder or file.
+    """
+    if given.is_file():
+        return sha256_of(given)
+    if not given.is_dir():
+        raise UsageError(f"`--source {given}`: there is no such folder or archive")
+    digest = hashlib.sha256()
+    for path in sorted(given.rglob("*")):
+        parts = path.relative_to(given).parts
+        if path.is_file() and not any(fnmatch(one, no) for one in parts for no in NOT_SOURCES):
+            digest.update("/".join(parts).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def unpack(archive: Path, folder: Path) -> Path:

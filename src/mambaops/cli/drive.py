@@ -39,7 +39,7 @@ def drive(
     except MambaopsError as error:
         _explain(run, error, say)
         raise
-    _conclude(run, outcome, time.monotonic() - started, say)
+    _conclude(run, outcome, time.monotonic() - started, only, say)
     return outcome
 
 
@@ -65,9 +65,11 @@ def _explain(run: Run, error: MambaopsError, say: Say) -> None:
     say(f"full log: {logs[-1]}")
 
 
-def _conclude(run: Run, outcome: Outcome, seconds: float, say: Say) -> None:
+def _conclude(run: Run, outcome: Outcome, seconds: float, only: tuple[str, ...], say: Say) -> None:
     acted = [step for step in outcome.steps if step.outcome == "done"]
-    if not acted:
+    if not acted and only:
+        say(f"nothing to do: {', '.join(only)} of profile `{run.profile.name}` done before")
+    elif not acted:
         say(f"nothing to do: profile `{run.profile.name}` is complete ({duration(seconds)})")
     else:
         say(f"done in {duration(seconds)}; evidence: {outcome.folder}")

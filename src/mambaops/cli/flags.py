@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from pathlib import Path
 from typing import Any, get_args
 
 from mambaops.errors import UsageError
@@ -16,11 +17,13 @@ def flags_of(values: dict[str, Any]) -> Flags:
     Raises:
         UsageError: a package or a way to obtain it that does not exist.
     """
+    sources = _sources(values.get("source") or [])
     return Flags(
         arch=values.get("arch", ""),
         torch=values.get("torch", ""),
         python=values.get("python", ""),
-        source=_sources(values.get("source") or []),
+        source=sources,
+        source_ids={package: _digest(path) for package, path in sources.items()},
         cross=values.get("cross", False),
         sudo=values.get("sudo", False),
         obtain=_ways(values.get("obtain", "")),
@@ -38,6 +41,13 @@ def _sources(words: list[str]) -> dict[str, str]:
             )
         found[check_package(package)] = path
     return found
+
+
+def _digest(path: str) -> str:
+    """What lies at `path`: a change of the user's own sources is another build."""
+    from mambaops.build.sources import digest_of
+
+    return digest_of(Path(path).expanduser())
 
 
 def check_package(name: str) -> str:

@@ -7,6 +7,7 @@ functions (`plan.assess`).
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 
 import msgspec
 
@@ -67,6 +68,31 @@ def step_functions(case: Case) -> list[tuple[str, Assess]]:
     steps.append(("install-wheels", judge.install_wheels))
     steps.append(("verify", judge.verify))
     return steps
+
+
+# what a step stands on; a step that is run alone brings these with it
+STANDS_ON: dict[str, tuple[str, ...]] = {
+    "install-torch": ("create-venv",),
+    "select-wheels": ("install-torch",),
+    "install-toolkit": ("check-compiler", "install-torch"),
+    "prepare-build": ("create-venv",),
+    "patch-cpp-extension": ("install-torch",),
+    "fetch-sources": ("install-torch", "prepare-build"),
+    "patch-setup": ("fetch-sources",),
+    "build-wheel": ("check-space", "install-toolkit", "patch-cpp-extension", "patch-setup"),
+}
+
+
+def with_foundations(names: Iterable[str]) -> set[str]:
+    """Step ids with everything that they stand on."""
+    found: set[str] = set()
+    todo = list(names)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += STANDS_ON.get(name.partition(":")[0], ())
+    return found
 
 
 def _if_building(assess: Assess) -> Assess:

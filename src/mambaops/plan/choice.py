@@ -262,7 +262,7 @@ def build_key(
         platform=f"linux_{choice.machine}",
         architectures=list(choice.archs),
         patches=list(options.changes()),
-        source=flags.source.get(package, "") or spec.sha256 or spec.tag,
+        source=flags.source_ids.get(package, "") or spec.sha256 or spec.tag,
         flags=["portable"] if profile.build.portable else [],
     )
 

@@ -18,6 +18,7 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     torch: str = ""  # "2.14.1"
     python: str = ""  # "3.11"
     source: dict[str, str] = {}  # package -> checkout or archive
+    source_ids: dict[str, str] = {}  # package -> digest of what lies there
     cross: bool = False  # build for another machine
     sudo: bool = False
     ninja: bool | None = None

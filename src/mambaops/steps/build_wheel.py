@@ -22,13 +22,13 @@ from mambaops.wheels.keys import BuildKey
 from mambaops.wheels.store import Store
 
 
-def act(context: Context, case: Case, only: str = "") -> None:
-    """Build every package that has to be built (or `only` one), and store the wheels.
+def act(context: Context, case: Case) -> None:
+    """Build every package of the run that has to be built, side by side, and store the wheels.
 
     Raises:
         CommandFailed: a compilation failed. StepDidNotTake: the binaries hold other architectures.
     """
-    packages = [name for name, _ in to_build(case) if only in ("", name)]
+    packages = [name for name, _ in to_build(case) if name in context.packages]
     tools = _tools(context, case)
     link = _portable(context, case, tools)
     keys = {name: _key(case, name) for name in packages}

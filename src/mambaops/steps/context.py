@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from mambaops import proc
@@ -24,7 +24,7 @@ class Context:
     run: RunLog
     say: Callable[[str], None]
     jobs: int = 0  # compilers at once; 0: as the profile or the machine says
-    extra: dict[str, str] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()  # those that this run may compile
 
     def pip(
         self,

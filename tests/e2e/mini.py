@@ -1,0 +1,49 @@
+"""Small stand-ins for the two packages' sources: upstream's own setup.py over CUDA files that compile in seconds.
+
+Everything around the kernels is real: torch, nvcc, ninja, setup.py, patches, wheels.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent.parent
+SETUPS = TESTS / "setup_py"
+MODULE = """#include <Python.h>
+static struct PyModuleDef definition = {{PyModuleDef_HEAD_INIT, "{name}", NULL, -1, NULL}};
+PyMODINIT_FUNC PyInit_{name}(void) {{ return PyModule_Create(&definition); }}
+"""
+KERNEL = """#include <cuda_runtime.h>
+__global__ void {name}(float* x, int n) {{
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n) x[i] = x[i] * 2.0f + 1.0f;
+}}
+extern "C" void launch_{name}(float* x, int n) {{ {name}<<<(n + 255) / 256, 256>>>(x, n); }}
+"""
+
+
+def setup_text(package: str, version: str) -> str:
+    """Upstream's setup.py of a release."""
+    index = json.loads((SETUPS / "index.json").read_text(encoding="utf-8"))
+    return (SETUPS / index[package][version]["file"]).read_text(encoding="utf-8")
+
+
+def make(package: str, version: str, folder: Path) -> Path:
+    """A source tree of `package` whose setup.py is upstream's, and whose sources are tiny."""
+    name = package.replace("-", "_")
+    extension = "selective_scan_cuda" if package == "mamba-ssm" else "causal_conv1d_cuda"
+    text = setup_text(package, version)
+    (folder / name).mkdir(parents=True)
+    (folder / "setup.py").write_text(text, encoding="utf-8")
+    (folder / "README.md").write_text(f"# {package}\n", encoding="utf-8")
+    init = f'__version__ = "{version}"\n'
+    (folder / name / "__init__.py").write_text(init, encoding="utf-8")
+    for source in sorted(set(re.findall(r'"(csrc/[\w/]+\.(?:cpp|cu))"', text))):
+        path = folder / source
+        path.parent.mkdir(parents=True, exist_ok=True)
+        template = MODULE if path.suffix == ".cpp" else KERNEL
+        kernel = extension if path.suffix == ".cpp" else path.stem
+        path.write_text(template.format(name=kernel), encoding="utf-8")
+    return folder
