@@ -218,7 +218,10 @@ def load(path: Path) -> Facts:
     try:
         return decode(path.read_bytes())
     except OSError as error:
-        raise UsageError(f"facts file `{path}` cannot be read: {error.strerror}") from error
+        raise UsageError(
+            f"facts file `{path}` cannot be read: {error.strerror}",
+            hint="make one with `mambaops facts --json > FILE`",
+        ) from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(
             f"`{path}` does not hold facts: {error}",
