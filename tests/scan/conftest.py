@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -82,15 +83,49 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture(scope="session")
-def make_environment(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
-    """Virtual environments without pip that see this one's packages; returns their python."""
+def make_environment(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Virtual environments without pip that see this one's packages (and `folders`); their python."""
 
-    def make() -> Path:
-        folder = tmp_path_factory.mktemp("env")
-        venv.create(folder, with_pip=False, symlinks=True)
-        python = folder / "bin" / "python"
-        site = next((folder / "lib").glob("python*/site-packages"))
-        (site / "base.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-        return python
+    def make(*folders: Path) -> Path:
+        home = tmp_path_factory.mktemp("env")
+        venv.create(home, with_pip=False, symlinks=True)
+        seen = [sysconfig.get_paths()["purelib"], *map(str, folders)]
+        site = next((home / "lib").glob("python*/site-packages"))
+        (site / "base.pth").write_text("\n".join(seen) + "\n")
+        return home / "bin" / "python"
 
     return make
+
+
+@pytest.fixture(scope="session")
+def pip_install() -> Callable[..., None]:
+    """Run pip with these words (no dependencies); skip the test where the index is out of reach."""
+
+    def install(*words: str | Path, **env: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", *map(str, words), "-q", "--no-deps"],
+            env={**os.environ, **env},
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+        unreachable = ("No matching distribution", "onnection", "Could not resolve")
+        if done.returncode and any(sign in done.stderr for sign in unreachable):
+            last = done.stderr.strip().splitlines()[-1]
+            pytest.skip(f"the package index cannot be reached: {last}")
+        assert done.returncode == 0, done.stderr
+
+    return install
+
+
+@pytest.fixture(scope="session")
+def triton(
+    tmp_path_factory: pytest.TempPathFactory, pip_install: Callable[..., None]
+) -> Path | None:
+    """A folder that holds Triton, which torch's CPU build comes without; None if it is installed."""
+    if importlib.util.find_spec("triton") is not None:
+        return None
+    folder = tmp_path_factory.mktemp("triton")
+    pip_install("install", "--only-binary", ":all:", "--target", folder, "triton")
+    return folder

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,23 +35,13 @@ def run(*argv: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def pip_install(python: Path, *arguments: str) -> None:
-    pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps"]
-    done = run(*pip, *arguments, **NO_KERNELS)
-    if done.returncode and any(
-        sign in done.stderr for sign in ("No matching distribution", "onnection", "resolve")
-    ):
-        pytest.skip(f"the package index cannot be reached: {done.stderr.strip().splitlines()[-1]}")
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.network
-def test_unmodified_mamba_ssm_trains_on_the_stand_ins(make_environment: Callable[[], Path]) -> None:
-    python = make_environment()
+def test_unmodified_mamba_ssm_trains_on_the_stand_ins(
+    make_environment: Callable[..., Path], pip_install: Callable[..., None], triton: Path | None
+) -> None:
+    python = make_environment(*filter(None, [triton]))
     sources = ["--no-build-isolation", "--no-binary", "mamba-ssm,causal-conv1d"]
-    pip_install(python, *sources, *PACKAGES)
-    if run(python, "-c", "import triton").returncode:
-        pip_install(python, "--only-binary", ":all:", "triton")
+    pip_install("--python", python, "install", *sources, *PACKAGES, **NO_KERNELS)
     without = run(python, "-c", "import mamba_ssm")
     assert "No module named 'selective_scan_cuda'" in without.stderr
 
@@ -63,7 +52,7 @@ def test_unmodified_mamba_ssm_trains_on_the_stand_ins(make_environment: Callable
     assert said["standins"] == [True, True]
     assert f"mamba-ssm=={said['mamba_ssm']}" in PACKAGES
     # float32 against float32 or float64: rounding of sums over 150 steps, nothing more
-    assert {name: error for name, error in said["errors"].items() if not error < 5e-5} == {}
+    assert {name: error for name, error in said["errors"].items() if not error < 5e-6} == {}
     assert len(said["errors"]) == 10
     first, last = said["losses"]
     assert last < first
