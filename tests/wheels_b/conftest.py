@@ -71,3 +71,39 @@ def make_wheel(tmp_path: Path) -> MakeWheel:
         return write_zip(path, members)
 
     return make
+
+
+class Index:
+    """A folder that is a simple index (PEP 503) of the files published in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.url = root.as_uri()
+
+    def publish(self, *files: Path) -> None:
+        for file in files:
+            name = file.name.split("-")[0].replace("_", "-")
+            if file.name.endswith(".tar.gz"):
+                name = file.name.rpartition("-")[0].replace("_", "-")
+            folder = self.root / name
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / file.name).write_bytes(file.read_bytes())
+            names = sorted(one.name for one in folder.iterdir() if one.name != "index.html")
+            links = "".join(f'<a href="{one}">{one}</a>\n' for one in names)
+            page = f"<!DOCTYPE html><html><body>{links}</body></html>"
+            (folder / "index.html").write_text(page)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Index:
+    return Index(tmp_path / "simple")
+
+
+@pytest.fixture
+def no_pip_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the user's pip and uv configuration counts."""
+    for name in list(os.environ):
+        if name.startswith(("PIP_", "UV_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")

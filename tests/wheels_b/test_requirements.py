@@ -16,29 +16,6 @@ from mambaops.wheels.requirements import install_requirements, select
 from mambaops.wheels.requirements_file import decode, name_in_address, read_lines
 
 
-@pytest.fixture
-def index(tmp_path, make_wheel):
-    """A folder that is a simple index; `publish(path)` adds a wheel to it."""
-    root = tmp_path / "simple"
-
-    class Index:
-        url = root.as_uri()
-
-        def publish(self, *wheels: Path) -> None:
-            for wheel in wheels:
-                folder = root / wheel.name.split("-")[0].replace("_", "-")
-                folder.mkdir(parents=True, exist_ok=True)
-                wheel.replace(folder / wheel.name)
-                links = "".join(
-                    f'<a href="{one.name}">{one.name}</a>\n' for one in folder.glob("*.whl")
-                )
-                (folder / "index.html").write_text(
-                    f"<!DOCTYPE html><html><body>{links}</body></html>"
-                )
-
-    return Index()
-
-
 @pytest.fixture(scope="module")
 def clean_env(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("env") / "venv"

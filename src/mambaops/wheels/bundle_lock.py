@@ -82,6 +82,8 @@ def _compile(
     aside = folder / f"pylock.{lock.name.split('.')[1]}-part.toml"
     argv = [*uv, "pip", "compile", "requirements.in", "--constraint", "constraints.in"]
     argv += ["--format", "pylock.toml", "--output-file", aside.name, "--quiet", "--no-header"]
+    # ours does the work: uv would start every interpreter on PATH to look for the other machine's
+    argv += ["--python", sys.executable]
     argv += ["--python-version", spec.python, "--python-platform", python_platform(spec)]
     argv += [*flags, *_index_flags(spec)]
     argv += ["--prerelease", "allow"] if spec.prerelease else []
