@@ -54,13 +54,13 @@ def plan_text(profile: str, machine: str) -> str:
     return msgspec.json.format(msgspec.json.encode(plan), indent=2).decode() + "\n"
 
 
-@pytest.mark.parametrize(("profile", "machine"), PAIRS, ids="-on-".join)
+@pytest.mark.parametrize(("profile", "machine"), PAIRS, ids=["-on-".join(pair) for pair in PAIRS])
 def test_the_plan_is_the_golden_one(profile: str, machine: str) -> None:
     golden = GOLDEN / f"{profile}-on-{machine}.json"
     assert plan_text(profile, machine) == golden.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("profile", "machine"), PAIRS, ids="-on-".join)
+@pytest.mark.parametrize(("profile", "machine"), PAIRS, ids=["-on-".join(pair) for pair in PAIRS])
 def test_every_step_has_a_reason_and_every_blocked_one_a_hint(profile: str, machine: str) -> None:
     plan = json.loads(plan_text(profile, machine))
     if "error" in plan:

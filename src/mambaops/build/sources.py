@@ -17,8 +17,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from mambaops import proc
+from mambaops.build.source_tree import SourceTree
 from mambaops.errors import CommandFailed, MambaopsError, UsageError
-from mambaops.plan.situation import SourceTree
 from mambaops.profiles import PackageSpec
 
 RECORD = "mambaops-source.json"

@@ -13,24 +13,7 @@ from pathlib import Path
 
 from mambaops import proc
 from mambaops.errors import CommandFailed, MambaopsError
-
-# compiler, its code generator, its headers, the C++ core libraries; the runtime comes with torch
-# but is named so that it is there without torch as well
-TOOLKIT_WHEELS = (
-    "nvidia-cuda-nvcc",
-    "nvidia-nvvm",
-    "nvidia-cuda-crt",
-    "nvidia-cuda-cccl",
-    "nvidia-cuda-runtime",
-)
-# torch's headers include these; they come with a CUDA torch and are fetched where they do not
-TORCH_HEADERS = ("cublas_v2.h", "cusparse.h", "cusolverDn.h", "cuda_profiler_api.h")
-HEADER_WHEELS = ("nvidia-cublas", "nvidia-cusparse", "nvidia-cusolver", "nvidia-cuda-profiler-api")
-
-
-def requirements(cuda: str) -> list[str]:
-    """pip requirements for the toolkit of one minor version, `13.0`."""
-    return [f"{name}=={cuda}.*" for name in TOOLKIT_WHEELS]
+from mambaops.knowledge.toolkit_wheels import toolkit_wheels
 
 
 def install(python: Path, cuda: str, home: Path, *, log: Path) -> Path:
@@ -39,7 +22,7 @@ def install(python: Path, cuda: str, home: Path, *, log: Path) -> Path:
     Raises:
         MambaopsError: the index has no such toolkit, or what came is not whole.
     """
-    argv: list[str | Path] = [python, "-m", "pip", "install", "--no-input", *requirements(cuda)]
+    argv: list[str | Path] = [python, "-m", "pip", "install", "--no-input", *toolkit_wheels(cuda)]
     try:
         proc.run(argv, env={**os.environ, "LC_ALL": "C"}, log=log, timeout=1800)
     except CommandFailed as error:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 
-from mambaops.build.toolkit import requirements as toolkit_wheels
 from mambaops.knowledge import cuda as cuda_tables
 from mambaops.knowledge.addresses import repository, torch_index
+from mambaops.knowledge.toolkit_wheels import toolkit_wheels
 from mambaops.plan import Plan, Step
 from mambaops.plan.assess import Case
 from mambaops.plan.choice import build_key
@@ -139,7 +139,7 @@ def _fetch(name: str, spec: PackageSpec) -> list[str]:
 def _patch_setup(case: Case, step: Step) -> list[str]:
     archs = ";".join(case.choice.archs)
     return [
-        f'mambaops patch-setup --source {name}-src --arch "{archs}"'
+        f'mambaops patch-setup --source {name}-src --arch "{archs}" --torch {case.choice.torch}'
         for name, _ in case.profile.packages.items()
     ]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from mambaops.build.source_tree import SourceTree as SourceTree
 from mambaops.facts.model import Facts
 
 
@@ -23,14 +24,6 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     sudo: bool = False
     ninja: bool | None = None
     obtain: tuple[str, ...] = ()  # ways to get the packages, instead of the profile's
-
-
-class SourceTree(msgspec.Struct, frozen=True, kw_only=True):
-    """An unpacked source, and the options with which its setup.py is patched at present."""
-
-    path: str
-    sha256: str = ""
-    patched: str = ""  # digest of the options; empty: pristine
 
 
 class Prebuilt(msgspec.Struct, frozen=True, kw_only=True):
