@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mambaops import proc
 from mambaops.errors import MambaopsError, UsageError
 from mambaops.patching import catalogue
 from mambaops.patching.apply import apply_to_tree, check_tree, revert_tree
@@ -69,6 +70,13 @@ def test_revert_gives_every_byte_back(tmp_path: Path, data: bytes) -> None:
     assert _everything(tree) == before
     assert (tree / "setup.py").stat().st_mode & 0o777 == 0o755
     assert revert_tree(tree) == []
+
+
+def test_git_does_not_see_what_is_kept(tree: Path) -> None:
+    proc.run(["git", "init", "-q", tree])
+    apply_to_tree(tree / "setup.py", NINETY)
+    listed = proc.run(["git", "-C", tree, "status", "--porcelain", "-uall"]).stdout
+    assert listed.split() == ["??", "setup.py"]
 
 
 def test_other_options_start_from_the_kept_original(tree: Path, tmp_path: Path) -> None:

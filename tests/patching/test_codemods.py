@@ -101,12 +101,21 @@ def test_a_hand_made_literal_is_left_and_said() -> None:
         ("-std=c++20", "-std=c++20"),
         ("-std=c++23", "-std=c++23"),
         ("-std=gnu++98", "-std=gnu++20"),
+        ("/std:c++latest", "/std:c++latest"),
+        ("-std=c11", "-std=c11"),
     ],
 )
 def test_standard_is_raised_and_never_lowered(flag: str, wanted: str) -> None:
     text = f"f = ['{flag}', '-arch=sm_90']\n" + TAIL
     patched = plan_patch(text, None, SetupOptions(cxx_standard=20)).text
     assert patched.splitlines()[0] == f"f = ['{wanted}', '-arch=sm_90']"
+
+
+@pytest.mark.parametrize("flag", ["f'-std=c++{x}'", "f'-std={x}'", "'--std=c++' + x"])
+def test_a_standard_that_cannot_be_read_is_refused(flag: str) -> None:
+    text = f"f = [{flag}, '-arch=sm_90']\n" + TAIL
+    with pytest.raises(UsageError, match="line 1: cannot read the standard"):
+        plan_patch(text, None, SetupOptions(cxx_standard=20))
 
 
 def test_a_standard_in_a_comment_or_sentence_is_not_a_flag_of_ours() -> None:

@@ -65,7 +65,7 @@ def apply_to_tree(
     """Patch the folder as asked; what it was patched to before does not matter.
 
     Args:
-        source_dir: holds the package's `setup.py`.
+        source_dir: holds the package's `setup.py` (or is that file).
         nvcc: the release that will compile it, e.g. "13.0": pinned diffs that only newer compilers need
             are left out for older ones. None applies every diff that fits.
 
@@ -97,7 +97,7 @@ def revert_tree(source_dir: Path) -> list[str]:
 
 
 def _root(source_dir: Path) -> Path:
-    root = source_dir.resolve()
+    root = (source_dir.parent if source_dir.name == SETUP else source_dir).resolve()
     if not (root / SETUP).is_file():
         raise UsageError(
             f"no {SETUP} in {source_dir}",

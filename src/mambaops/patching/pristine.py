@@ -134,6 +134,7 @@ class Pristine:
             record.patched.append(sha256(wanted))
         # the order matters: whatever stops us, the first contents are safe and the file is known
         replace_bytes(self.folder / name, original)
+        replace_bytes(self.folder / ".gitignore", b"*\n")
         self._save(records)
         replace_bytes(path, wanted)
         return True
@@ -146,7 +147,8 @@ class Pristine:
             replace_bytes(self.root / name, originals[name])
         for name in originals:
             (self.folder / name).unlink(missing_ok=True)
-        (self.folder / "index.json").unlink(missing_ok=True)
+        for name in ("index.json", ".gitignore"):
+            (self.folder / name).unlink(missing_ok=True)
         self._tidy()
         return changed
 

@@ -14,6 +14,7 @@ CXX_STANDARD = "cxx-standard"
 NVCC_THREADS = "nvcc-threads"
 # e.g. "-std=c++17", "--std=gnu++14", "/std:c++17"
 _STANDARD = re.compile(r"(?P<flag>--?std=|/std:)(?P<dialect>c|gnu)\+\+(?P<number>\d[\da-z])\b")
+_UNREAD = re.compile(r"(--?std=|/std:)((c|gnu)(\+\+(?!latest).*)?)?")
 # Drafts and names of standards, in the order in which they came.
 _AGE = {"98": 98, "03": 103, "0x": 111, "11": 111, "1y": 114, "14": 114, "1z": 117, "17": 117}
 _AGE |= {"2a": 120, "20": 120, "2b": 123, "23": 123, "2c": 126, "26": 126}
@@ -24,6 +25,9 @@ def cxx_standard(changes: Changes, standard: int) -> None:
 
     Args:
         standard: two digits, e.g. 20. torch's own headers refuse less than C++20 from torch 2.13 on.
+
+    Raises:
+        UsageError: no such standard, or a flag whose value cannot be read (`-std=c++{x}`).
     """
     if str(standard) not in _AGE:
         raise UsageError(f"cxx-standard: c++{standard} is no C++ standard", hint="e.g. 20")
@@ -31,10 +35,21 @@ def cxx_standard(changes: Changes, standard: int) -> None:
     for node in changes.source.nodes:
         if isinstance(node, cst.SimpleString | cst.FormattedStringText):
             seen += len(_STANDARD.findall(node.value))
+            _refuse_unread(changes, node)
             value = _STANDARD.sub(lambda found: _raised(found, standard), node.value)
             changes.replace(CXX_STANDARD, node, node.with_changes(value=value))
     if not seen:
         changes.note(CXX_STANDARD, "no -std flag: torch's own default decides")
+
+
+def _refuse_unread(changes: Changes, node: cst.SimpleString | cst.FormattedStringText) -> None:
+    text = node.value.strip("rbfu'\"")
+    # e.g. "-std=c++{x}", "-std={x}"; but "-std=c11" is C's, and "/std:c++latest" new enough
+    if _UNREAD.fullmatch(text) and not _STANDARD.match(text):
+        raise UsageError(
+            f"cxx-standard: line {changes.source.line(node)}: cannot read the standard in {text!r}",
+            hint='looked for "-std=c++17" and the like as one literal',
+        )
 
 
 def _raised(found: re.Match[str], standard: int) -> str:
