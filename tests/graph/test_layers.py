@@ -78,6 +78,21 @@ def test_gatedgcn_is_equivariant_under_permutation_of_nodes_and_edges() -> None:
     torch.testing.assert_close(moved_e, plain_e[edges])
 
 
+@pytest.mark.parametrize("name", ["morphology-node-EX.yaml", "morphology-node-GatedGCN-only.yaml"])
+def test_every_parameter_of_the_model_is_trained(name: str) -> None:
+    from mambaops.target.train.graph import config
+    from mambaops.target.train.graph.model import GraphMamba
+
+    settings = config.read(config.shipped(name))
+    graphs = [data.prepared(trees.tree(n, 9, 0), settings, "tree") for n in range(3)]
+    model = GraphMamba(settings, edge_width=6, classes=2)
+    scores = model(data.collate(graphs))
+    assert scores.shape == (sum(len(graph.x) for graph in graphs), 2)
+    torch.nn.functional.cross_entropy(scores, data.collate(graphs).y).backward()
+    untouched = [path for path, value in model.named_parameters() if value.grad is None]
+    assert untouched == []
+
+
 def test_gatedgcn_takes_a_graph_without_edges() -> None:
     layer = GatedGCN(4)
     x, e = layer(torch.randn(3, 4), torch.zeros(0, 4), torch.zeros(2, 0, dtype=torch.long))

@@ -17,7 +17,7 @@ from mambaops.target.train.graph.mamba import Kernels, node_mamba
 class GPSLayer(nn.Module):
     """GatedGCN and Mamba side by side, each residual and normalised, summed; then a residual FFN."""
 
-    def __init__(self, config: Config, kernels: Optional[Kernels]) -> None:
+    def __init__(self, config: Config, kernels: Optional[Kernels], *, last: bool = False) -> None:
         super().__init__()
         dim, dropout, normed = (
             config["gt.dim_hidden"],
@@ -25,7 +25,8 @@ class GPSLayer(nn.Module):
             config["gt.batch_norm"],
         )
         local = str(config["gt.layer_type"]).split("+")[0]
-        self.local = GatedGCN(dim, dropout=dropout) if local == "CustomGatedGCN" else None
+        gated = local == "CustomGatedGCN"
+        self.local = GatedGCN(dim, dropout=dropout, last=last) if gated else None
         self.across = node_mamba(mamba_kind(config), dim, kernels)
         self.norm_local, self.norm_across, self.norm_out = (_norm(dim, normed) for _ in range(3))
         self.dropout = nn.Dropout(dropout)
@@ -118,13 +119,16 @@ class GraphMamba(nn.Module):
 
 def _layers(config: Config, kernels: Optional[Kernels]) -> List[nn.Module]:
     if uses_gps(config):
-        return [GPSLayer(config, kernels) for _ in range(config["gt.layers"])]
+        count = config["gt.layers"]
+        return [GPSLayer(config, kernels, last=number == count - 1) for number in range(count)]
+    count = config["gnn.layers_mp"]
     return [
         GatedGCN(
             config["gnn.dim_inner"],
             dropout=config["gnn.dropout"],
             residual=config["gnn.residual"],
             norm=config["gnn.batchnorm"],
+            last=number == count - 1,
         )
-        for _ in range(config["gnn.layers_mp"])
+        for number in range(count)
     ]
