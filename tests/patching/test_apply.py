@@ -21,7 +21,7 @@ from mambaops.patching.options import SetupOptions
 from mambaops.patching.pristine import FOLDER, unified_diff
 
 sys.path.insert(0, str(Path(__file__).parent))
-from recording import FILES, SHAPES
+from setup_recording import FILES, SHAPES
 
 NINETY = SetupOptions(archs=("9.0",))
 BOTH = SetupOptions(archs=("8.0", "9.0+PTX"), ninja=False)

@@ -19,7 +19,7 @@ from mambaops.patching.one_off import apply_diff, parse_diff
 from mambaops.resources import data_dir, target_file
 
 sys.path.insert(0, str(Path(__file__).parent))
-from recording import INDEX, SETUPS
+from setup_recording import INDEX, SETUPS
 
 ENTRIES = {entry.id: entry for entry in catalogue.load()}
 

@@ -12,7 +12,7 @@ from mambaops.patching.options import SetupOptions
 from mambaops.patching.setup_py import plan_patch, standard_for_torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from recording import FILES, SHAPES
+from setup_recording import FILES, SHAPES
 
 NINETY = SetupOptions(archs=("9.0",))
 NEWEST = FILES["mamba_ssm-2.3.2.post1.py"]

@@ -16,7 +16,7 @@ from mambaops.patching.options import SetupOptions
 from mambaops.patching.setup_py import PatchResult, plan_patch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from recording import FILES, NVCC, RELEASES, SHAPES, compiled, record, standards, threads
+from setup_recording import FILES, NVCC, RELEASES, SHAPES, compiled, record, standards, threads
 
 WANTED = {
     "one": SetupOptions(archs=("9.0",)),

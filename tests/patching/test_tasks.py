@@ -13,7 +13,7 @@ from mambaops import proc
 from mambaops.cli.several import spread
 
 sys.path.insert(0, str(Path(__file__).parent))
-from recording import FILES
+from setup_recording import FILES
 
 
 def _mambaops(*words: str | Path, **environment: str) -> proc.Completed:
