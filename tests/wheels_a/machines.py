@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mambaops.facts.model import Facts, load
+
 from .facts_of import machine
 
 RECORDED = Path(__file__).parent.parent / "machines"

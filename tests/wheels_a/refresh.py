@@ -11,6 +11,7 @@ from mambaops.facts.model import Facts
 from mambaops.wheels.names import PACKAGES
 from mambaops.wheels.offers import offers, sources
 from mambaops.wheels.select import pair_versions, select
+
 from .machines import machines
 
 GOLDEN = Path(__file__).parent / "golden"
