@@ -45,6 +45,26 @@ def test_it_changes_nothing(machine: Any) -> None:
     assert sorted(str(path) for path in machine.folder.rglob("*")) == before
 
 
+def test_names_in_another_encoding(machine: Any) -> None:
+    folder = machine.home / os.fsdecode(b".venv-\xff")
+    folder.mkdir()
+    (folder / "pyvenv.cfg").write_text("version = 3.10.12\n")
+    machine.path = f"{folder}:{machine.path}"
+    facts = decode(machine.run().stdout)
+    assert any("\ufffd" in entry.path for entry in facts.environments)
+    assert "\ufffd" in facts.env["PATH"]
+
+
+def test_a_working_folder_that_was_removed(machine: Any) -> None:
+    gone = machine.folder / "gone"
+    gone.mkdir()
+    script = f"cd {gone} && rmdir {gone} && exec {sys.executable} {target_file('probe.py')}"
+    done = proc.run(["sh", "-c", script], env={"PATH": machine.path, "HOME": str(machine.home)})
+    facts = decode(done.stdout)
+    assert facts.host.disks[0].path == str(machine.home)
+    assert facts.problems == []
+
+
 def test_unknown_facts_are_refused(machine: Any) -> None:
     done = machine.run("--only", "host,cpu")
     assert done.returncode == 2

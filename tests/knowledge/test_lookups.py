@@ -7,6 +7,7 @@ import pytest
 from mambaops.knowledge import addresses
 from mambaops.knowledge.cuda import (
     cubin_runs_on,
+    cuda_of_driver,
     driver_floor,
     driver_runs,
     minor_compat_floor,
@@ -82,6 +83,21 @@ def test_toolkit_by_full_release() -> None:
     assert driver_floor("99.1") == ""
     assert minor_compat_floor("12.8") == "525.60.13"
     assert minor_compat_floor("10.1") == "418.39"
+
+
+@pytest.mark.parametrize(
+    ("driver", "windows", "cuda"),
+    [
+        ("535.104.12", False, "12.2"),
+        ("470.82.01", False, "11.4"),
+        ("580.65.06", False, "13.0"),
+        ("572.16", True, "12.8"),
+        ("581.29", True, "13.0"),
+        ("100.1", False, None),
+    ],
+)
+def test_cuda_of_driver(driver: str, windows: bool, cuda: str | None) -> None:
+    assert cuda_of_driver(driver, windows=windows) == cuda
 
 
 def test_which_nvcc_knows_blackwell() -> None:

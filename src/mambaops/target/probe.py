@@ -99,6 +99,9 @@ ENV_PREFIXES = (
 SECRET = re.compile(r"token|passw|secret|credential|api_?key|private", re.IGNORECASE)
 NOT_SECRET = re.compile(r"file|path|dir|home", re.IGNORECASE)
 
+# where the interpreter's own programs lie
+SCRIPTS = os.path.join(sys.prefix, "Scripts" if os.name == "nt" else "bin")
+
 Json = Dict[str, Any]
 
 
@@ -120,7 +123,7 @@ class Ran:
         return self.out + "\n" + self.err
 
 
-def run(argv: Sequence[str], timeout: float, cwd: Optional[str] = None) -> Ran:
+def run(argv: Sequence[str], timeout: float) -> Ran:
     """Run a command in the C locale, with nothing to read, ended with its children when it hangs."""
     env = dict(os.environ, LC_ALL="C", LANG="C", LANGUAGE="C")
     try:
@@ -130,7 +133,7 @@ def run(argv: Sequence[str], timeout: float, cwd: Optional[str] = None) -> Ran:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=env,
-            cwd=cwd,
+            cwd=here(),
             start_new_session=True,
         )
     except OSError as error:
@@ -193,6 +196,14 @@ def read_text(path: str) -> Optional[str]:
             return _decode(file.read())
     except OSError:
         return None
+
+
+def here() -> str:
+    """The working folder; the user's home when it was removed under us."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.path.expanduser("~")
 
 
 def is_file(path: str) -> bool:
@@ -484,7 +495,7 @@ class Place:
 
     def which(self, name: str) -> Optional[str]:
         """`name` beside the interpreter, else on PATH."""
-        folders = [os.path.join(sys.prefix, "bin"), *self.path_dirs]
+        folders = [SCRIPTS, *self.path_dirs]
         return shutil.which(name, path=os.pathsep.join(folders))
 
 
@@ -493,7 +504,7 @@ def _search_path() -> Iterator[str]:
     own = os.path.dirname(os.path.abspath(__file__)) if "__file__" in globals() else ""
     seen = set()
     for entry in sys.path:
-        folder = os.path.abspath(entry or os.curdir)
+        folder = os.path.join(here(), entry)
         if folder not in seen and folder != own and entry and os.path.isdir(folder):
             seen.add(folder)
             yield folder
@@ -657,7 +668,7 @@ def _quota(folder: str) -> Tuple[int, int]:
 
 def _disks(place: Place) -> List[Json]:
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(place.home, ".cache")
-    wanted = [(os.getcwd(), "working folder"), (tempfile.gettempdir(), "temporary files")]
+    wanted = [(here(), "working folder"), (tempfile.gettempdir(), "temporary files")]
     wanted += [
         (cache, "caches of pip, uv and mambaops"),
         (sys.prefix, "the interpreter's environment"),
@@ -1121,7 +1132,7 @@ COMPILER = re.compile(
 def compilers(place: Place) -> List[Json]:
     place.sources["compilers"] = "PATH, CC, CXX, CUDAHOSTCXX"
     named: Dict[str, str] = {}
-    for folder in [os.path.join(sys.prefix, "bin"), *place.path_dirs]:
+    for folder in [SCRIPTS, *place.path_dirs]:
         try:
             names = os.listdir(folder)
         except OSError:
@@ -1411,7 +1422,7 @@ def _extensions(place: Place, folder: str, stem: str) -> List[str]:
 
 def _shadow(place: Place, folder: str, module: str) -> Optional[str]:
     """A source folder that `import` takes before the installed package: here, or earlier on the path."""
-    before = [os.getcwd()]
+    before = [here()]
     for entry in place.search:
         if entry == folder:
             break
@@ -1442,7 +1453,7 @@ def _copied_by_hand(place: Place, name: str, module: str, extension: str) -> Opt
 
 def tools(place: Place, roots: Sequence[str]) -> Dict[str, Json]:
     """`roots` are conda installations."""
-    place.sources["tools"] = "%s, PATH" % os.path.join(sys.prefix, "bin")
+    place.sources["tools"] = "%s, PATH" % SCRIPTS
     paths = {name: place.which(name) for name in TOOLS}
     for name in ("conda", "mamba"):
         beside = (os.path.join(root, "bin", name) for root in roots)
@@ -1505,11 +1516,9 @@ def environments(place: Place, roots: Sequence[str]) -> List[Json]:
     conda = [*roots, *listed, os.environ.get("CONDA_PREFIX") or "", sys.prefix]
     for root in roots:
         conda += _children(os.path.join(root, "envs"))
-    here = [
-        path for path in _children(os.getcwd()) if re.match(r"\.?v?env", os.path.basename(path))
-    ]
-    venvs = [os.environ.get("VIRTUAL_ENV") or "", sys.prefix, *here]
-    state = os.environ.get("MAMBAOPS_HOME") or os.path.join(os.getcwd(), ".mambaops")
+    beside = [path for path in _children(here()) if re.match(r"\.?v?env", os.path.basename(path))]
+    venvs = [os.environ.get("VIRTUAL_ENV") or "", sys.prefix, *beside]
+    state = os.environ.get("MAMBAOPS_HOME") or os.path.join(here(), ".mambaops")
     for parent in (os.path.join(place.home, ".virtualenvs"), os.path.join(state, "envs")):
         venvs += _children(parent)
     found: Dict[str, Json] = {}
@@ -1538,7 +1547,7 @@ def config(place: Place) -> Dict[str, Dict[str, str]]:
     pip += [os.path.join(place.home, ".pip", "pip.conf"), os.path.join(settings, "pip", "pip.conf")]
     pip += [os.path.join(sys.prefix, "pip.conf"), *([named] if named else [])]
     uv = [place.at("/etc/uv/uv.toml"), os.path.join(settings, "uv", "uv.toml")]
-    uv += [os.environ.get("UV_CONFIG_FILE") or "", os.path.join(os.getcwd(), "uv.toml")]
+    uv += [os.environ.get("UV_CONFIG_FILE") or "", os.path.join(here(), "uv.toml")]
     found: Dict[str, Dict[str, str]] = {}
     for tool, files in (("pip", pip), ("uv", uv)):
         values: Dict[str, str] = {}
@@ -1611,7 +1620,9 @@ def collect(place: Place, only: Sequence[str]) -> Json:
     if "driver" in facts:
         facts["driver"], facts["gpus"] = facts["driver"]
     facts = {fact: facts[fact] for fact in FACTS if fact in facts and fact in only}
-    return dict({"schema": SCHEMA}, **facts, sources=place.sources, problems=place.problems)
+    return dict(
+        {"schema": SCHEMA}, **facts, sources=dict(place.sources), problems=list(place.problems)
+    )
 
 
 EMPTY: Json = {
@@ -1638,6 +1649,15 @@ def _settled(place: Place, fact: str, result: Any) -> Any:
     return EMPTY[fact]
 
 
+def _printable(value: Any) -> Any:
+    """The same with every string valid Unicode: names in another encoding come as lone surrogates."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if isinstance(value, dict):
+        return {_printable(key): _printable(item) for key, item in value.items()}
+    return [_printable(item) for item in value] if isinstance(value, list) else value
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog="probe.py", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--only", default="", help="facts to read, with commas: " + ",".join(FACTS))
@@ -1656,7 +1676,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if unknown:
         parser.error("unknown facts: %s (known: %s)" % (", ".join(unknown), ", ".join(FACTS)))
     facts = collect(Place(options.root, options.timeout, options.path), only)
-    sys.stdout.write(json.dumps(facts) + "\n")
+    sys.stdout.write(json.dumps(_printable(facts)) + "\n")
     sys.stdout.flush()
     return 0
 
