@@ -63,7 +63,8 @@ def _origin(language: Any) -> str:
 def _precision(run: Any) -> str:
     kinds = sorted({str(p.dtype)[6:] for p in run.model.parameters() if not p.requires_grad})
     with run.trainer.autocast():
-        active = torch.is_autocast_enabled() or torch.is_autocast_cpu_enabled()
+        probe = torch.ones(1, 1, device=run.runtime.device)
+        active = (probe @ probe).dtype == torch.bfloat16  # asks the same of every PyTorch version
     held = f", frozen ones in {', '.join(kinds)}" if kinds else ""
     return (
         ("bfloat16 autocast" if active else "float32") + ", learning parameters in float32" + held

@@ -48,7 +48,7 @@ class Scene:
 
     @property
     def sentence(self) -> str:
-        return f"{self.place}有{self.count}个{self.colour}的{self.shape}。"
+        return f"{self.shape}，{self.colour}，共{self.count}个，位于{self.place}。"
 
 
 def all_scenes() -> List[Scene]:

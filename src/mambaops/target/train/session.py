@@ -154,7 +154,8 @@ class Run:
 
     def options(self) -> engine.Options:
         s = self.settings
-        workers = 0 if os.name == "nt" else min(s.num_workers, len(self.data))
+        # Windows starts workers anew and fails on much; more workers than cores only cost memory
+        workers = 0 if os.name == "nt" else min(s.num_workers, len(self.data), os.cpu_count() or 1)
         return engine.Options(
             epochs=s.epochs,
             lr=s.learning_rate,
