@@ -184,6 +184,11 @@ def digest_of(given: Path) -> str:
         return sha256_of(given)
     if not given.is_dir():
         raise UsageError(f"`--source {given}`: there is no such folder or archive")
+    if not (given / "setup.py").is_file():
+        raise UsageError(
+            f"`--source {given}` holds no setup.py",
+            hint="name the top folder of a checkout, or the archive of a release",
+        )
     digest = hashlib.sha256()
     for path in sorted(given.rglob("*")):
         parts = path.relative_to(given).parts

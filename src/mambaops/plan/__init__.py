@@ -49,7 +49,7 @@ def step_functions(case: Case) -> list[tuple[str, Assess]]:
         ("install-torch", judge.install_torch),
     ]
     if kernels and judge.wants_prebuilt(case):
-        steps.append(("select-wheels", judge.select_wheels))
+        steps.append(("find-wheels", judge.find_wheels))
     if kernels and "source" in judge.ways(case):
         steps += [
             ("check-compiler", _if_building(judge.check_compiler)),
@@ -73,7 +73,7 @@ def step_functions(case: Case) -> list[tuple[str, Assess]]:
 # what a step stands on; a step that is run alone brings these with it
 STANDS_ON: dict[str, tuple[str, ...]] = {
     "install-torch": ("create-venv",),
-    "select-wheels": ("install-torch",),
+    "find-wheels": ("install-torch",),
     "install-toolkit": ("check-compiler", "install-torch"),
     "prepare-build": ("create-venv",),
     "patch-cpp-extension": ("install-torch",),

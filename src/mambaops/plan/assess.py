@@ -369,7 +369,7 @@ def patch_cpp_extension(case: Case) -> Verdict:
 # --- sources, patches, builds -----------------------------------------------------------------------
 
 
-def select_wheels(case: Case) -> Verdict:
+def find_wheels(case: Case) -> Verdict:
     """Prebuilt wheels are looked for before anything is compiled, where the profile says so."""
     missing = [
         name

@@ -11,11 +11,11 @@ from mambaops.plan.assess import Case
 from mambaops.steps import (
     build_wheel,
     create_venv,
+    find_wheels,
     install_toolkit,
     install_torch,
     install_wheels,
     prepare_build,
-    select_wheels,
     sources,
     verify,
 )
@@ -26,7 +26,7 @@ Act = Callable[[Context, Case], None]
 ACTS: dict[str, Act] = {
     "create-venv": create_venv.act,
     "install-torch": install_torch.act,
-    "select-wheels": select_wheels.act,
+    "find-wheels": find_wheels.act,
     "install-toolkit": install_toolkit.act,
     "prepare-build": prepare_build.act,
     "patch-cpp-extension": sources.patch_cpp_extension,

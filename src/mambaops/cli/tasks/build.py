@@ -119,7 +119,7 @@ install_torch = _step("install-torch", "install-torch", "Install the chosen torc
 install_toolkit = _step("install-toolkit", "install-toolkit", "Get nvcc for the build (P06).")
 fetch_sources = _step("fetch-sources", "fetch-sources", "Fetch the sources, hash-checked.")
 prepare_build = _step("prepare-build", "prepare-build", "Install what setup.py needs.")
-select_wheels = _step("select-wheels", "select-wheels", "Look for prebuilt wheels (P17).")
+find_wheels = _step("find-wheels", "find-wheels", "Look for prebuilt wheels (P17).")
 install_wheels = _step("install-wheels", "install-wheels", "Install the wheels and what they need.")
 
 
