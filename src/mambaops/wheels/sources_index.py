@@ -44,14 +44,20 @@ class Index:
         address: of the index (`…/simple/cu128/`) or of a page with links to wheels.
         name: the source's name in verdicts.
         session: to fetch with; None: one with the system's certificates and proxies.
+        pause: seconds before the second try, growing with each.
     """
 
     def __init__(
-        self, address: str, name: str = "find-links", session: requests.Session | None = None
+        self,
+        address: str,
+        name: str = "find-links",
+        session: requests.Session | None = None,
+        pause: float = 1.0,
     ) -> None:
         self.name = name
         self._address = address
         self._session = session
+        self._pause = pause
 
     def candidates(self, package: str, facts: Facts) -> Iterable[Candidate]:
         """Every wheel that the index lists for a package.
@@ -88,7 +94,8 @@ class Index:
             except Again as error:
                 if attempt + 1 == TRIES:
                     raise MambaopsError(str(error), hint=error.hint) from error
-                time.sleep(min(error.wait or attempt + 1.0, 10.0))
+                wait = self._pause * (attempt + 1) if error.wait is None else error.wait
+                time.sleep(min(wait, 10.0))
             except MambaopsError as error:
                 if " answers 404" in error.message:
                     return None
