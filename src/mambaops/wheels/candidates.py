@@ -94,6 +94,13 @@ def known_release(package: str, version: str) -> Release | None:
     return release(package, version)
 
 
+@functools.lru_cache(maxsize=4096)
+def upstream_cubins(package: str, version: str, nvcc: str) -> tuple[str, ...] | None:
+    """Machine code that upstream's own build makes with an nvcc; None for an unknown release."""
+    row = known_release(package, version)
+    return tuple(row.cubins(nvcc)) if row else None
+
+
 def from_name(
     name: WheelName, source: str, *, url: str = "", status: str = "listed", **more: object
 ) -> Candidate:
@@ -162,7 +169,7 @@ def _by_scheme(name: WheelName, row: Release | None) -> dict[str, object]:
         return _built_on(row, repaired=build.repaired is not None)
     if build.scheme == "astral" and row is not None and build.cuda:
         return {
-            "cubins": tuple(row.cubins(build.cuda)),
+            "cubins": upstream_cubins(name.package, name.version, build.cuda),
             "nvcc": build.cuda,
             "cxx11_abi": abi_of_torch(build.torch, build.cuda),
         }

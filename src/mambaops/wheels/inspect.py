@@ -154,9 +154,7 @@ def describe(
     package = str(headers.get("Name") or "").replace("_", "-").lower()
     version = str(headers.get("Version") or "")
     manylinux = _manylinux(extensions)
-    lies, notes = lies_of(
-        name, package, version, extensions, era=era, abi=abi, manylinux=manylinux, tags=tuple(tags)
-    )
+    lies, notes = lies_of(name, package, version, extensions, era=era, abi=abi, tags=tuple(tags))
     return WheelContents(
         file=file,
         name=name,

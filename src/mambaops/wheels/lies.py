@@ -20,7 +20,6 @@ def lies_of(
     *,
     era: TorchEra,
     abi: bool | None,
-    manylinux: str | None = None,
     tags: tuple[str, ...] = (),
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(lies, notes): contradictions, and oddities that harm none.
@@ -34,7 +33,7 @@ def lies_of(
         lies += _metadata_lies(name, package, version)
         lies += _platform_lies(name, extensions)
         lies += _build_lies(name, extensions, era, abi)
-        notes += _notes(name, version, tags, abi, manylinux)
+        notes += _notes(name, version, tags, abi)
     return tuple(lies), tuple(notes)
 
 
@@ -111,9 +110,7 @@ def _architecture_lies(name: WheelName, extensions: tuple[Extension, ...]) -> It
         )
 
 
-def _notes(
-    name: WheelName, version: str, tags: tuple[str, ...], abi: bool | None, manylinux: str | None
-) -> Iterator[str]:
+def _notes(name: WheelName, version: str, tags: tuple[str, ...], abi: bool | None) -> Iterator[str]:
     local = str(name.build)
     if local and "+" not in version:
         yield (
@@ -128,5 +125,3 @@ def _notes(
     outer = f"{name.python}-{name.abi}-{name.platform.split('.')[0]}"
     if tags and not any(outer in (tag, tag.split(".")[0]) for tag in tags):
         yield f"its WHEEL file has the tags {', '.join(tags)}; its name {outer}"
-    if manylinux:
-        yield f"symbol versions alone would allow the tag {manylinux}"

@@ -14,7 +14,7 @@ from mambaops.facts.model import Facts
 from mambaops.knowledge.addresses import astral_index, github_wheel
 from mambaops.knowledge.packages import releases
 from mambaops.knowledge.tables import minor_of, read
-from mambaops.wheels.candidates import Candidate, abi_of_torch, from_name, known_release
+from mambaops.wheels.candidates import Candidate, abi_of_torch, from_name, upstream_cubins
 from mambaops.wheels.names import Build, WheelName
 from mambaops.wheels.tables import AstralTorch, wheel_sources
 
@@ -148,7 +148,6 @@ def _candidate(matrix: Matrix, version: str, cell: Cell) -> Candidate:
     _, _, torch, cuda, abi = cell
     name = _wheel_name(matrix, version, cell)
     inside = matrix.torch_cuda.get(f"{torch}/{cuda.split('.')[0]}")
-    row = known_release(matrix.package, version)
     return from_name(
         name,
         "upstream",
@@ -156,7 +155,7 @@ def _candidate(matrix: Matrix, version: str, cell: Cell) -> Candidate:
         status="planned",
         built_with=torch,
         nvcc=cuda,
-        cubins=tuple(row.cubins(cuda)) if row else None,
+        cubins=upstream_cubins(matrix.package, version, cuda),
         cxx11_abi=_real_abi(torch, inside, abi == "TRUE"),
         doubt=_doubt(matrix, name, torch, inside),
     )

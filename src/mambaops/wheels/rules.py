@@ -278,6 +278,17 @@ def first_refusal(c: Candidate, m: Machine) -> tuple[Rule, str] | None:
     return None
 
 
+def cost_of(c: Candidate, m: Machine, limit: int) -> int:
+    """How much would have to change; past `limit` the rest is not looked at."""
+    cost = 0
+    for rule in RULES:
+        if rule.check(c, m) is not None:
+            cost += rule.cost
+            if cost > limit:
+                break
+    return cost
+
+
 def all_refusals(c: Candidate, m: Machine) -> list[tuple[Rule, str]]:
     """Every rule that speaks against it, in order."""
     return [(rule, reason) for rule in RULES if (reason := rule.check(c, m)) is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -21,6 +21,7 @@ from mambaops.wheels.rules import (
     NEVER,
     OTHER,
     all_refusals,
+    cost_of,
     first_refusal,
     is_neighbour,
     runs_on,
@@ -30,7 +31,7 @@ from mambaops.wheels.tables import wheel_sources
 FITS, AFTER_REPAIR, NEIGHBOUR, REFUSED = "fits", "fits after repair", "neighbour", "refused"
 _ORDER = {FITS: 0, AFTER_REPAIR: 1, NEIGHBOUR: 2, REFUSED: 3}
 NEAREST = 5
-Rank: TypeAlias = tuple[object, ...]
+Rank: TypeAlias = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,27 +187,24 @@ def pair_versions(
 
 def nearest_misses(refused: Sequence[Verdict], machine: Machine) -> tuple[Verdict, ...]:
     """The refused ones for which the least would have to change, one per set of changes."""
-    ranked = []
-    for number, verdict in enumerate(refused):
-        if verdict.source == "hf-kernels":
-            continue  # it gives another thing, whatever would change
-        found = all_refusals(verdict.candidate, machine)
-        cost = sum(rule.cost for rule, _ in found) or 1
-        newest = (_newest_first(verdict.version), _newest_first(verdict.candidate.torch or ""))
-        ranked.append((cost, newest, number, found))
-    misses: list[Verdict] = []
-    seen: set[tuple[str, ...]] = set()
-    for cost, _, number, found in sorted(ranked, key=lambda row: row[:3]):
-        verdict = refused[number]
-        change = tuple(rule.change(verdict.candidate, machine) for rule, _ in found)
-        change = change or ("--allow-neighbour",)
-        if cost < NEVER and change not in seen:
-            seen.add(change)
+    # Hugging Face's kernels give another thing, whatever would change
+    wheels = [verdict for verdict in refused if verdict.source != "hf-kernels"]
+    misses: dict[tuple[str, ...], tuple[Rank, Verdict]] = {}
+    for number, verdict in enumerate(wheels):
+        c = verdict.candidate
+        worst = max(rank[0] for rank, _ in misses.values()) if len(misses) >= NEAREST else NEVER - 1
+        cost = cost_of(c, machine, worst) or 1  # a neighbour breaks no rule
+        if cost > worst:
+            continue
+        found = all_refusals(c, machine)
+        change = tuple(rule.change(c, machine) for rule, _ in found) or ("--allow-neighbour",)
+        rank = (cost, _newest_first(verdict.version), _newest_first(c.torch or ""), number)
+        if change not in misses or rank < misses[change][0]:
             reasons = tuple(reason for _, reason in found) or (verdict.reason,)
-            misses.append(_changed(verdict, change, reasons))
-        if len(misses) == NEAREST:
-            break
-    return tuple(misses)
+            misses[change] = (rank, _changed(verdict, change, reasons))
+            for extra in sorted(misses, key=lambda key: misses[key][0])[NEAREST:]:
+                del misses[extra]
+    return tuple(verdict for _, verdict in sorted(misses.values(), key=lambda row: row[0]))
 
 
 def _judge(c: Candidate, m: Machine, allow_neighbour: bool) -> tuple[Verdict, int]:
