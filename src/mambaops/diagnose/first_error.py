@@ -33,13 +33,15 @@ MARKS = (
 )
 
 # what compilers call an error in the languages that gcc speaks
-_ERROR_WORDS = "(?:fatal |internal compiler )?error|致命错误|错误|致命的エラー|エラー|오류|錯誤|erreur(?: fatale)?|(?:Schwerwiegender )?Fehler|error fatal|errore(?: irreversibile)?|erro(?: fatal)?|(?:фатальная )?ошибка|catastrophic error"
+_ERROR_WORDS = "(?:fatal |internal compiler )?error|致命错误|错误|致命的エラー|エラー|오류|錯誤|erreur(?: fatale)?|(?:[Ss]chwerwiegender )?Fehler|error fatal|errore(?: irreversibile)?|erro(?: fatal)?|(?:фатальная )?ошибка|catastrophic error"
 
 _REAL = tuple(
     re.compile(text)
     for text in (
         # e.g. `csrc/x.cpp:12:3: fatal error: a.h: No such file or directory`
         rf"^\S[^:\n]{{0,400}}:\d+(?::\d+)?: ?(?:{_ERROR_WORDS})\s?[:：]",
+        # e.g. `<built-in>: fatal error: when writing output to x.ii: No space left on device`
+        rf"^<[\w -]{{1,40}}>: (?:{_ERROR_WORDS})\s?:",
         # e.g. `x.cu(33): error: identifier "y" is undefined`, `x.cuh(3): error #20: …`, `x.h(9): error C2975:`
         rf"^\S[^\n]{{0,400}}\(\d+\)\s?: (?:{_ERROR_WORDS})\b",
         # e.g. `nvcc fatal   : Unsupported gpu architecture`, `ptxas fatal : …`, `nvcc error   : 'cicc' died`
@@ -128,4 +130,4 @@ def is_real_error(line: str) -> bool:
 def _only_warns(line: str) -> bool:
     warning = _WARNING.search(line)
     # `error: x.h: warning: …` reports an error; `x.c:3: warning: error …` does not
-    return warning is not None and not re.match(r".{0,400}?\berror\b", line[: warning.start()])
+    return warning is not None and not re.search(r"[Ee]rror|ERROR|fatal", line[: warning.start()])

@@ -98,7 +98,9 @@ def _findings(seen: Scan, facts: Facts | None, catalogue: Catalogue) -> list[Fin
         if _applies(rules[name], Evidence(facts=facts, signals=signals, groups=hit.groups))
     }
     chosen, losers = _ranked([rules[name] for name in hits], hits, seen)
-    benign = [rules[name] for name in hits if rules[name].role == "benign"]
+    # in a log that ended well nobody asks about warnings
+    well = not chosen and seen.first_error is None and "success" in seen.hits
+    benign = [] if well else [rules[name] for name in hits if rules[name].role == "benign"]
     found = [_finding(rule, hits, losers.get(rule.id, []), facts, signals) for rule in chosen]
     harmless = sorted(benign, key=lambda rule: hits[rule.id].number)
     return found + [_finding(rule, hits, [], facts, signals) for rule in harmless]

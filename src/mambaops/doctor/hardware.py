@@ -220,6 +220,8 @@ def _windows_drives(facts: Facts) -> Iterator[Check]:
 
 
 def _libcuda_link(facts: Facts) -> Iterator[Check]:
+    if facts.host.system != "Linux":
+        return
     if facts.driver.libcuda and not facts.driver.libcuda_link:
         yield Check(
             area="WSL" if facts.host.wsl else "driver",

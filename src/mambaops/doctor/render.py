@@ -25,17 +25,13 @@ def _area(area: str, checks: list[Check], width: int) -> Iterator[str]:
     )
     fine = [check for check in mine if check not in trouble]
     state = next((s for s in _ORDER if any(check.state == s for check in mine)), "skipped")
-    said = (
-        [check.what for check in fine]
-        if fine
-        else [trouble[0].what]
-        if trouble
-        else ["not looked at"]
-    )
-    yield f"{_SIGNS[state]} {area:{width}}  {'; '.join(said)}"
+    head = [check.what for check in fine or trouble[:1]] or ["not looked at"]
+    yield f"{_SIGNS[state]} {area:{width}}  {'; '.join(head)}"
     for check in trouble:
         mark = "X" if check.state == "failed" else "!"
-        yield f"     {mark} {check.what}" + (f": {check.cause}" if check.cause else "")
+        # a trouble that is the area's own line is not said twice
+        said = [check.cause] if not fine and check is trouble[0] else [check.what, check.cause]
+        yield f"     {mark} {': '.join(filter(None, said))}"
         if check.cure:
             yield f"       -> {check.cure}"
 

@@ -1,0 +1,75 @@
+"""How long `mambaops diagnose` takes by the length of the log: `python benchmarks/diagnose.py [--megabytes 1 10 100]`.
+
+Four kinds of log: a real build repeated (`build`), the same with a failure at its end (`failing`), nothing but
+error lines that no rule knows (`dense`, the worst case), and progress bars in one line (`bars`). Time must grow
+with the length and not faster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+LOGS = Path(__file__).resolve().parent.parent / "tests" / "logs"
+FAILURE = "RuntimeError: mamba_ssm is only supported on CUDA 11.6 and above.\n"
+DENSE = "/x/y.cpp:{}:4: note: error, undefined symbol: foo, No module named bar, RuntimeError not found\n"
+
+
+def piece(kind: str) -> Iterator[str]:
+    """Text of this kind, for ever."""
+    build = (LOGS / "success-cuda.log").read_text(encoding="utf-8")
+    number = 0
+    while True:
+        number += 1
+        if kind == "dense":
+            yield "".join(DENSE.format(number * 1000 + row) for row in range(1000))
+        elif kind == "bars":
+            yield "".join(
+                f"\r   {part / 10:.1f}% {number} MB/s eta 0:00:01" for part in range(1000)
+            )
+        else:
+            yield build
+
+
+def write(path: Path, kind: str, megabytes: int) -> None:
+    left = megabytes * 1_000_000
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for text in piece(kind):
+            left -= file.write(text[:left])
+            if left <= 0:
+                break
+        if kind == "failing":
+            file.write("\n" + FAILURE)
+
+
+def main() -> None:
+    from mambaops.diagnose.explain import explain_log
+    from mambaops.diagnose.rules import probes
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--megabytes", type=int, nargs="+", default=[1, 10, 100])
+    given = parser.parse_args()
+    started = time.perf_counter()
+    count = len(probes())
+    print(f"catalogue: {count} needles, loaded in {time.perf_counter() - started:.2f} s")
+    print(f"{'kind':8} {'MB':>5} {'seconds':>8} {'MB/s':>6}  findings")
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in ("build", "failing", "dense", "bars"):
+            for megabytes in given.megabytes:
+                log = Path(folder) / "log"
+                write(log, kind, megabytes)
+                started = time.perf_counter()
+                found = explain_log(log).diagnosis.findings
+                seconds = time.perf_counter() - started
+                names = ", ".join(one.rule for one in found) or "none"
+                print(
+                    f"{kind:8} {megabytes:5} {seconds:8.2f} {megabytes / seconds:6.1f}  {names}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Files of every kind, the printed text, the report, and the command."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mambaops.diagnose.explain import explain_log
+from mambaops.diagnose.masking import mask
+from mambaops.diagnose.report import write_report
+from mambaops.errors import UsageError
+
+FAILURE = "RuntimeError: mamba_ssm is only supported on CUDA 11.6 and above.\n"
+
+
+def mambaops(*words: str, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "MAMBAOPS_HOME": str(cwd / "state")}
+    argv = [sys.executable, "-m", "mambaops", *words]
+    return subprocess.run(
+        argv, check=False, cwd=cwd, env=env, input=stdin, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_encodings(tmp_path: Path, encoding: str) -> None:
+    log = tmp_path / "build.log"
+    log.write_bytes(f"日志\n{FAILURE}".encode(encoding))
+    (finding,) = explain_log(log).diagnosis.findings
+    assert (finding.rule, finding.line_number) == ("cuda-too-old-11-6", 2)
+
+
+def test_binary_junk(tmp_path: Path) -> None:
+    log = tmp_path / "core"
+    log.write_bytes(os.urandom(300_000) + b"\n" + FAILURE.encode() + os.urandom(1000))
+    assert [f.rule for f in explain_log(log).diagnosis.findings] == ["cuda-too-old-11-6"]
+
+
+def test_a_missing_log_is_a_users_mistake(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        explain_log(tmp_path / "none.log")
+
+
+def test_the_text_has_cause_cure_and_what_does_not_help(tmp_path: Path) -> None:
+    log = tmp_path / "build.log"
+    log.write_text("x\n" + FAILURE)
+    text = explain_log(log).text()
+    assert "line 2: RuntimeError: mamba_ssm is only supported" in text
+    assert "-> mambaops install-toolkit" in text
+    assert "does not help: editing the check" in text
+
+
+def test_json_has_the_promised_shape(tmp_path: Path) -> None:
+    done = mambaops("diagnose", "--log", "-", "--json", cwd=tmp_path, stdin=FAILURE)
+    value = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert {"rule", "line", "line_number", "cause", "fix", "benign"} <= set(value["findings"][0])
+    assert value["findings"][0]["rule"] == "cuda-too-old-11-6"
+    assert value["findings"][0]["line_number"] == 1
+    assert value["findings"][0]["benign"] is False
+    assert value["first_error"].startswith("RuntimeError")
+
+
+def test_an_unknown_failure_leaves_a_report(tmp_path: Path) -> None:
+    stdin = "x.cpp:3:1: error: strange\n"
+    log = tmp_path / "build.log"
+    log.write_text(stdin)
+    done = mambaops("diagnose", "--log", str(log), "--json", cwd=tmp_path)
+    value = json.loads(done.stdout)
+    assert (done.returncode, value["findings"]) == (1, [])
+    assert value["first_error"] == "x.cpp:3:1: error: strange"
+    (report,) = (tmp_path / "state" / "reports").glob("*.md")
+    assert str(report) in done.stderr
+    assert "1: x.cpp:3:1: error: strange" in report.read_text()
+
+
+def test_a_log_without_failure_exits_0(tmp_path: Path) -> None:
+    done = mambaops("diagnose", "--log", "-", cwd=tmp_path, stdin="Successfully installed x-1\n")
+    assert (done.returncode, "no failure found" in done.stdout) == (0, True)
+
+
+def test_no_such_log_exits_2(tmp_path: Path) -> None:
+    done = mambaops("diagnose", "--log", "none.log", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_list_prints_the_catalogue(tmp_path: Path) -> None:
+    done = mambaops("diagnose", "--list", cwd=tmp_path)
+    assert done.returncode == 0
+    assert any(line.startswith("glibc-too-old ") for line in done.stdout.splitlines())
+
+
+def test_facts_of_another_machine_sharpen(tmp_path: Path) -> None:
+    machine = Path(__file__).resolve().parents[1] / "machines" / "wsl-5090-ready.json"
+    text = "NameError: name 'bare_metal_version' is not defined\n"
+    done = mambaops(
+        "diagnose", "--log", "-", "--facts", str(machine), "--json", cwd=tmp_path, stdin=text
+    )
+    assert (
+        json.loads(done.stdout)["findings"][0]["rule"] == "nvcc-present-but-isolated-torch-is-cpu"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "gone"),
+    [
+        ("--index-url https://me:hunter22@mirror.example/simple", ["hunter22", "me:"]),
+        ("HF_TOKEN=hf_abcdefghijklmnopqrstuvwxyz", ["abcdefghijkl"]),
+        ("export WANDB_API_KEY='0123456789abcdef'", ["0123456789abcdef"]),
+        ('{"password": "open sesame"}', ["open"]),
+        ("Authorization: Bearer abc.def-ghi0123", ["abc.def"]),
+        ("/home/alice/project and /Users/bob/x", ["alice", "bob"]),
+        (r"C:\Users\carol\AppData", ["carol"]),
+        ("/mnt/c/Users/dave/x", ["dave"]),
+        ("alice@gpu-node-7:~/x$ pip install", ["alice", "gpu-node-7"]),
+        ("write to eve@example.org", ["eve@"]),
+        ("ghp_0123456789abcdefghijABCDEFGHIJ", ["0123456789abcdef"]),
+    ],
+)
+def test_masking(text: str, gone: list[str]) -> None:
+    masked = mask(text)
+    assert all(word not in masked for word in gone), masked
+
+
+def test_masking_leaves_the_failure_readable() -> None:
+    assert mask(FAILURE) == FAILURE
+    line = "File /home/alice/venv/lib/python3.11/site-packages/torch/__init__.py"
+    assert mask(line) == "File ~/venv/lib/python3.11/site-packages/torch/__init__.py"
+
+
+def test_masking_of_given_words() -> None:
+    assert mask("built by alice on box7", ["alice", "box7"]) == "built by *** on ***"
+
+
+def test_the_report_masks_and_is_written_whole(tmp_path: Path) -> None:
+    log = tmp_path / "build.log"
+    log.write_text(
+        "pip --index-url https://u:secret99@m.example/simple\nx.cpp:1:1: error: strange\n"
+    )
+    target = write_report(tmp_path / "r.md", explain_log(log), facts=None, plan="1. build", log=log)
+    text = target.read_text()
+    assert "secret99" not in text
+    assert "1. build" in text and "error: strange" in text
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []

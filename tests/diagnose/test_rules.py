@@ -1,0 +1,117 @@
+"""The catalogue: valid, and every example is its own rule's and nobody else's."""
+
+from pathlib import Path
+
+import pytest
+
+from mambaops.diagnose import rules
+from mambaops.diagnose.match import match
+from mambaops.errors import UsageError
+
+EXAMPLES = [
+    pytest.param(rule.id, example, id=f"{rule.id}-{number}")
+    for rule in rules.load().rules
+    for number, example in enumerate(rule.examples)
+]
+PATTERNS = [
+    pytest.param(rule, number, id=f"{rule.id}-{number}")
+    for rule in rules.load().rules
+    for number in range(len(rule.patterns))
+]
+
+
+@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+def test_example_matches_its_own_rule_and_no_other(name: str, example: str) -> None:
+    assert [finding.rule for finding in match(example)] == [name]
+
+
+@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+def test_example_is_found_in_pips_frame_and_colours(name: str, example: str) -> None:
+    lines = ["  │ \x1b[31m" + line + "\x1b[0m\r" for line in example.rstrip("\n").split("\n")]
+    # silence is a symptom only where nothing follows
+    assert [finding.rule for finding in match("\n".join(lines) + "\n")] == [name]
+
+
+@pytest.mark.parametrize(("rule", "number"), PATTERNS)
+def test_needle_is_part_of_the_expression(rule: rules.Rule, number: int) -> None:
+    needle = rules.needle_of(rule.patterns[number].regex)
+    assert len(needle) >= rules.SHORTEST_NEEDLE
+
+
+def test_every_rule_has_a_title_a_cause_and_a_cure() -> None:
+    for rule in rules.load().rules:
+        assert rule.title and rule.cause and rule.fix, rule.id
+
+
+def test_ids_of_the_catalogue_are_unique_and_many() -> None:
+    ids = [rule.id for rule in rules.load().rules]
+    assert len(ids) == len(set(ids)) > 120
+
+
+def test_placeholders_are_captured_by_some_pattern() -> None:
+    import re
+
+    for rule in rules.load().rules:
+        texts = [
+            rule.cause,
+            *rule.fix,
+            *(text for case in rule.cases for text in (case.cause, *case.fix)),
+        ]
+        wanted = {name for text in texts for name in re.findall(r"\{(\w+)\}", text)}
+        captured = {
+            name for pattern in rule.patterns for name in re.compile(pattern.regex).groupindex
+        }
+        assert wanted <= captured, rule.id
+
+
+@pytest.mark.parametrize(
+    ("regex", "needle"),
+    [
+        (r"a{2,3}ninja is \d+ gone", "ninja is "),
+        (r"(?:x|y)cannot find -lcuda(?:\s|$)", "cannot find -lcuda"),
+        (r"undefined symbol: _Z(?!foo)\w+Ei", "undefined symbol"),
+        (r"C\+\+20 or later", "C++20 or later"),
+        (r"colou?r is wrong", "r is wrong"),
+    ],
+)
+def test_needle(regex: str, needle: str) -> None:
+    assert rules.needle_of(regex) == needle
+
+
+@pytest.mark.parametrize("regex", [r"\d+\s\w+", r"left|right", r"a.b"])
+def test_no_needle_is_an_error(regex: str) -> None:
+    with pytest.raises(UsageError):
+        rules.needle_of(regex)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            "  - {id: a, title: t, cause: c, fix: [f], patterns: [{regex: 'some text'}], examples: [x], sources: [u], loses_to: [nobody]}",
+            "nobody",
+        ),
+        (
+            "  - {id: a, title: t, cause: c, fix: [f], patterns: [{regex: 'some text'}], examples: [x], sources: [u], when: moon_is_full}",
+            "moon_is_full",
+        ),
+        ("  - {id: a, title: t, cause: c, fix: [f], colour: red}", "colour"),
+        ("  - {id: a, title: t, cause: c, fix: [f]}", "patterns"),
+        ("  - {id: a, title: t, cause: c, fix: [f], role: silent}", "what finds it"),
+    ],
+)
+def test_a_wrong_catalogue_is_refused(tmp_path: Path, change: str, words: str) -> None:
+    file = tmp_path / "failures.yaml"
+    file.write_text(f"signals: []\nrules:\n{change}\n")
+    with pytest.raises(UsageError, match=words):
+        rules.load(file)
+
+
+def test_the_documentation_is_current() -> None:
+    from mambaops.diagnose.catalogue import markdown
+    from mambaops.resources import CHECKOUT
+
+    current = (CHECKOUT / "docs" / "failures.md").read_text(encoding="utf-8")
+    assert current.rstrip("\n") == markdown().rstrip("\n"), (
+        "run: mambaops diagnose --list --markdown > docs/failures.md"
+    )
