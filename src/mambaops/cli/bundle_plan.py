@@ -104,12 +104,14 @@ def _answers(index: str) -> bool:
 
 
 def _toolkit(case: Case, say: Say) -> list[str]:
-    from mambaops.build.toolkit import requirements
+    from mambaops.knowledge.cuda import toolkit
+    from mambaops.knowledge.toolkit_wheels import toolkit_wheels
 
     words = list(case.profile.build_requirements)
     cuda = case.choice.toolkit if case.choice.torch_cuda else ""
-    if cuda and int(cuda.split(".")[0]) >= 13:
-        return [*words, *requirements(cuda)]
+    row = toolkit(cuda) if cuda else None
+    if row is not None and row.wheels_on_index:
+        return [*words, *toolkit_wheels(cuda)]
     say(
         f"nvcc {cuda or ''} cannot be carried as wheels (from CUDA 13 on it can): it must be on the other machine"
     )

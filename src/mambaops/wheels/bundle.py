@@ -7,7 +7,7 @@ versions that were resolved first. Nothing of this machine's paths or index addr
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from mambaops.wheels.fetch import fetch
 from mambaops.wheels.fetch_progress import Progress, Silent
 from mambaops.wheels.fetch_state import lock_path
 from mambaops.wheels.install import read_wheel
-from mambaops.wheels.store import link_or_copy
+from mambaops.wheels.store import link_or_copy, sha256_of
 
 Say = Callable[[str], None]
 # file of ours -> name in the bundle
@@ -153,10 +153,12 @@ def _describe(spec: BundleSpec, locked: Sequence[LockedFile], content: Path) -> 
     _remove_strangers(spec, locked, content)
     for name in (MANIFEST, SUMS):
         (content / name).unlink(missing_ok=True)
-    manifest = _manifest(spec, content)
+    found = sums(content)
+    manifest = _manifest(spec, content, found)
     text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
     (content / MANIFEST).write_bytes(text + b"\n")
-    lines = [f"{digest}  {path}" for path, digest in sums(content).items()]
+    found[MANIFEST] = sha256_of(content / MANIFEST)
+    lines = [f"{digest}  {path}" for path, digest in sorted(found.items())]
     (content / SUMS).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return manifest
 
@@ -169,8 +171,8 @@ def _remove_strangers(spec: BundleSpec, locked: Sequence[LockedFile], content: P
                 path.unlink()
 
 
-def _manifest(spec: BundleSpec, content: Path) -> Manifest:
-    files = [_entry(path, digest, content) for path, digest in sums(content).items()]
+def _manifest(spec: BundleSpec, content: Path, found: Mapping[str, str]) -> Manifest:
+    files = [_entry(path, digest, content) for path, digest in sorted(found.items())]
     pips = [file.path for file in files if file.package == "pip"]
     if not pips:
         raise MambaopsError("the bundle lacks pip, which installs it", hint="require `pip` as well")
@@ -195,7 +197,8 @@ def _entry(path: str, digest: str, content: Path) -> BundleFile:
     )
     if kind != "wheel":
         return BundleFile(path=path, size=size, sha256=digest, kind=kind)
-    wheel = read_wheel(content / path)
+    # it was checked when it came: against the lock's hash, or against its RECORD
+    wheel = read_wheel(content / path, whole=True)
     return BundleFile(
         path=path, size=size, sha256=digest, kind=kind, package=wheel.name, version=wheel.version
     )

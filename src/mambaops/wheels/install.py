@@ -30,6 +30,7 @@ from mambaops.wheels.installers import (
     read_environment,
     uv_command,
 )
+from mambaops.wheels.store import stored
 from mambaops.wheels.target_tags import target_tags
 from mambaops.wheels.zipcheck import check_zip
 
@@ -83,8 +84,8 @@ def install_wheels(
         StepDidNotTake: the installer said yes, but the environment does not hold it.
     """
     python = find_python(python)
-    before = read_environment(python)
     wheels = [read_wheel(path) for path in files]
+    before = read_environment(python, *(wheel.name for wheel in wheels))
     for wheel in wheels:
         reasons = [*_tag_reasons(wheel, before), *(_inspect(wheel, facts) if inspect else [])]
         if reasons and not force:
@@ -116,8 +117,11 @@ def matching_files(patterns: Sequence[str]) -> list[Path]:
     return list(found)
 
 
-def read_wheel(path: Path) -> WheelFile:
+def read_wheel(path: Path, *, whole: bool = False) -> WheelFile:
     """A wheel's name and inside, after checking that they are whole and agree.
+
+    Args:
+        whole: it is known to be whole (by its hash): its members are not read again.
 
     Raises:
         UsageError: no such file, or no wheel's name.
@@ -133,7 +137,9 @@ def read_wheel(path: Path) -> WheelFile:
             hint="a wheel keeps the whole name that it was published under: "
             "NAME-VERSION[+LOCAL]-PYTHON-ABI-PLATFORM.whl",
         ) from error
-    check_zip(path)
+    # a hash is cheaper than to unpack everything once more
+    if not whole and stored(path) is None:
+        check_zip(path)
     inside_name, inside_version, inside_tags = _read_inside(path)
     _check_agree(path, (name, named, tags), (inside_name, inside_version, inside_tags))
     return WheelFile(
@@ -214,10 +220,33 @@ def _inspect(wheel: WheelFile, facts: Facts | None) -> list[str]:
     """Why it would not load on the machine of these facts; nothing without facts or compiled code."""
     if facts is None:
         return []
+    if _stored_for(wheel.path, facts):
+        return []
     from mambaops.wheels.inspect import fits, inspect_wheel
 
     verdict = fits(inspect_wheel(wheel.path), facts)
     return [] if verdict.loads else [verdict.reason]
+
+
+def _stored_for(path: Path, facts: Facts) -> bool:
+    """Is it a wheel of the store whose needs were read before, and which this system meets?
+
+    Its key, and so its name, say Python, torch, CUDA and architectures; only the system's libraries are left.
+    """
+    entry = stored(path)
+    if entry is None or entry.key is None or facts.torch is None:
+        return False
+    same_torch = entry.key.torch == facts.torch.version
+    libstdcxx = facts.host.libstdcxx.glibcxx if facts.host.libstdcxx else None
+    return (
+        same_torch
+        and _reaches(facts.host.glibc, entry.glibc)
+        and _reaches(libstdcxx, entry.glibcxx)
+    )
+
+
+def _reaches(have: str | None, need: str | None) -> bool:
+    return need is None or (have is not None and Version(have) >= Version(need))
 
 
 def _run_installer(wheels: Sequence[WheelFile], python: Path, say: Say) -> str:

@@ -43,13 +43,17 @@ class TargetEnvironment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_environment(python: Path, *names: str) -> TargetEnvironment:
-    """Ask an interpreter what its environment holds; for `names` every file is looked for.
+    """Ask an interpreter what its environment holds.
+
+    Args:
+        names: look for these distributions only, and for every file of them.
 
     Raises:
         UsageError: there is no such interpreter, or it does not answer.
     """
-    argv: list[str | Path] = [find_python(python), "-I", target_file("installed.py"), *names]
-    done = proc.run(argv, check=False, timeout=120)
+    argv: list[str | Path] = [find_python(python), target_file("installed.py"), *names]
+    # from the root: a plain `python` would find the packages of the folder that we are in
+    done = proc.run(argv, cwd=Path("/"), check=False, timeout=120)
     try:
         return msgspec.json.decode(done.stdout, type=TargetEnvironment)
     except msgspec.MsgspecError as error:

@@ -25,7 +25,6 @@ from packaging.version import Version
 from mambaops.errors import MambaopsError
 from mambaops.resources import cache_dir
 from mambaops.wheels.keys import BuildKey
-from mambaops.wheels.zipcheck import check_zip
 
 CHUNK = 1024**2
 LOCK_SECONDS = 600.0
@@ -41,6 +40,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     digest: str | None = None  # of the key
     key: BuildKey | None = None  # None: put there by hand
     manifest: dict[str, Any] = {}
+    # what it asks of a system, read from its modules when it came; None: nothing
+    glibc: str | None = None
+    glibcxx: str | None = None
     used: float | None = None  # last time it was handed out (filled in by `list`)
 
 
@@ -83,14 +85,27 @@ class Store:
             MambaopsError: not a whole wheel, another package than the key's, or a name that the store
                 has for another key.
         """
-        check_zip(wheel)
+        from mambaops.wheels.inspect import inspect_wheel
+
         _check_name(wheel, key)
+        contents = inspect_wheel(wheel)
         self.path.mkdir(parents=True, exist_ok=True)
         with self._locked():
             if found := self.find(key):
                 return found
             self._refuse_taken_name(wheel, key)
-            return self._place(wheel, key, manifest or {})
+            entry = Entry(
+                wheel=wheel.name,
+                sha256="",
+                size=0,
+                added=time.time(),
+                digest=key.digest(),
+                key=key,
+                manifest=manifest or {},
+                glibc=contents.highest("GLIBC"),
+                glibcxx=contents.highest("GLIBCXX"),
+            )
+            return self._place(wheel, entry)
 
     def list(self) -> Entries:
         """Everything in the store, by name; wheels put there by hand have no key."""
@@ -126,24 +141,18 @@ class Store:
                 self._remove(entry.wheel)
             return doomed
 
-    def _place(self, wheel: Path, key: BuildKey, manifest: dict[str, Any]) -> Path:
+    def _place(self, wheel: Path, entry: Entry) -> Path:
         target = self.path / wheel.name
         aside = self.path / f".{wheel.name}.{os.getpid()}.tmp"
         try:
             link_or_copy(wheel, aside)
-            entry = Entry(
-                wheel=wheel.name,
-                sha256=sha256_of(aside),
-                size=aside.stat().st_size,
-                added=time.time(),
-                digest=key.digest(),
-                key=key,
-                manifest=manifest,
+            whole = msgspec.structs.replace(
+                entry, sha256=sha256_of(aside), size=aside.stat().st_size
             )
             aside.replace(target)
         finally:
             aside.unlink(missing_ok=True)
-        self._write_sidecar(entry)
+        self._write_sidecar(whole)
         return target
 
     def _write_sidecar(self, entry: Entry) -> None:
@@ -167,7 +176,7 @@ class Store:
     def _is_whole(self, entry: Entry) -> bool:
         path = self.path / entry.wheel
         try:
-            if path.stat().st_size == entry.size and sha256_of(path) == entry.sha256:
+            if is_recorded(path, entry):
                 return True
         except OSError:
             return False
@@ -247,6 +256,35 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+
+
+def stored(wheel: Path) -> Entry | None:
+    """The sidecar of a wheel that lies in a store and is still the one that was put there; else None."""
+    try:
+        entry = msgspec.json.decode(Path(f"{wheel}.json").read_bytes(), type=Entry)
+        return entry if entry.wheel == wheel.name and is_recorded(wheel, entry) else None
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+# (device, inode, size, time of change) -> sha256: one process asks for the same file several times
+_HASHED: dict[tuple[int, int, int, int], str] = {}
+
+
+def is_recorded(path: Path, entry: Entry) -> bool:
+    """Is this file, byte by byte, the one of the sidecar?
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    stat = path.stat()
+    if stat.st_size != entry.size:
+        return False
+    # the time of the last change of the inode, which nobody can set back
+    identity = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_ctime_ns)
+    if identity not in _HASHED:
+        _HASHED[identity] = sha256_of(path)
+    return _HASHED[identity] == entry.sha256
 
 
 def sha256_of(path: Path) -> str:
