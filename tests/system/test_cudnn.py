@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mambaops.errors import UsageError
+from mambaops.errors import MachineError, UsageError
+from mambaops.facts.model import load
 from mambaops.system import cudnn
 
 HEADER = """
@@ -127,3 +128,23 @@ def test_the_archive_s_name_tells_its_cuda() -> None:
     assert cudnn.cuda_of_archive("cudnn-linux-x86_64-8.9.7.29_cuda11-archive.tar.xz") == "11"
     assert cudnn.cuda_of_archive("cudnn-11.3-linux-x64-v8.2.1.32.tgz") == "11"
     assert cudnn.cuda_of_archive("x.tar") is None
+
+
+def test_an_archive_for_another_cuda_is_said(home: Path) -> None:
+    nvcc = home / "bin" / "nvcc"
+    nvcc.parent.mkdir()
+    nvcc.write_text("#!/bin/sh\necho 'Cuda compilation tools, release 12.8, V12.8.93'\n")
+    nvcc.chmod(0o755)
+    assert "for CUDA 11" in cudnn.mismatch(
+        "cudnn-linux-x86_64-8.9.7.29_cuda11-archive.tar.xz", home
+    )
+    assert cudnn.mismatch("cudnn-linux-x86_64-9.1.0.70_cuda12-archive.tar.xz", home) == ""
+
+
+def test_deb_network_adds_the_repository_and_takes_the_major_version() -> None:
+    machines = Path(__file__).parent.parent / "machines"
+    commands = cudnn.deb_commands(load(machines / "debian10-a800.json"), "12.1", "F")
+    assert commands[1][-1].endswith("/debian10/x86_64/cuda-keyring_1.1-1_all.deb")
+    assert commands[-1] == ["apt-get", "install", "-y", "cudnn9-cuda-12"]
+    with pytest.raises(MachineError, match="no apt repository"):
+        cudnn.deb_commands(load(machines / "rhel8.json"), "12.1", "F")

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mambaops.errors import MachineError, MambaopsError, UsageError
+from mambaops.facts.model import Facts
+from mambaops.system.routes import add_repository
+from mambaops.system.toolkit import nvcc_release
 
 NOT_NEEDED = "mamba-ssm and causal-conv1d need no cuDNN of their own: they do not link it, and torch brings one"
 
@@ -131,7 +134,31 @@ def _place(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> Path:
     return target
 
 
+def deb_commands(facts: Facts, cuda: str, folder: str) -> list[list[str]]:
+    """deb (network): cuDNN 9 for that CUDA's major version from NVIDIA's repository, without sudo. Pure.
+
+    Raises:
+        MachineError: NVIDIA has no apt repository for this system.
+    """
+    ready = add_repository(facts, folder)
+    if not ready:
+        name = facts.host.distribution.name or facts.host.system
+        raise MachineError(
+            f"NVIDIA has no apt repository for {name} on {facts.host.machine}",
+            hint="take the tar archive: mambaops cudnn-install --archive FILE",
+        )
+    return [*ready, ["apt-get", "install", "-y", f"cudnn9-cuda-{cuda.split('.')[0]}"]]
+
+
 def cuda_of_archive(name: str) -> str | None:
     """The CUDA major version in an archive's name, e.g. "cudnn-linux-x86_64-8.9.7.29_cuda11-archive.tar.xz"."""
     found = re.search(r"_cuda(\d+)", name) or re.search(r"cudnn-(\d+)\.\d+-linux", name)
     return found.group(1) if found else None
+
+
+def mismatch(archive: str, home: Path) -> str:
+    """What to say where the archive is for another CUDA than the toolkit; "" where they agree."""
+    theirs, ours = cuda_of_archive(archive), nvcc_release(home)
+    if theirs is None or ours is None or ours.split(".")[0] == theirs:
+        return ""
+    return f"the archive is for CUDA {theirs}, the toolkit {home} is {ours}"

@@ -151,22 +151,27 @@ def _install(wanted: str) -> list[str]:
     return ["apt-get", "install", "-y", "--no-install-recommends", package]
 
 
-def _network_repository(facts: Facts, wanted: str, repository: str, folder: str) -> Route:
-    nvidia = addresses.addresses().nvidia
-    address = nvidia.keyring.format(
-        repository=repository, machine=nvidia.machines[facts.host.machine]
-    )
+def add_repository(facts: Facts, folder: str) -> list[list[str]]:
+    """The commands that make NVIDIA's apt repository known to apt; none where there is no repository."""
+    repository, nvidia = _repository(facts), addresses.addresses().nvidia
+    machine = nvidia.machines.get(facts.host.machine)
+    if repository is None or machine is None:
+        return []
     file = f"{folder}-files/cuda-keyring.deb"
+    address = nvidia.keyring.format(repository=repository, machine=machine)
+    return [
+        ["mkdir", "-p", f"{folder}-files"],
+        _download(facts, address, file),
+        ["dpkg", "-i", file],
+        ["apt-get", "update"],
+    ]
+
+
+def _network_repository(facts: Facts, wanted: str, repository: str, folder: str) -> Route:
     return Route(
         id="apt-network",
         needs_root=True,
-        commands=[
-            ["mkdir", "-p", f"{folder}-files"],
-            _download(facts, address, file),
-            ["dpkg", "-i", file],
-            ["apt-get", "update"],
-            _install(wanted),
-        ],
+        commands=[*add_repository(facts, folder), _install(wanted)],
         reason=f"NVIDIA's apt repository {repository}: the toolkit without a driver, kept up to date by apt",
         home=f"/usr/local/cuda-{wanted}",
     )

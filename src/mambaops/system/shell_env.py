@@ -67,7 +67,7 @@ def _fish(home: str, library: str) -> str:
     return (
         f"set -gx CUDA_HOME {quoted}\n"
         "contains -- $CUDA_HOME/bin $PATH; or set -gx PATH $CUDA_HOME/bin $PATH\n"
-        f"contains -- $CUDA_HOME/{library} (string split : -- \"$LD_LIBRARY_PATH\"); or "
+        f'contains -- $CUDA_HOME/{library} (string split : -- "$LD_LIBRARY_PATH"); or '
         f"set -gx LD_LIBRARY_PATH (string join : -- $CUDA_HOME/{library} $LD_LIBRARY_PATH)\n"
     )
 

@@ -114,10 +114,17 @@ def cudnn_check(c: Context, home: str = "", json: bool = False) -> None:
 
 @task(
     name="cudnn-install",
-    help={"archive": "NVIDIA's cudnn-linux-….tar.xz", "home": "the toolkit to copy it into"},
+    help={
+        "archive": "NVIDIA's cudnn-linux-….tar.xz",
+        "home": "the toolkit to copy it into",
+        "deb": "install it from NVIDIA's apt repository instead, for this CUDA, e.g. 12.8",
+        "sudo": "allow root commands through sudo",
+    },
 )
-def cudnn_install(c: Context, archive: str = "", home: str = "") -> None:
-    """Copy headers and libraries of NVIDIA's cuDNN archive into a toolkit, readable for all."""
+def cudnn_install(
+    c: Context, archive: str = "", home: str = "", deb: str = "", sudo: bool = False
+) -> None:
+    """Copy NVIDIA's cuDNN archive into a toolkit, readable for all; or install it with apt (--deb)."""
     import os
     from pathlib import Path
 
@@ -125,11 +132,25 @@ def cudnn_install(c: Context, archive: str = "", home: str = "") -> None:
     from mambaops.system import cudnn
     from mambaops.system.shell_env import find_home
 
-    if not archive:
-        raise UsageError("which archive? --archive cudnn-linux-x86_64-….tar.xz")
+    if bool(archive) == bool(deb):
+        raise UsageError("either --archive cudnn-linux-x86_64-….tar.xz or --deb 12.8")
     say(f"note: {cudnn.NOT_NEEDED}")
-    written = cudnn.install(Path(archive), find_home(home, os.environ))
-    print("\n".join(str(path) for path in written))
+    if deb:
+        _cudnn_deb(deb, sudo)
+        return
+    toolkit = find_home(home, os.environ)
+    if note := cudnn.mismatch(Path(archive).name, toolkit):
+        say(f"note: {note}")
+    print("\n".join(str(path) for path in cudnn.install(Path(archive), toolkit)))
+
+
+def _cudnn_deb(cuda: str, sudo: bool) -> None:
+    from mambaops.facts.collect import collect
+    from mambaops.resources import state_dir
+    from mambaops.system import cudnn, permission
+
+    commands = cudnn.deb_commands(collect(), cuda, str(state_dir() / "toolkits" / "cudnn"))
+    permission.run_all(commands, needs_root=True, sudo=sudo, say=say)
 
 
 @task(
