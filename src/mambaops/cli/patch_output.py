@@ -49,6 +49,8 @@ def patch_folders(
 
     act = apply_to_tree if mode == "apply" else check_tree
     done = [act(folder, options, nvcc=nvcc) for folder in folders]
+    if mode == "apply":
+        _remember(folders, options.digest())
     rows = [_row(item, mode) for item in done]
     emit({"sources": rows}, as_json=as_json, text=lambda _: _text(done, mode))
     for item in done:
@@ -63,8 +65,18 @@ def _revert(folders: list[Path], *, as_json: bool) -> int:
     from mambaops.patching.apply import revert_tree
 
     rows = [{"source": str(folder), "reverted": revert_tree(folder)} for folder in folders]
+    _remember(folders, "")
     emit({"sources": rows}, as_json=as_json, text=lambda _: "\n".join(map(_reverted, rows)))
     return 0
+
+
+def _remember(folders: list[Path], digest: str) -> None:
+    """Tell the plan how a source in the build tree is patched now; a folder of the user's has no record."""
+    from mambaops.build.sources import RECORD, mark_patched
+
+    for folder in folders:
+        if (folder.parent / RECORD).is_file():
+            mark_patched(folder.parent, digest)
 
 
 def _reverted(row: dict[str, Any]) -> str:
