@@ -85,9 +85,9 @@ def install_wheels(
     """
     python = find_python(python)
     wheels = [read_wheel(path) for path in files]
-    before = read_environment(python, *(wheel.name for wheel in wheels))
+    takes = _what_it_takes(python, facts)
     for wheel in wheels:
-        reasons = [*_tag_reasons(wheel, before), *(_inspect(wheel, facts) if inspect else [])]
+        reasons = [*_tag_reasons(wheel, takes), *(_inspect(wheel, facts) if inspect else [])]
         if reasons and not force:
             raise MachineError(
                 f"`{wheel.path.name}` is not for {python}: {'; '.join(reasons)}",
@@ -196,24 +196,48 @@ def _widened(tags: frozenset[Tag]) -> frozenset[Tag]:
     )
 
 
-def _tag_reasons(wheel: WheelFile, environment: TargetEnvironment) -> list[str]:
-    markers = environment.markers
-    if markers["sys_platform"] != "linux":
-        return []
-    machine = markers["platform_machine"]
-    taken = set(
-        target_tags(
-            python=environment.version,
-            machine=machine,
-            glibc=environment.glibc,
-            abi=environment.abi,
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Takes:
+    """What an interpreter takes: the wheels of its own Python, system, CPU and glibc."""
+
+    system: str
+    version: str
+    abi: str
+    machine: str
+    glibc: str | None
+
+
+def _what_it_takes(python: Path, facts: Facts | None) -> _Takes:
+    """From the facts where they are this interpreter's own (that saves a process), else by asking it."""
+    if facts is not None and Path(facts.python.executable) == python:
+        return _Takes(
+            system=facts.host.system.lower(),
+            version=facts.python.version,
+            abi=facts.python.abi_tag,
+            machine=facts.host.machine,
+            glibc=facts.host.glibc,
         )
+    asked = read_environment(python, "pip")
+    return _Takes(
+        system=asked.markers["platform_system"].lower(),
+        version=asked.version,
+        abi=asked.abi,
+        machine=asked.markers["platform_machine"],
+        glibc=asked.glibc,
     )
-    if taken & wheel.tags:
+
+
+def _tag_reasons(wheel: WheelFile, takes: _Takes) -> list[str]:
+    if takes.system != "linux":
+        return []
+    taken = target_tags(
+        python=takes.version, machine=takes.machine, glibc=takes.glibc, abi=takes.abi
+    )
+    if wheel.tags.intersection(taken):
         return []
     named = ", ".join(sorted(str(tag) for tag in wheel.tags))
-    libc = f"glibc {environment.glibc}" if environment.glibc else "no glibc"
-    return [f"it is for {named}; this is CPython {environment.version}, {machine}, {libc}"]
+    libc = f"glibc {takes.glibc}" if takes.glibc else "no glibc"
+    return [f"it is for {named}; this is CPython {takes.version}, {takes.machine}, {libc}"]
 
 
 def _inspect(wheel: WheelFile, facts: Facts | None) -> list[str]:
