@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from mambaops import proc
+from mambaops.build.sources import RECORD, read_tree
+from mambaops.cli.patch_output import patch_folders
 from mambaops.cli.several import spread
+from mambaops.patching.options import SetupOptions
 
 sys.path.insert(0, str(Path(__file__).parent))
 from setup_recording import FILES
@@ -109,3 +112,21 @@ def test_strip_crlf_of_several(tmp_path: Path) -> None:
 )
 def test_several_words_for_one_argument(words: str, wanted: str) -> None:
     assert spread(["mambaops", *words.split()], {"purge-cache", "strip-crlf"})[1:] == wanted.split()
+
+
+def test_the_plan_is_told_how_a_source_of_the_build_tree_is_patched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "causal-conv1d-1.7.0-abc"
+    (folder / "causal_conv1d-1.7.0").mkdir(parents=True)
+    (folder / "causal_conv1d-1.7.0" / "setup.py").write_text(FILES["causal_conv1d-1.6.2.post1.py"])
+    (folder / RECORD).write_text('{"tree": "causal_conv1d-1.7.0", "sha256": "0"}')
+    options = SetupOptions(archs=("9.0",))
+    patched = []
+    for mode in ("check", "apply", "revert"):
+        patch_folders([folder / "causal_conv1d-1.7.0"], options, None, mode, as_json=False)  # type: ignore[arg-type]
+        found = read_tree(folder)
+        assert found is not None
+        patched.append(found.patched)
+    assert patched == ["", options.digest(), ""]
+    assert "put back setup.py" in capsys.readouterr().out

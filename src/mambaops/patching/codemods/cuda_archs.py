@@ -16,6 +16,7 @@ import libcst as cst
 
 from mambaops.errors import UsageError
 from mambaops.patching.archs import lowest, nvcc_flags
+from mambaops.patching.blocks import common_place, with_emptied_branches
 from mambaops.patching.literals import dotted, leading_text, text_of
 from mambaops.patching.source import MARK, Changes, Statement
 
@@ -163,10 +164,10 @@ def _rewrite_statements(
     source = changes.source
     literal = ", ".join(f'"{flag}"' for flag in flags)
     code = f"{target}.extend([{literal}])  {MARK}{ID} {';'.join(archs)}"
-    first = _common_place(changes, statements)
+    first = common_place(source, statements, _ABOUT_NVCC)
     if statements == [first] and source.code(first) == code:
         return
-    gone = _with_emptied_branches(changes, statements, source.block(first))
+    gone = with_emptied_branches(source, statements, source.block(first))
     made = source.parse_statement(code).with_changes(leading_lines=first.leading_lines)
     if first in gone:
         gone.remove(first)
@@ -175,82 +176,6 @@ def _rewrite_statements(
         changes.insert_before(ID, first, [made.with_changes(leading_lines=())])
     for statement in gone:
         changes.remove(ID, statement)
-
-
-def _common_place(changes: Changes, statements: Sequence[Statement]) -> Statement:
-    """The first statement, outside every condition on nvcc, of the block that holds all `statements`."""
-    source = changes.source
-    chains = [_chain(changes, statement) for statement in statements]
-    common = next(block for block in chains[0] if all(block in chain for chain in chains))
-    place = chains[0][common]
-    while _depends_on_nvcc(changes, common):
-        place = _outer_statement(changes, common)
-        common = source.block(place)
-    return place
-
-
-def _chain(
-    changes: Changes, statement: Statement
-) -> dict[cst.IndentedBlock | cst.Module, Statement]:
-    """block -> the statement of it that holds `statement`, from the inside out."""
-    chain: dict[cst.IndentedBlock | cst.Module, Statement] = {}
-    place = statement
-    while True:
-        block = changes.source.block(place)
-        chain[block] = place
-        if isinstance(block, cst.Module):
-            return chain
-        place = _outer_statement(changes, block)
-
-
-def _outer_statement(changes: Changes, block: cst.CSTNode) -> Statement:
-    """The statement that owns a block; for an `elif` or `else`, the whole `if`."""
-    found: Statement | None = None
-    for place in changes.source.ancestors(block):
-        if isinstance(place, cst.IndentedBlock | cst.Module):
-            break
-        if isinstance(place, cst.BaseCompoundStatement):
-            found = place
-    assert found is not None
-    return found
-
-
-def _depends_on_nvcc(changes: Changes, block: cst.CSTNode) -> bool:
-    """Whether the block runs only for some versions of nvcc or some GPUs."""
-    owner = changes.source.parents[block]
-    if isinstance(owner, cst.Else):
-        owner = changes.source.parents[owner]
-    return isinstance(owner, cst.If) and bool(_ABOUT_NVCC.search(changes.source.code(owner.test)))
-
-
-def _with_emptied_branches(
-    changes: Changes, statements: Sequence[cst.SimpleStatementLine], kept: cst.CSTNode
-) -> list[Statement]:
-    """What to take out: an `if` that would be left empty instead of what is inside it, but not block `kept`."""
-    gone: list[Statement] = []
-    removed: set[cst.CSTNode] = set(statements)
-    for statement in statements:
-        place: Statement = statement
-        while (outer := _emptied(changes, place, removed, kept)) is not None:
-            removed.add(outer)
-            place = outer
-        if place not in gone:
-            gone.append(place)
-    return gone
-
-
-def _emptied(
-    changes: Changes, statement: Statement, removed: set[cst.CSTNode], kept: cst.CSTNode
-) -> cst.If | None:
-    """The `if` without other branches whose whole body is removed, around `statement`."""
-    block = changes.source.block(statement)
-    owner = changes.source.parents[block]
-    if block is kept or not isinstance(owner, cst.If) or owner.orelse is not None:
-        return None
-    if isinstance(changes.source.parents[owner], cst.If):
-        return None  # an elif: its emptied body becomes `pass`
-    assert isinstance(block, cst.IndentedBlock)
-    return owner if all(inner in removed for inner in block.body) else None
 
 
 def _rewrite_list(changes: Changes, node: cst.List, flags: list[str]) -> None:
