@@ -23,9 +23,15 @@ from mamba_ssm.ops.selective_scan_interface import (
     selective_scan_fn,
     selective_scan_ref,
 )
-from mambaops_fallback import selective_scan_loop
+from mamba_ssm.ops.triton.selective_state_update import selective_state_update_ref
+from mamba_ssm.ops.triton.ssd_combined import (
+    mamba_split_conv1d_scan_ref,
+    ssd_chunk_scan_combined_ref,
+)
+from mambaops_fallback import kernel_probe, selective_scan_loop
 
 FOUND = {}
+PASSED = []
 DOUBLE = torch.float64
 
 
@@ -140,6 +146,31 @@ def inner():
     )
 
 
+def probes():
+    """What `install` launches on a GPU, here with mamba_ssm's own references on the CPU."""
+
+    def split_in_reference(*inputs, chunk_size, headdim, ngroups):
+        return mamba_split_conv1d_scan_ref(*inputs, chunk_size, headdim=headdim, ngroups=ngroups)
+
+    functions = {
+        "causal_conv1d_fn": causal_conv1d_fn,
+        "causal_conv1d_update": causal_conv1d_update,
+        "selective_scan_fn": selective_scan_fn,
+        "mamba_inner_fn": mamba_inner_fn,
+        "selective_state_update": selective_state_update_ref,
+        "mamba_chunk_scan_combined": ssd_chunk_scan_combined_ref,
+        "mamba_split_conv1d_scan_combined": split_in_reference,
+    }
+    for name, function in functions.items():
+        kernel_probe._PROBES[name](function, torch.device("cpu"))
+        try:
+            kernel_probe._PROBES[name](
+                lambda *a, f=function, **k: f(*a, **k) * 1.01, torch.device("cpu")
+            )
+        except kernel_probe.WrongNumbers:
+            PASSED.append(name)
+
+
 def block_in_double(block, x):
     """mamba_ssm's Mamba block, written out with the step-by-step scan."""
     xz = (x @ block.in_proj.weight.t()).transpose(1, 2)
@@ -191,6 +222,7 @@ torch.set_num_threads(1)
 scans()
 convolutions()
 inner()
+probes()
 losses = blocks()
 print(
     json.dumps(
@@ -199,6 +231,7 @@ print(
             "causal_conv1d": causal_conv1d.__version__,
             "standins": [m.__mambaops_standin__ for m in (selective_scan_cuda, causal_conv1d_cuda)],
             "errors": FOUND,
+            "probes": PASSED,
             "losses": [losses[0], losses[-1]],
         }
     )

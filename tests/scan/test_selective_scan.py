@@ -234,3 +234,21 @@ def test_nothing_to_scan(arguments: Arguments) -> None:
     out, last = selective_scan(*arguments(length=0), return_last_state=True)
     assert out.shape == (2, 4, 0)
     assert torch.equal(last, torch.zeros(2, 4, 3, dtype=torch.float64))
+
+
+def test_threads_may_change_between_forward_and_backward(arguments: Arguments) -> None:
+    """The number of threads decides the segments: those of the forward pass must be kept."""
+    given = leaves(arguments(1, 1536, 80, 16, groups=1, dtype=torch.float32))
+    before = torch.get_num_threads()
+    try:
+        grads = []
+        for there, back in ((1, 1), (1, 2), (2, 1)):
+            torch.set_num_threads(there)
+            out = selective_scan(*given, True)
+            torch.set_num_threads(back)
+            grads.append(torch.autograd.grad(out.sum(), given))
+    finally:
+        torch.set_num_threads(before)
+    for others in grads[1:]:
+        for one, other in zip(grads[0], others, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)

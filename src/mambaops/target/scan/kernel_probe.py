@@ -23,7 +23,7 @@ from .reference import selective_scan
 from .ssd import chunk_scan_combined
 from .state_update import selective_state_update
 
-_BATCH, _DIM, _LENGTH, _STATE, _RANK = 2, 64, 24, 16, 4
+_BATCH, _DIM, _LENGTH, _STATE, _RANK = 2, 64, 32, 16, 4
 
 
 class WrongNumbers(Exception):
@@ -78,7 +78,8 @@ def _agree(
     """Run both on the same numbers, ours on the CPU; compare results and gradients."""
     results = []
     for function, place in ((kernel, device), (ours, torch.device("cpu"))):
-        inputs = [t.to(place).requires_grad_(train) for t in tensors]
+        # a copy, since some functions write to their state
+        inputs = [t.to(place, copy=True).requires_grad_(train) for t in tensors]
         with torch.set_grad_enabled(train):
             out = function(*inputs)
         grads = torch.autograd.grad(out.square().sum(), inputs) if train else ()
@@ -87,6 +88,11 @@ def _agree(
         error = float((got - wanted).abs().max() / (wanted.abs().max() + 1e-6))
         if not error < 2e-3:
             raise WrongNumbers(f"its result is off by {error:.1e} of the largest value")
+
+
+def _with_state(out: Tensor, state: Tensor) -> Tensor:
+    """The output and the state that was moved on, to be compared together."""
+    return torch.cat([out.flatten(), state.flatten()])
 
 
 def _probe_conv(function: Callable[..., Any], device: Any) -> None:
@@ -102,7 +108,7 @@ def _probe_conv_update(function: Callable[..., Any], device: Any) -> None:
     tensors = [_random(_BATCH, _DIM), _random(_BATCH, _DIM, 4), _random(_DIM, 4), _random(_DIM)]
 
     def call(update: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda x, s, w, b: update(x, s, w, b, "silu")
+        return lambda x, s, w, b: _with_state(update(x, s, w, b, "silu"), s)
 
     _agree(call(function), call(causal_conv1d_update), tensors, device, train=False)
 
@@ -184,7 +190,9 @@ def _probe_state_update(function: Callable[..., Any], device: Any) -> None:
     ]
 
     def call(update: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda *inputs: update(*(t.contiguous() for t in inputs), dt_softplus=True)
+        return lambda state, *inputs: _with_state(
+            update(state, *(t.contiguous() for t in inputs), dt_softplus=True), state
+        )
 
     _agree(call(function), call(selective_state_update), tensors, device, train=False)
 

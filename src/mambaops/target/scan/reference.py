@@ -38,7 +38,7 @@ class _SelectiveScan(torch.autograd.Function):
             work = ScanWork(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
             out, last, starts = work.forward(keep=any(ctx.needs_input_grad))
         ctx.save_for_backward(u, delta, A, B, C, D, z, delta_bias, starts)
-        ctx.delta_softplus = delta_softplus
+        ctx.delta_softplus, ctx.segments = delta_softplus, work.segments
         ctx.set_materialize_grads(False)
         return out, last
 
@@ -48,6 +48,8 @@ class _SelectiveScan(torch.autograd.Function):
         *inputs, starts = ctx.saved_tensors
         with torch.autocast(inputs[0].device.type, enabled=False):
             work = ScanWork(*(*inputs, ctx.delta_softplus))
+            # the kept states belong to these segments, whatever the number of threads is now
+            work.segments = ctx.segments
             grads = work.backward(dout, dlast, starts, ctx.needs_input_grad)
         return (*grads, None)
 
