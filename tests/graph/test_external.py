@@ -79,7 +79,7 @@ def test_every_missing_module_is_named_at_once(root: Path, tmp_path: Path) -> No
     assert "3 modules are missing" in done.stderr
     assert "missing_one: not installed" in done.stderr
     assert "missing_two.part: not installed" in done.stderr
-    assert "standin_pyg.graphgym: No module named 'standin_pyg.graphgym.set_agg_dir'" in done.stderr
+    assert "standin_pyg.graphgym: has no set_agg_dir (another version" in done.stderr
     assert "Traceback" not in done.stderr
 
 

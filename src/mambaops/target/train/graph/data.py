@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from dataclasses import dataclass, fields
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -103,12 +104,12 @@ def read_graph(path: str, *, trust_pickle: bool = False) -> Dict[str, Tensor]:
     Raises:
         InputError: it cannot be loaded safely, or holds neither a dict nor a `Data`.
     """
-    _allow_pyg()
     try:
-        value = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
+        value = _loaded(path, trust_pickle)
     except Exception as error:  # torch raises many kinds for damaged or foreign files
+        first = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split(". ")[0].splitlines()
         raise InputError(
-            f"{path} cannot be read: {str(error).splitlines()[0]}",
+            f"{path} cannot be read: {first[0] if first else type(error).__name__}",
             hint="a PyG file needs torch_geometric here; --trust-pickle runs whatever code the file "
             "holds: only for files that you made yourself",
         ) from error
@@ -119,17 +120,28 @@ def read_graph(path: str, *, trust_pickle: bool = False) -> Dict[str, Tensor]:
     return {name: item for name, item in value.items() if isinstance(item, Tensor)}
 
 
-def _allow_pyg() -> None:
-    """Let `weights_only=True` build PyG's own containers, where PyG is installed."""
+def _loaded(path: str, trust_pickle: bool) -> Any:
+    """What the file holds. PyG is imported only for a file that plain tensors do not explain."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=not trust_pickle)
+    except Exception:
+        if trust_pickle or not _allow_pyg():
+            raise
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _allow_pyg() -> bool:
+    """Let `weights_only=True` build PyG's own containers; False without PyG or before torch 2.4."""
     if not hasattr(torch.serialization, "add_safe_globals"):
-        return
+        return False
     try:
         from torch_geometric.data import Data, data, storage
     except ImportError:
-        return
+        return False
     names = ("DataEdgeAttr", "DataTensorAttr")
     extra = [getattr(data, name) for name in names if hasattr(data, name)]
     torch.serialization.add_safe_globals([Data, storage.GlobalStorage] + extra)
+    return True
 
 
 def prepared(raw: Dict[str, Tensor], config: Config, where: str) -> Graph:

@@ -16,22 +16,23 @@ from typing import Dict, Iterator, List, Sequence, Set, Tuple
 
 from mambaops.target.train.errors import TrainError
 
-# Imports the modules that it reads from stdin and prints one JSON line per module: {name: error}.
+# Imports the modules that it reads from stdin and prints one JSON line per module: [name, error].
 _TRIAL = """
-import importlib, json, sys
+import importlib, importlib.util, json, sys
 for module, names in json.load(sys.stdin):
     error = ""
     try:
         found = importlib.import_module(module)
         for name in names:
-            if not hasattr(found, name):
-                importlib.import_module(module + "." + name)
+            inside = hasattr(found, "__path__") and importlib.util.find_spec(module + "." + name)
+            if not hasattr(found, name) and not inside:
+                error = "has no " + name + " (another version than the repository wants)"
     except ModuleNotFoundError as problem:
         whole = problem.name == module or module.startswith(str(problem.name) + ".")
         error = "not installed" if whole else str(problem)
     except BaseException as problem:
         error = type(problem).__name__ + ": " + str(problem).split(chr(10))[0]
-    print(json.dumps([module, error]), flush=True)
+    print("@import " + json.dumps([module, error]), flush=True)
 """
 Wanted = Dict[str, Set[str]]
 
@@ -57,7 +58,7 @@ def run(root: str, cfg: str, settings: Sequence[Tuple[str, str]], repeat: int = 
         listed = "\n".join(f"  {name}: {error}" for name, error in sorted(problems.items()))
         raise TrainError(
             f"{root} cannot start with {sys.executable}; {len(problems)} modules are missing:\n{listed}",
-            hint="`mambaops setup --profile ubuntu20-graph-mamba` makes an environment that has them; "
+            hint="`mambaops build-mamba --profile ubuntu20-graph-mamba` makes an environment that has them; "
             "without --graph_mamba_root the native engine needs none of them",
         )
     words = command(root, cfg, settings, repeat)
@@ -154,7 +155,8 @@ def try_imports(wanted: Wanted) -> Dict[str, str]:
             universal_newlines=True,
             check=False,
         )
-        told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+        lines = [line[8:] for line in done.stdout.splitlines() if line.startswith("@import ")]
+        told = [json.loads(line) for line in lines]  # modules print things of their own, too
         problems.update({module: error for module, error in told if error})
         left = left[len(told) :]
         if left:  # the process ended while it tried the next one
