@@ -87,6 +87,29 @@ def test_patch_cpp_extension_on_a_file(tmp_path: Path) -> None:
     assert path.read_bytes() == excerpt.read_bytes()
 
 
+def _on_a_full_disk(*words: str | Path) -> proc.Completed:
+    """No file may grow over 4 KiB: what a full disk does, without filling one."""
+    limited = ["bash", "-c", 'ulimit -f 4; exec "$@"', "bash"]
+    argv = [*limited, sys.executable, "-B", "-m", "mambaops", *words]
+    return proc.run(argv, check=False, timeout=120)
+
+
+def test_a_full_disk_leaves_everything_as_it_was(tree: Path) -> None:
+    before = (tree / "setup.py").read_bytes()
+    done = _on_a_full_disk("patch-setup", "--source", tree, "--arch", "9.0")
+    assert done.returncode == 1
+    assert "cannot be written: File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tree.iterdir()] == ["setup.py"]
+    assert (tree / "setup.py").read_bytes() == before
+    (tree / "run.sh").write_bytes(b"echo it\r\n" * 2000)
+    done = _on_a_full_disk("strip-crlf", tree)
+    assert done.returncode == 1
+    assert "run.sh: failed" in done.stdout
+    assert (tree / "run.sh").read_bytes() == b"echo it\r\n" * 2000
+    assert sorted(path.name for path in tree.iterdir()) == ["run.sh", "setup.py"]
+
+
 def test_strip_crlf_of_several(tmp_path: Path) -> None:
     for name in ("a.sh", "b.sh", "c.sh"):
         (tmp_path / name).write_bytes(b"echo\r\n")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mambaops.errors import UsageError
+from mambaops.errors import MambaopsError, UsageError
 from mambaops.patching.pristine import replace_bytes
 
 # Windows reads these itself, and cmd.exe even needs CRLF
@@ -79,5 +79,8 @@ def _strip(path: Path, check: bool) -> FileReport:
         return FileReport(path=str(path), outcome="skipped", reason="binary")
     if check:
         return FileReport(path=str(path), outcome="has CRLF", lines=lines)
-    replace_bytes(path, wanted)
+    try:
+        replace_bytes(path, wanted)
+    except MambaopsError as error:
+        return FileReport(path=str(path), outcome="failed", lines=lines, reason=error.message)
     return FileReport(path=str(path), outcome="stripped", lines=lines)

@@ -49,7 +49,7 @@ def replace_bytes(path: Path, data: bytes) -> None:
     mode = path.stat().st_mode & 0o7777 if path.exists() else 0o644
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".mambaops-")
     except OSError as error:
         raise _unwritable(path, error) from error
     aside = Path(name)
@@ -133,10 +133,14 @@ class Pristine:
         if sha256(wanted) != record.pristine and sha256(wanted) not in record.patched:
             record.patched.append(sha256(wanted))
         # the order matters: whatever stops us, the first contents are safe and the file is known
-        replace_bytes(self.folder / name, original)
-        replace_bytes(self.folder / ".gitignore", b"*\n")
-        self._save(records)
-        replace_bytes(path, wanted)
+        try:
+            replace_bytes(self.folder / name, original)
+            replace_bytes(self.folder / ".gitignore", b"*\n")
+            self._save(records)
+            replace_bytes(path, wanted)
+        except MambaopsError:
+            self._tidy()
+            raise
         return True
 
     def revert(self) -> list[str]:
