@@ -21,7 +21,7 @@ from mambaops.resources import data_dir
 Version = Annotated[str, Meta(pattern=r"^\d+(\.\d+)*([.+-]?[a-z0-9.]+)?$")]
 Route = Literal["machine", "wheels", "conda", "apt", "runfile"]
 Way = Literal["store", "prebuilt", "source", "fallback"]
-PACKAGES = ("causal-conv1d", "mamba-ssm")
+PACKAGES = ("causal-conv1d", "mamba-ssm", "selective-scan")
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,7 +81,8 @@ class PackageSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         Literal["sdist", "git"],
         Meta(description="git for old releases, whose sdists hold no CUDA sources"),
     ] = "sdist"
-    tag: Annotated[str, Meta(description="git tag, for origin git")] = ""
+    tag: Annotated[str, Meta(description="git tag or branch, for origin git")] = ""
+    subdirectory: Annotated[str, Meta(description="folder of setup.py inside the source")] = ""
     sha256: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$", description="of the sdist")] = ""
 
 
@@ -90,10 +91,12 @@ class Packages(
 ):
     causal_conv1d: PackageSpec | None = None
     mamba_ssm: PackageSpec | None = None
+    selective_scan: PackageSpec | None = None  # VMamba's kernels
 
     def items(self) -> Iterator[tuple[str, PackageSpec]]:
         """(distribution name, spec) of the packages that the profile wants, in build order."""
-        for name, spec in zip(PACKAGES, (self.causal_conv1d, self.mamba_ssm), strict=True):
+        specs = (self.causal_conv1d, self.mamba_ssm, self.selective_scan)
+        for name, spec in zip(PACKAGES, specs, strict=True):
             if spec is not None:
                 yield name, spec
 

@@ -30,6 +30,20 @@ def setup_text(package: str, version: str) -> str:
     return (SETUPS / index[package][version]["file"]).read_text(encoding="utf-8")
 
 
+def make_vmamba(folder: Path) -> Path:
+    """VMamba's selective scan: a setup.py of its shape (it asks the GPU at import) over tiny sources."""
+    folder.mkdir(parents=True)
+    setup = (TESTS / "patching" / "shapes" / "vmamba_capability.py").read_text(encoding="utf-8")
+    setup = setup.replace("oflex.cu", "oflex_kernel.cu").replace(
+        'name="selective_scan",', 'name="selective_scan", version="0.0.2",'
+    )
+    (folder / "setup.py").write_text(setup, encoding="utf-8")
+    module = MODULE.format(name="selective_scan_cuda_oflex")
+    (folder / "oflex.cpp").write_text(module, encoding="utf-8")
+    (folder / "oflex_kernel.cu").write_text(KERNEL.format(name="oflex"), encoding="utf-8")
+    return folder
+
+
 def make(package: str, version: str, folder: Path) -> Path:
     """A source tree of `package` whose setup.py is upstream's, and whose sources are tiny."""
     name = package.replace("-", "_")

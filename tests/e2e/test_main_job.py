@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import mini
 import pytest
 from place import Bench
 
@@ -122,8 +123,8 @@ def test_killed_in_the_middle_it_goes_on_from_the_whole_objects(
 
     running = bench.start("build-wheel", "--package", "mamba-ssm", *words)
     until = time.monotonic() + 300
-    while len(ours()) < 2 and running.poll() is None and time.monotonic() < until:
-        time.sleep(0.2)
+    while not ours() and running.poll() is None and time.monotonic() < until:
+        time.sleep(0.1)
     os.kill(running.pid, signal.SIGKILL)
     running.wait(30)
     whole = ours()
@@ -173,3 +174,25 @@ def test_the_installed_wheels_carry_a_distinct_version(
         with zipfile.ZipFile(path) as archive:
             metadata = next(n for n in archive.namelist() if n.endswith("METADATA"))
             assert "+cu130torch2.14.sm" in archive.read(metadata).decode()
+
+
+def test_vmambas_kernels_are_built_without_a_gpu(built: tuple[Bench, list[str], str]) -> None:
+    """Its setup.py asks the GPU for the architecture and its version has no variable; both are met."""
+    bench, _, _ = built
+    text = bench.profile.read_text(encoding="utf-8")
+    head, tail = text.split("packages:\n")
+    rest = tail[tail.index("build:\n") :]
+    rest = rest.replace("  packages: the newest", "  packages.selective-scan: the newest")
+    packages = 'packages:\n  selective-scan: {version: "0.0.2", origin: git, tag: main}\n'
+    profile = bench.root / "vmamba.yaml"
+    profile.write_text(head + packages + rest, encoding="utf-8")
+    tree = mini.make_vmamba(bench.root / "vmamba")
+    words = ["--profile", str(profile), "--arch", "8.0;8.6+PTX", "--obtain", "source"]
+    done = bench.run("build-mamba", *words, "--source", f"selective-scan={tree}")
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "ok      import:selective_scan_cuda_oflex" in done.stderr
+    path = next(
+        path for path in wheels(bench) if path.name.startswith("selective_scan-0.0.2+cu130")
+    )
+    for extension in extensions(path).values():
+        assert (extension.cubins, extension.ptx) == (("8.0", "8.6"), ("8.6",))

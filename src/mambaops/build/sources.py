@@ -22,6 +22,7 @@ from mambaops.errors import CommandFailed, MambaopsError, UsageError
 from mambaops.profiles import PackageSpec
 
 RECORD = "mambaops-source.json"
+REPOSITORIES = {"selective-scan": "vmamba"}
 # keeps setup.py, which pip runs for the metadata, from looking for nvcc
 SKIP_CUDA = {"MAMBA_SKIP_CUDA_BUILD": "TRUE", "CAUSAL_CONV1D_SKIP_CUDA_BUILD": "TRUE"}
 
@@ -64,7 +65,10 @@ def fetch(
     try:
         tree, sha256 = _obtain(package, spec, aside, python, log, given)
         _check_sources(package, spec, tree)
-        _write(aside / RECORD, {"tree": tree.name, "sha256": sha256, "version": spec.version})
+        _write(
+            aside / RECORD,
+            {"tree": str(tree.relative_to(aside)), "sha256": sha256, "version": spec.version},
+        )
         shutil.rmtree(folder, ignore_errors=True)
         aside.replace(folder)
     except BaseException:
@@ -87,7 +91,8 @@ def _obtain(
     if given:
         return _take(Path(given).expanduser(), folder)
     if spec.origin == "git":
-        return _clone(package, spec, folder, log)
+        tree, commit = _clone(package, spec, folder, log)
+        return tree / spec.subdirectory, commit
     archive = download_sdist(package, spec, folder, python=python, log=log)
     return unpack(archive, folder), sha256_of(archive)
 
@@ -136,7 +141,7 @@ def _download_error(
 def _clone(package: str, spec: PackageSpec, folder: Path, log: Path) -> tuple[Path, str]:
     from mambaops.knowledge.addresses import repository
 
-    url, tree = repository(package), folder / f"{package}-{spec.version}"
+    url, tree = repository(REPOSITORIES.get(package, package)), folder / f"{package}-{spec.version}"
     argv: list[str | Path] = [
         "git",
         "clone",
@@ -219,7 +224,7 @@ def unpack(archive: Path, folder: Path) -> Path:
 def _check_sources(package: str, spec: PackageSpec, tree: Path) -> None:
     if not (tree / "setup.py").is_file():
         raise MambaopsError(f"`{tree.name}` holds no setup.py: it is no source of {package}")
-    if not any(tree.glob("csrc/**/*.cu")):
+    if not any(tree.glob("**/*.cu")):
         raise MambaopsError(
             f"the source of {package} {spec.version} holds no CUDA files: sdists of mamba-ssm up to "
             "2.2.4 and of causal-conv1d up to 1.5.1 were published without them",

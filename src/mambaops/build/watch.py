@@ -50,7 +50,7 @@ def units(tree: Path) -> list[Unit]:
             found.append(Unit(source=match["source"], object=name, seconds=durations.get(name)))
     return found or [
         Unit(source=str(path), object="")
-        for path in sorted([*tree.glob("csrc/**/*.cu"), *tree.glob("csrc/**/*.cpp")])
+        for path in sorted([*tree.glob("**/*.cu"), *tree.glob("**/*.cpp")])
     ]
 
 

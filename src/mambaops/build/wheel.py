@@ -10,7 +10,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,21 @@ def _compilers(tools: Tools) -> dict[str, str]:
     if tools.launcher:
         found["PYTORCH_NVCC"] = f"{tools.launcher} {tools.toolkit.nvcc}"
     return found
+
+
+def with_local_version(wheel: Path, key: BuildKey) -> Path:
+    """The wheel with the key's local version; rewritten where its setup.py knows no variable for it."""
+    from mambaops.wheels.names import parse_build, parse_wheel_name
+    from mambaops.wheels.rewrite import WheelRewriter
+
+    if key.local_version() in wheel.name:
+        return wheel
+    renamed = replace(parse_wheel_name(wheel.name), build=parse_build(key.local_version()))
+    target = wheel.with_name(str(renamed))
+    with zipfile.ZipFile(wheel) as archive:
+        said = [f"given the local version {key.local_version()}"]
+        WheelRewriter(archive, wheel.name, renamed).write(target, replaced={}, added={}, said=said)
+    return target
 
 
 def extensions(wheel: Path) -> dict[str, Extension]:

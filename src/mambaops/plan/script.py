@@ -123,7 +123,14 @@ def _fetch_sources(case: Case, step: Step) -> list[str]:
 def _fetch(name: str, spec: PackageSpec) -> list[str]:
     folder = f"{name}-src"
     if spec.origin == "git":
-        return [f"git clone --depth 1 --branch {spec.tag} {repository(name)} {folder}"]
+        url = repository({"selective-scan": "vmamba"}.get(name, name))
+        clone = f"git clone --depth 1 --branch {spec.tag} {url} {folder}"
+        if not spec.subdirectory:
+            return [clone]
+        return [
+            clone.replace(f" {folder}", f" {folder}.git"),
+            f"ln -s {folder}.git/{spec.subdirectory} {folder}",
+        ]
     skip = "MAMBA_SKIP_CUDA_BUILD=TRUE CAUSAL_CONV1D_SKIP_CUDA_BUILD=TRUE"
     archive = f"{name.replace('-', '_')}-{spec.version}.tar.gz"
     check = [f"echo '{spec.sha256}  {archive}' | sha256sum --check"] if spec.sha256 else []

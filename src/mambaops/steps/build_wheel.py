@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,14 @@ from mambaops import __version__
 from mambaops.build.compile import Built, Recipe, build
 from mambaops.build.jobs import job_count
 from mambaops.build.portable import portable_object
-from mambaops.build.wheel import Tools, check_architectures, describe, environment, extensions
+from mambaops.build.wheel import (
+    Tools,
+    check_architectures,
+    describe,
+    environment,
+    extensions,
+    with_local_version,
+)
 from mambaops.errors import MachineError
 from mambaops.observe import source_folder
 from mambaops.plan.assess import Case, fitting_toolkit, host_compiler, to_build
@@ -110,11 +118,12 @@ def _keep(
     context: Context, case: Case, tools: Tools, key: BuildKey, built: Built, jobs: int
 ) -> None:
     """Check what came out, write its manifest, and put both into the store."""
-    found = extensions(built.wheel)
+    wheel = with_local_version(built.wheel, key)
+    found = extensions(wheel)
     check_architectures(built.package, found, case.choice.archs)
-    manifest = _manifest(context, case, tools, key, built, jobs)
+    manifest = _manifest(context, case, tools, key, replace(built, wheel=wheel), jobs)
     manifest["extensions"] = describe(found)
-    stored = Store(say=context.say).add(built.wheel, key, manifest)
+    stored = Store(say=context.say).add(wheel, key, manifest)
     context.run.write(f"manifest-{built.package}.json", manifest)
     context.say(
         f"{stored.name}: {stored.stat().st_size / 1e6:.1f} MB, in the store {stored.parent}"

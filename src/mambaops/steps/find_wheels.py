@@ -16,11 +16,12 @@ from mambaops.plan.situation import Prebuilt
 from mambaops.runlog import read_notes, write_notes
 from mambaops.steps.context import Context
 from mambaops.wheels.fetch import fetch
-from mambaops.wheels.planned import AstralIndexPlan, UpstreamPlan
+from mambaops.wheels.offers import offers, sources
 from mambaops.wheels.select import Verdict, select
 
 # names that do not exist answer at once; more than this is a sign that nothing can be reached
 MOST_TRIES = 4
+PREBUILT = ("causal-conv1d", "mamba-ssm")
 
 
 def act(context: Context, case: Case) -> None:
@@ -39,11 +40,10 @@ def act(context: Context, case: Case) -> None:
 
 
 def _search(context: Context, case: Case, package: str, version: str, facts: Facts) -> Prebuilt:
-    offered = [
-        candidate
-        for source in (UpstreamPlan(), AstralIndexPlan())
-        for candidate in source.candidates(package, facts)
-    ]
+    if package not in PREBUILT:
+        return Prebuilt(reason="nobody publishes wheels of it")
+    read = sources(facts, places=case.profile.find_links, online=True)
+    offered = offers(package, facts, read, say=context.say)
     chosen = select(package, facts, offered, version=version, partner=None)
     accepted = [one for one in chosen.candidates if one.accepted and one.url]
     if not accepted:
@@ -71,7 +71,8 @@ def _fetch_first(context: Context, package: str, accepted: list[Verdict]) -> Pre
 
 def _pairs_only(context: Context, found: dict[str, Prebuilt]) -> dict[str, Prebuilt]:
     """Both or none: a prebuilt wheel beside one that is compiled here would mix two compilers' ABIs."""
-    if all(one.url for one in found.values()) or not any(one.url for one in found.values()):
+    pair = [found[name] for name in PREBUILT if name in found]
+    if all(one.url for one in pair) or not any(one.url for one in pair):
         return found
     context.say("only one of the two packages has a prebuilt wheel: both are compiled")
     return {

@@ -65,7 +65,7 @@ PACKAGES = words(
 IMPORTS = {
     "mamba-ssm": ("mamba_ssm", "selective_scan_cuda"),
     "causal-conv1d": ("causal_conv1d", "causal_conv1d_cuda"),
-    "selective-scan": ("selective_scan", "selective_scan_cuda"),
+    "selective-scan": ("selective_scan", "selective_scan_cuda_oflex"),
 }
 TOOLS = {
     "ninja": ("--version",),
