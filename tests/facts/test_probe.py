@@ -250,6 +250,26 @@ def test_conda_keeps_its_toolkit_under_targets(machine: Any, toolkit: Maker) -> 
     assert (kit["source"], kit["whole"], kit["gcc_max"]) == ("conda", True, 8)
 
 
+def test_debians_own_package_spreads_over_usr(machine: Any) -> None:
+    """nvidia-cuda-toolkit: a wrapper in /usr/bin, the parts in /usr/lib, headers in /usr/include."""
+    import platform
+
+    parts = "/usr/lib/nvidia-cuda-toolkit"
+    for name in ("bin/cicc", "bin/ptxas", "bin/fatbinary", "libdevice/libdevice.10.bc"):
+        machine.file(f"{parts}/{name}", "")
+    machine.file("/usr/include/cuda_runtime.h", "")
+    machine.file("/usr/include/crt/host_config.h", texts.HOST_CONFIG_10)
+    machine.file(f"/usr/lib/{platform.machine()}-linux-gnu/libcudart.so", "")
+    real = machine.root / parts.lstrip("/") / "bin"
+    machine.program("nvcc", f"cat <<'END'\n{texts.NVCC['10.1.243']}END\n", folder=real)
+    machine.program("nvcc", f'exec {real}/nvcc "$@"\n', folder=machine.root / "usr/bin")
+    machine.path = f"{machine.root}/usr/bin:{machine.path}"
+    (kit,) = kits(machine)
+    assert kit["home"] == str(machine.root / "usr")
+    assert kit["nvcc"] == str(machine.root / "usr/bin/nvcc")
+    assert (kit["version"], kit["whole"], kit["gcc_max"]) == ("10.1", True, 8)
+
+
 def test_an_nvcc_that_hangs_is_one_problem(machine: Any, toolkit: Maker) -> None:
     home = toolkit(machine.folder / "cuda", "")
     (home / "bin/nvcc").write_text("#!/bin/sh\nsleep 60\n")

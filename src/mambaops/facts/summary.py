@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mambaops.facts.model import Compiler, Facts, Gpu, Host, Package, Toolkit, Torch
+from mambaops.facts.model import Compiler, Disk, Facts, Gpu, Host, Package, Toolkit, Torch
 
 LABEL = 14
 
@@ -57,9 +57,18 @@ def _host(host: Host) -> Iterator[str]:
         memory += f", limited to {size(host.memory_limit)}"
     library = host.libstdcxx.glibcxx if host.libstdcxx else None
     yield f"{cores}, {memory}, glibc {host.glibc or 'none'}, GLIBCXX {library or 'none'}"
-    for disk in host.disks:
-        state = "" if disk.writable else ", NOT WRITABLE"
-        yield f"{size(disk.free)} free on {disk.path} ({disk.why}, {disk.filesystem}{state})"
+    yield from _disks(host.disks)
+
+
+def _disks(disks: list[Disk]) -> Iterator[str]:
+    """Places on one disk stand in one line."""
+    groups: dict[tuple[int | None, str | None, bool], list[Disk]] = {}
+    for disk in disks:
+        groups.setdefault((disk.total, disk.filesystem, disk.writable), []).append(disk)
+    for (_, filesystem, writable), group in groups.items():
+        places = ", ".join(f"{disk.path} ({disk.why})" for disk in group)
+        state = "" if writable else ", NOT WRITABLE"
+        yield f"{size(group[0].free)} free ({filesystem or '?'}{state}): {places}"
 
 
 def _gpus(facts: Facts) -> Iterator[str]:
