@@ -17,7 +17,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Set, Tuple
 
-SHAPES = ("圆形", "圆环", "三角形", "十字形", "长方形")
+SHAPES = ("圆形", "圆环", "十字", "横条", "竖条")
 COLOURS: Dict[str, Tuple[int, int, int]] = {
     "红色": (225, 45, 45),
     "绿色": (50, 190, 70),
@@ -48,7 +48,7 @@ class Scene:
 
     @property
     def sentence(self) -> str:
-        return f"{self.shape}，{self.colour}，共{self.count}个，位于{self.place}。"
+        return f"{self.place}有{self.count}个{self.colour}的{self.shape}。"
 
 
 def all_scenes() -> List[Scene]:
@@ -102,18 +102,12 @@ def _shape(
     if shape == "圆形":
         pen.ellipse(box, fill=colour)
     elif shape == "圆环":
-        pen.ellipse(box, outline=colour, width=round(radius * 0.38))
-    elif shape == "长方形":
-        pen.rectangle([x - radius, y - radius * 0.45, x + radius, y + radius * 0.45], fill=colour)
-    elif shape == "十字形":
-        arm = radius * 0.34
-        pen.rectangle([x - radius, y - arm, x + radius, y + arm], fill=colour)
-        pen.rectangle([x - arm, y - radius, x + arm, y + radius], fill=colour)
-    else:
-        corners = [math.radians(-90.0 + 120.0 * k) for k in range(3)]
-        pen.polygon(
-            [(x + radius * math.cos(a), y + radius * math.sin(a)) for a in corners], fill=colour
-        )
+        pen.ellipse(box, outline=colour, width=round(radius * 0.35))
+    thin = radius * 0.35
+    if shape in ("横条", "十字"):
+        pen.rectangle([x - radius, y - thin, x + radius, y + thin], fill=colour)
+    if shape in ("竖条", "十字"):
+        pen.rectangle([x - thin, y - radius, x + thin, y + radius], fill=colour)
 
 
 def write_set(folder: str, count: int, seed: int = 0, windows_root: str = "") -> Dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from mambaops.target.train.errors import InputError
 
@@ -46,3 +47,11 @@ def explain_missing(name: str, flag: str, error: BaseException) -> InputError:
         f"      copy the folder here and give {flag} models/NAME (or MAMBA_MODEL=models/NAME);\n"
         "      behind a mirror set HF_ENDPOINT",
     )
+
+
+def quiet_loading() -> None:
+    """No bars of transformers where nobody watches them."""
+    if not sys.stderr.isatty():
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()

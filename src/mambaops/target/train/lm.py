@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from mambaops.target.train.errors import InputError
-from mambaops.target.train.hub import explain_missing, is_offline
+from mambaops.target.train.hub import explain_missing, is_offline, quiet_loading
 
 MODES = ("none", "lora", "full", "auto")
 TINY = 50_000_000  # parameters under which `auto` trains a pretrained model as a whole
@@ -55,6 +55,7 @@ def load(name: str, mode: str, device: torch.device, *, lora_rank: int = 16) -> 
     Raises:
         InputError: not to be had, no Mamba-like embedding interface, no end-of-sequence token.
     """
+    quiet_loading()
     model, is_random = _load_model(name)
     count = sum(p.numel() for p in model.parameters())
     if mode == "auto":

@@ -18,7 +18,7 @@ from mambaops.target.train.data import (
     read_rows,
     without_missing,
 )
-from mambaops.target.train.errors import InputError, OutOfMemory
+from mambaops.target.train.errors import InputError, OutOfMemory, is_out_of_memory
 from mambaops.target.train.options import Settings
 
 LARGE = 100_000_000  # parameters from which activations are recomputed unless told otherwise
@@ -30,6 +30,19 @@ def train(settings: Settings) -> None:
     Raises:
         TrainError: with the exit code of its kind; what was trained so far is saved.
     """
+    try:
+        _train(settings)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        hint = advice.memory_advice(settings, True, settings.train_llm, "")
+        text = str(error).splitlines()[0]
+    else:
+        return
+    raise OutOfMemory(f"out of memory while the model was loaded ({text})", hint=hint)
+
+
+def _train(settings: Settings) -> None:
     runtime = engine.start(
         seed=settings.seed, device=settings.device, deterministic=settings.deterministic
     )
