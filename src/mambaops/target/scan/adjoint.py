@@ -77,7 +77,7 @@ class Adjoint:
             dy = self._below_gate(piece, states)
             g = adjoint[: now.shape[0]]
             if self.conjugate:
-                now.copy_(now.conj())
+                now.conj_physical_()
             self._adjoint_states(piece, now, g, dy, behind)
             self._input_gradients(piece, states, g, dy)
             # what this segment hands to the one before it, before g is used up
