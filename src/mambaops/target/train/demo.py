@@ -55,7 +55,7 @@ def flags(folder: str, count: int) -> List[str]:
         "max_visual_tokens": 16,
         "max_text_len": 64,
         "batch_size": 24,
-        "epochs": 12,
+        "epochs": 8,
         "lr": 2e-3,
         "weight_decay": 0.05,
         "warmup": 0.05,
