@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
+from typing import Literal
 
 from mambaops.errors import MambaopsError
 from mambaops.wheels.abi import TorchEra, cxx11_abi, torch_era
@@ -26,6 +27,7 @@ from mambaops.wheels.names import WheelName, parse_wheel_name
 from mambaops.wheels.zipcheck import check_members, check_record, dist_info
 
 __all__ = ["Fit", "WheelContents", "fits", "inspect_wheel"]
+ELF_HEAD = 18  # up to and with the type of the file
 METADATA_BYTES = 4 * 1024**2
 
 
@@ -177,8 +179,8 @@ def _read_extensions(
     with tempfile.TemporaryDirectory(prefix="mambaops-inspect-") as folder:
         for info in members:
             with archive.open(info) as source:
-                head = source.read(len(ELF_MAGIC))
-                if head != ELF_MAGIC:
+                head = source.read(ELF_HEAD)
+                if not _is_module(info.filename, head):
                     continue
                 # one at a time: a module may be a gigabyte
                 aside = Path(folder) / info.filename.rsplit("/", 1)[-1]
@@ -188,6 +190,15 @@ def _read_extensions(
             found.append(inspect_extension(aside))
             aside.unlink()
     return tuple(found)
+
+
+def _is_module(name: str, head: bytes) -> bool:
+    """Something that is loaded: programs and object files (torch brings some) are not."""
+    if not head.startswith(ELF_MAGIC):
+        return False
+    # byte 5 is the byte order, 16 and 17 the type: 3 is a shared object
+    order: Literal["big", "little"] = "big" if head[5:6] == b"\2" else "little"
+    return int.from_bytes(head[16:18], order) == 3 or ".so" in name.rsplit("/", 1)[-1]
 
 
 def _manylinux(extensions: tuple[Extension, ...]) -> str | None:
