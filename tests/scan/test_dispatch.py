@@ -218,3 +218,16 @@ def test_shapes_that_the_kernels_refuse_are_ours(
     name: str, first: torch.Tensor, args: tuple[torch.Tensor, ...], taken: bool
 ) -> None:
     assert kernel_takes(name, first, args) is taken
+
+
+def test_a_kernel_too_old_for_the_model_is_passed_over() -> None:
+    """Falcon-Mamba passes norm weights that old kernels lack: dropping them would be wrong."""
+
+    def old(xz: object, delta_softplus: bool = True) -> None: ...
+
+    def new(xz: object, delta_softplus: bool = True, b_rms_weight: object = None) -> None: ...
+
+    norms = {"delta_softplus": True, "b_rms_weight": torch.ones(4)}
+    assert not dispatch._understands(old, norms)
+    assert dispatch._understands(new, norms)
+    assert dispatch._understands(old, {"delta_softplus": True, "b_rms_weight": None})

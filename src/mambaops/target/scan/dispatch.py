@@ -76,6 +76,9 @@ def install(
 ) -> Report:
     """Put device-aware functions into transformers' Mamba, Mamba-2 and Falcon-Mamba.
 
+    The current CUDA device is probed, for all devices of its capability: under torchrun, call
+    ``torch.cuda.set_device`` first.
+
     Args:
         policy: "auto": the kernel where a probe has really launched it on the current device and its
             numbers were right; "kernels": trust what is installed; "reference": never a kernel. None:
@@ -206,7 +209,8 @@ def device_aware(name: str) -> Callable[..., Any]:
         if first.is_cuda and _works(first, name) and fallbacks.kernel_takes(name, first, args):
             kernel = kernels[0] if kernels else load(name)
             kernels[:] = [kernel]
-            return kernel(first, *args, **_accepted(kernel, kwargs))
+            if _understands(kernel, kwargs):
+                return kernel(first, *args, **_accepted(kernel, kwargs))
         if name == "selective_scan_fn" and first.is_cuda and _works(first, "triton_scan"):
             return load("triton_scan")(first, *args, **_accepted(ours, kwargs))
         return ours(first, *args, **_accepted(ours, kwargs))
@@ -224,6 +228,15 @@ def _accepted(function: Callable[..., Any], kwargs: Dict[str, Any]) -> Dict[str,
     """transformers passes everything that any of its back ends knows; keep what this one takes."""
     known = _parameters(function)
     return {key: value for key, value in kwargs.items() if key in known}
+
+
+# Dropping one of these would change the result: Falcon-Mamba's norms, packed rows.
+_MATTERS = ("b_rms_weight", "c_rms_weight", "dt_rms_weight", "seq_idx", "initial_states")
+
+
+def _understands(kernel: Callable[..., Any], kwargs: Dict[str, Any]) -> bool:
+    """Older kernels lack arguments that newer models pass."""
+    return all(kwargs.get(name) is None or name in _parameters(kernel) for name in _MATTERS)
 
 
 _PARAMETERS: Dict[Any, Any] = {}
