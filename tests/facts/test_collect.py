@@ -164,3 +164,5 @@ def test_the_command_looks_at_another_interpreter(machine: Any) -> None:
     value = json.loads(mambaops("facts", "--json", "--python", python).stdout)
     assert value["python"]["prefix"] == str(machine.folder / "env")
     assert value["torch"] is None
+    by_folder = json.loads(mambaops("facts", "--json", "--python", machine.folder / "env").stdout)
+    assert by_folder["python"] == value["python"]

@@ -23,7 +23,8 @@ def collect(
     """Look at this machine with `python` (default: the interpreter that runs mambaops).
 
     Args:
-        python: interpreter of the target environment: torch, packages and headers are its own.
+        python: interpreter of the target environment, or the environment's folder: torch, packages and
+            headers are its own.
         paths: places whose free space matters too.
         timeout: seconds that each command of the probe may take.
 
@@ -31,7 +32,7 @@ def collect(
         UsageError: no such interpreter, or one below Python 3.8.
         MambaopsError: it broke, or printed something that is no facts.
     """
-    executable = python or Path(sys.executable)
+    executable = _interpreter(python) if python else Path(sys.executable)
     argv: list[str | Path] = [executable, target_file("probe.py"), "--timeout", f"{timeout:g}"]
     places = list(paths)
     if places:
@@ -39,6 +40,12 @@ def collect(
     done = proc.run(argv, timeout=10 * timeout + 20, check=False)
     _check(done, executable)
     return complete(_decoded(done, executable))
+
+
+def _interpreter(python: Path) -> Path:
+    """The interpreter of an environment that was named by its folder; else the path itself."""
+    beside = python / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    return beside if beside.exists() else python
 
 
 def _check(done: proc.Completed, python: Path) -> None:
