@@ -1,0 +1,40 @@
+"""The pipelines: a session per profile, whose steps are the plan's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mambaops.profiles import names
+from mambaops.resources import CHECKOUT
+
+
+def nox(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "MAMBAOPS_HOME": str(home)}
+    argv = [sys.executable, "-m", "nox", "--no-color", *words]
+    return subprocess.run(
+        argv, capture_output=True, text=True, cwd=CHECKOUT, env=env, check=False, timeout=200
+    )
+
+
+def test_every_profile_is_a_session_and_tests_is_the_default(tmp_path: Path) -> None:
+    listed = nox("--list", home=tmp_path)
+    assert listed.returncode == 0, listed.stderr
+    lines = listed.stdout.splitlines()
+    for name in [*names(), "lint", "typecheck", "build_real", "train_stage2", "bench"]:
+        assert any(line.startswith(f"- {name} ") for line in lines), name
+    assert any(line.startswith("* tests ") for line in lines)
+
+
+@pytest.mark.parametrize("profile", ["ubuntu20-graph-mamba", "windows-5090"])
+def test_a_profile_for_another_machine_stops_and_says_why(profile: str, tmp_path: Path) -> None:
+    done = nox("-s", profile, home=tmp_path / "home")
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert "check-machine" in said
+    assert "is for another machine" in said
+    assert not (tmp_path / "home" / "envs").exists()
