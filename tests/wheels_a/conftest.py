@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from mambaops import proc
 
 FATBINS = Path(__file__).parent / "fatbins"
-BULLSEYE = Path("/tmp/bullseye-root")
+BULLSEYE = Path(tempfile.gettempdir()) / "bullseye-root"
 
 # What every torch extension does: share ownership through libstdc++, which is what asks for GLIBC_2.32.
 SOURCE = """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -27,85 +27,21 @@ from mambaops.wheels.rules import (
     runs_on,
 )
 from mambaops.wheels.tables import wheel_sources
+from mambaops.wheels.verdicts import (
+    AFTER_REPAIR,
+    FITS,
+    NEIGHBOUR,
+    REFUSED,
+    Pair,
+    Selection,
+    Verdict,
+)
 
-FITS, AFTER_REPAIR, NEIGHBOUR, REFUSED = "fits", "fits after repair", "neighbour", "refused"
+__all__ = ["Pair", "Selection", "Verdict", "nearest_misses", "pair_versions", "select"]
+
 _ORDER = {FITS: 0, AFTER_REPAIR: 1, NEIGHBOUR: 2, REFUSED: 3}
 NEAREST = 5
 Rank: TypeAlias = tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What became of one candidate.
-
-    Attributes:
-        accepted: it may be installed. kind: "fits", "fits after repair", "neighbour" or "refused".
-        reason: why, in words. notes: what else to know. repair: the glibc to repair it for.
-        change: for refused ones, what would have to be different (filled in for the nearest misses).
-    """
-
-    name: str
-    source: str
-    accepted: bool
-    reason: str
-    kind: str = FITS
-    url: str = ""
-    version: str = ""
-    notes: tuple[str, ...] = ()
-    repair: str | None = None
-    change: tuple[str, ...] = ()
-    candidate: Candidate = field(repr=False, compare=False)
-
-    def as_json(self) -> dict[str, object]:
-        """The shape that `select-wheel --json` prints."""
-        shape: dict[str, object] = {
-            "name": self.name,
-            "source": self.source,
-            "accepted": self.accepted,
-            "reason": self.reason,
-            "kind": self.kind,
-            "url": self.url,
-            "notes": list(self.notes),
-        }
-        if self.repair:
-            shape["repair"] = self.repair
-        if self.change:
-            shape["change"] = list(self.change)
-        return shape
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """The best one, all with their reasons (accepted first, best first), and the nearest misses."""
-
-    package: str
-    chosen: Verdict | None
-    candidates: tuple[Verdict, ...]
-    nearest: tuple[Verdict, ...] = ()
-
-    def as_json(self) -> dict[str, object]:
-        return {
-            "package": self.package,
-            "chosen": self.chosen.as_json() if self.chosen else None,
-            "candidates": [verdict.as_json() for verdict in self.candidates],
-            "nearest": [verdict.as_json() for verdict in self.nearest],
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """Both packages chosen together; None where no pair of one generation fits, with the reason."""
-
-    mamba: Verdict | None
-    conv: Verdict | None
-    reason: str
-
-    def as_json(self) -> dict[str, object]:
-        return {
-            "mamba-ssm": self.mamba.as_json() if self.mamba else None,
-            "causal-conv1d": self.conv.as_json() if self.conv else None,
-            "reason": self.reason,
-        }
 
 
 def select(

@@ -1,0 +1,83 @@
+"""What a selection says: one verdict per candidate, and how it is printed as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mambaops.wheels.candidates import Candidate
+
+FITS, AFTER_REPAIR, NEIGHBOUR, REFUSED = "fits", "fits after repair", "neighbour", "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of one candidate.
+
+    Attributes:
+        accepted: it may be installed. kind: "fits", "fits after repair", "neighbour" or "refused".
+        reason: why, in words. notes: what else to know. repair: the glibc to repair it for.
+        change: for refused ones, what would have to be different (filled in for the nearest misses).
+    """
+
+    name: str
+    source: str
+    accepted: bool
+    reason: str
+    kind: str = FITS
+    url: str = ""
+    version: str = ""
+    notes: tuple[str, ...] = ()
+    repair: str | None = None
+    change: tuple[str, ...] = ()
+    candidate: Candidate = field(repr=False, compare=False)
+
+    def as_json(self) -> dict[str, object]:
+        """The shape that `select-wheel --json` prints."""
+        shape: dict[str, object] = {
+            "name": self.name,
+            "source": self.source,
+            "accepted": self.accepted,
+            "reason": self.reason,
+            "kind": self.kind,
+            "url": self.url,
+            "notes": list(self.notes),
+        }
+        if self.repair:
+            shape["repair"] = self.repair
+        if self.change:
+            shape["change"] = list(self.change)
+        return shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The best one, all with their reasons (accepted first, best first), and the nearest misses."""
+
+    package: str
+    chosen: Verdict | None
+    candidates: tuple[Verdict, ...]
+    nearest: tuple[Verdict, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "package": self.package,
+            "chosen": self.chosen.as_json() if self.chosen else None,
+            "candidates": [verdict.as_json() for verdict in self.candidates],
+            "nearest": [verdict.as_json() for verdict in self.nearest],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Both packages chosen together; None where no pair of one generation fits, with the reason."""
+
+    mamba: Verdict | None
+    conv: Verdict | None
+    reason: str
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "mamba-ssm": self.mamba.as_json() if self.mamba else None,
+            "causal-conv1d": self.conv.as_json() if self.conv else None,
+            "reason": self.reason,
+        }
