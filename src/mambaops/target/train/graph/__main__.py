@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from mambaops.target.train.errors import InputError, TrainError, guarded
 
@@ -75,6 +75,7 @@ def main() -> None:
         if status:
             raise TrainError(f"the original's main.py ended with status {status}")
         return
+    name, config = _configured(flags)  # before torch is imported: mistakes are told at once
     try:
         import torch  # noqa: F401
     except ImportError as error:
@@ -82,7 +83,7 @@ def main() -> None:
             f"torch cannot be imported by {sys.executable}: {error}",
             hint="run it with an environment's python: mambaops run-graph-mamba --python PY …",
         ) from error
-    _native(flags)
+    _native(flags, name, config)
 
 
 def _chosen(flags: argparse.Namespace) -> Tuple[str, Pairs]:
@@ -97,9 +98,9 @@ def _chosen(flags: argparse.Namespace) -> Tuple[str, Pairs]:
     return flags.cfg or (WITHOUT_MAMBA if flags.no_mamba else WITH_MAMBA), []
 
 
-def _native(flags: argparse.Namespace) -> None:
+def _configured(flags: argparse.Namespace) -> Tuple[str, Dict[str, Any]]:
+    """The configuration's name and its values: the file's, the baseline's, the flags', the overrides'."""
     from mambaops.target.train.graph import config as settings
-    from mambaops.target.train.graph import native
 
     name, pairs = _chosen(flags)
     path = name if os.path.exists(name) else settings.shipped(os.path.basename(name))
@@ -109,15 +110,19 @@ def _native(flags: argparse.Namespace) -> None:
     settings.override(config, pairs)
     _apply_flags(config, flags)
     settings.override(config, overrides(flags.override))
+    settings.check(config)
     if flags.no_mamba and settings.mamba_kind(config) != "None":
         raise InputError(f"--no-mamba, but {name} has Mamba layers ({config['gt.layer_type']})")
-    stem = os.path.splitext(os.path.basename(path))[0]
-    folder = os.path.join(
-        config["out_dir"], stem + (f"-{flags.name_tag}" if flags.name_tag else "")
-    )
+    return os.path.splitext(os.path.basename(path))[0], config
+
+
+def _native(flags: argparse.Namespace, name: str, config: Dict[str, Any]) -> None:
+    from mambaops.target.train.graph import native
+
+    tag = f"-{flags.name_tag}" if flags.name_tag else ""
     job = native.Job(
         config=config,
-        folder=folder,
+        folder=os.path.join(config["out_dir"], name + tag),
         repeat=flags.repeat,
         resume=flags.resume == "auto",
         require_kernels=flags.require_kernels,
@@ -126,7 +131,7 @@ def _native(flags: argparse.Namespace) -> None:
     native.run(job)
 
 
-def _apply_flags(config: "dict[str, object]", flags: argparse.Namespace) -> None:
+def _apply_flags(config: Dict[str, Any], flags: argparse.Namespace) -> None:
     """Flags over the environment over the configuration."""
     folder = flags.data_dir or os.environ.get("GNN_DATA_ROOT")
     values = {
