@@ -47,9 +47,10 @@ def segment_shape(width: int, device: "torch.device") -> Tuple[int, int]:
         steps = max(32, min(256, (1 << 26) // max(width, 1)))
         steps = 1 << (steps.bit_length() - 1)
         return steps, max(4, int(steps**0.5))
-    # more work per operation where several threads have to be brought together for each
-    budget = 1 << (20 if torch.get_num_threads() == 1 else 21)
-    steps = max(16, min(64, budget // max(width, 1)))
+    # Several threads have to be brought together for every operation, which takes long where other
+    # programs want the cores too: give them more to do each time.
+    budget, most = (1 << 20, 64) if torch.get_num_threads() == 1 else (1 << 22, 128)
+    steps = max(16, min(most, budget // max(width, 1)))
     return 1 << (steps.bit_length() - 1), 1
 
 
