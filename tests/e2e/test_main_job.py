@@ -152,6 +152,21 @@ def test_a_failing_file_is_named_and_the_rest_is_kept(
     assert not any("sm89." in path.name for path in wheels(bench))
 
 
+def test_a_mended_source_is_another_build(
+    built: tuple[Bench, list[str], str],
+) -> None:
+    bench, _, _ = built
+    words = ["--profile", str(bench.profile), "--arch", "8.7", *bench.sources("stale")]
+    broken = bench.root / "stale" / "causal-conv1d" / "csrc" / "causal_conv1d_fwd.cu"
+    good = broken.read_text(encoding="utf-8")
+    broken.write_text(good + "int again = ;\n", encoding="utf-8")
+    assert bench.run("build-wheel", "--package", "causal-conv1d", *words).returncode == 1
+    # the user mends the file: another content, another build, nothing stale is taken over
+    broken.write_text(good, encoding="utf-8")
+    done = bench.run("build-wheel", "--package", "causal-conv1d", *words)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 def test_two_at_once_in_one_place_are_refused(built: tuple[Bench, list[str], str]) -> None:
     bench, _, _ = built
     words = ["--profile", str(bench.profile), "--arch", "7.5", *bench.sources("twice")]

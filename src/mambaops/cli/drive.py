@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from mambaops.cures import apply
 from mambaops.environments import places
 from mambaops.errors import MambaopsError, UsageError
 from mambaops.plan.situation import Flags
@@ -36,9 +37,12 @@ def drive(
         _announce(run, plan_text, say)
     try:
         outcome = run.all(only)
-    except MambaopsError as error:
-        _explain(run, error, say)
-        raise
+    except MambaopsError:
+        rules = _explain(run, say)
+        if not apply(run, rules, say):
+            raise
+        say("trying once more")
+        outcome = _again(run, only, say)
     _conclude(run, outcome, time.monotonic() - started, only, say)
     return outcome
 
@@ -51,18 +55,29 @@ def _announce(run: Run, plan_text: Callable[..., str], say: Say) -> None:
         say(plan_text(plan))
 
 
-def _explain(run: Run, error: MambaopsError, say: Say) -> None:
-    """Name the cause of a failed step from its log."""
-    logs = run.logs_of_failure()
-    if not logs:
-        return
+def _again(run: Run, only: tuple[str, ...], say: Say) -> Outcome:
+    """The second and last try after a cure."""
+    run.done.clear()
+    try:
+        return run.all(only)
+    except MambaopsError:
+        _explain(run, say)
+        raise
+
+
+def _explain(run: Run, say: Say) -> list[str]:
+    """Name the cause of a failed step from its logs; the rules that were recognised."""
     from mambaops.diagnose.explain import explain_log
 
+    logs, rules = run.logs_of_failure(), list[str]()
     for log in logs:
         explanation = explain_log(log, run.machine)
-        if text := explanation.text():
-            say(text)
-    say(f"full log: {logs[-1]}")
+        if explanation.diagnosis.failed:
+            say(explanation.text())
+        rules += [one.rule for one in explanation.diagnosis.findings if not one.benign]
+    if logs:
+        say(f"full log: {logs[-1]}")
+    return rules
 
 
 def _conclude(run: Run, outcome: Outcome, seconds: float, only: tuple[str, ...], say: Say) -> None:

@@ -1,0 +1,46 @@
+"""Safe cures after a failed step: applied once, said aloud, and nothing outside of our folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mambaops.cures import CURES, apply
+from mambaops.diagnose.rules import load
+from mambaops.plan.situation import Flags
+from mambaops.profiles import load_profile
+from mambaops.runner import Run
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("MAMBAOPS_HOME", str(tmp_path / "home"))
+    return Run(load_profile("local"), Flags(), lambda line: None)
+
+
+def test_every_cure_belongs_to_a_rule_of_the_catalogue() -> None:
+    assert set(CURES) <= {rule.id for rule in load().rules}
+
+
+def test_out_of_memory_means_one_compiler_at_a_time_and_only_once(run: Run) -> None:
+    said: list[str] = []
+    assert apply(run, ["compiler-oom-killed"], said.append)
+    assert run.jobs == 1
+    assert "one at a time" in said[0]
+    assert not apply(run, ["compiler-oom-killed"], said.append)
+
+
+def test_stale_objects_are_removed_and_nothing_else(run: Run) -> None:
+    tree = run.where.build / "mamba-ssm-2.3.2.post1-0a1b2c3d" / "mamba_ssm-2.3.2.post1"
+    (tree / "build" / "temp").mkdir(parents=True)
+    (tree / "setup.py").write_text("", encoding="utf-8")
+    said: list[str] = []
+    assert apply(run, ["objects-missing-at-link"], said.append)
+    assert not (tree / "build").exists()
+    assert (tree / "setup.py").exists()
+    assert not apply(run, ["objects-missing-at-link"], said.append)
+
+
+def test_what_needs_a_person_is_left_to_them(run: Run) -> None:
+    assert not apply(run, ["python-h-missing", "unsupported-gnu-version"], lambda line: None)
