@@ -183,6 +183,15 @@ def test_it_resolves_for_the_other_machines_python_and_glibc(published, tmp_path
     }
 
 
+def test_the_manifest_asks_for_no_more_glibc_than_the_wheels_do(published, tmp_path):
+    tag = f"cp{PYTHON.replace('.', '')}-none-manylinux_2_24_{MACHINE}.manylinux_2_17_{MACHINE}"
+    members = wheel_members("compiled", "1.0", {"compiled.py": b""}, [], tag=tag)
+    published.publish(write_zip(tmp_path / f"compiled-1.0-{tag}.whl", members))
+    made = collect(spec(requirements=["top", "compiled", "pip"]), tmp_path / "o.tar")
+    assert made.manifest.glibc == "2.17"
+    assert collect(spec(), tmp_path / "pure.tar").manifest.glibc == "0"
+
+
 def test_a_package_without_a_wheel_for_that_machine(published, tmp_path):
     tag = "cp39-cp39-manylinux_2_39_x86_64"
     members = wheel_members("compiled", "1.0", {"compiled.py": b""}, [], tag=tag)

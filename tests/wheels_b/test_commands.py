@@ -62,6 +62,15 @@ def test_what_is_not_there_is_an_error_with_a_hint(tmp_path):
     assert mambaops("fetch-wheel", "--name", "six-1.0-py3-none-any.whl").returncode == 2
 
 
+def test_fetch_wheel_by_package_says_why_nothing_fits_a_machine():
+    """Note C's machine: the wheels that fit by name ask for a newer libstdc++ than Debian 10 has."""
+    facts = Path(__file__).parents[1] / "machines/debian10-a800.json"
+    done = mambaops("fetch-wheel", "--package", "mamba-ssm", "--facts", facts)
+    assert done.returncode == 4
+    assert "GLIBCXX_3.4.26" in done.stderr
+    assert "select-wheel --package mamba-ssm" in done.stderr
+
+
 def test_a_wheel_for_another_processor_is_refused_with_exit_4(env, tmp_path):
     tag = f"cp{sys.version_info[0]}{sys.version_info[1]}-none-linux_s390x"
     members = wheel_members("foreign", "1.0", {"foreign.py": b""}, [], tag=tag)

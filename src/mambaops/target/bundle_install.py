@@ -113,7 +113,7 @@ def check_machine(manifest: Dict[str, Any]) -> None:
         problems.append("it is for Python {}; this is {}".format(manifest["python"], python))
     if platform.machine() != manifest["machine"]:
         problems.append("it is for {}; this is {}".format(manifest["machine"], platform.machine()))
-    if numbers(glibc()) < numbers(manifest["glibc"]):
+    if (0,) < numbers(manifest["glibc"]) > numbers(glibc()):
         found = glibc() or "none"
         problems.append("it needs glibc {}; this is {}".format(manifest["glibc"], found))
     if problems:

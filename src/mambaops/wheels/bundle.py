@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from packaging.utils import parse_wheel_filename
+from packaging.version import Version
 
 from mambaops.errors import MambaopsError, UsageError
 from mambaops.resources import target_file
@@ -23,6 +25,7 @@ from mambaops.wheels.fetch_progress import Progress, Silent
 from mambaops.wheels.fetch_state import lock_path
 from mambaops.wheels.install import read_wheel
 from mambaops.wheels.store import link_or_copy, sha256_of
+from mambaops.wheels.target_tags import glibc_floor
 
 Say = Callable[[str], None]
 # file of ours -> name in the bundle
@@ -180,7 +183,7 @@ def _manifest(spec: BundleSpec, content: Path, found: Mapping[str, str]) -> Mani
         name=spec.name,
         python=spec.python,
         machine=spec.machine,
-        glibc=spec.glibc,
+        glibc=_needed_glibc(files, content),
         torch=spec.torch,
         requirements=[*spec.requirements, *spec.sources],
         imports=spec.imports,
@@ -188,6 +191,23 @@ def _manifest(spec: BundleSpec, content: Path, found: Mapping[str, str]) -> Mani
         installer=pips[0],
         files=files,
     )
+
+
+def _needed_glibc(files: Sequence[BundleFile], content: Path) -> str:
+    """What the wheels really ask for: less than the other machine's own, so that its neighbours can use it too.
+
+    A manylinux name promises its floor; a plain `linux_` name promises nothing, so the modules are read.
+    """
+    from mambaops.wheels.inspect import inspect_wheel
+
+    floors = ["0"]
+    for file in files:
+        if file.kind != "wheel" or file.path.endswith("-any.whl"):
+            continue
+        path = content / file.path
+        named = glibc_floor(parse_wheel_filename(path.name)[3])
+        floors.append(named or inspect_wheel(path).highest("GLIBC") or "0")
+    return max(floors, key=Version)
 
 
 def _entry(path: str, digest: str, content: Path) -> BundleFile:

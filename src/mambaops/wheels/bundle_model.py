@@ -56,7 +56,10 @@ class BundleFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """`manifest.json`. `target/bundle_install.py` reads it: change both together, and `format` with them."""
+    """`manifest.json`. `target/bundle_install.py` reads it: change both together, and `format` with them.
+
+    `glibc` is what the wheels need; `python` and `machine` are the other machine's.
+    """
 
     format: int = FORMAT
     name: str

@@ -1,8 +1,14 @@
-"""The address of an upstream wheel, from its file name alone."""
+"""The address of a wheel: from its file name alone, or as the one that fits a machine best."""
 
 from __future__ import annotations
 
-from mambaops.errors import UsageError
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mambaops.errors import MachineError, UsageError
+
+if TYPE_CHECKING:
+    from mambaops.facts.model import Facts
 
 
 def address_of(name: str) -> str:
@@ -17,7 +23,7 @@ def address_of(name: str) -> str:
     if not name:
         raise UsageError(
             "nothing to fetch: neither `--url` nor `--name` is given",
-            hint="`mambaops select-wheel` finds the right one and its address",
+            hint="`--package mamba-ssm` fetches the one that fits this machine best",
         )
     parsed = parse_wheel_name(name)
     if parsed.build.scheme not in ("upstream", "ngc"):
@@ -29,3 +35,28 @@ def address_of(name: str) -> str:
         return github_wheel(parsed.package, parsed.version, name)
     except KeyError as error:
         raise UsageError(f"no releases of `{parsed.package}` are known", hint="`--url`") from error
+
+
+def chosen_address(
+    package: str, facts: Facts, *, version: str = "", say: Callable[[str], None]
+) -> str:
+    """Where the wheel lies that fits a machine best.
+
+    Raises:
+        UsageError: an unknown package or a version that is none.
+        MachineError: nothing fits.
+    """
+    from mambaops.wheels.choose import choose
+    from mambaops.wheels.offers import offers, sources
+
+    offered = offers(package, facts, sources(facts), say=say)
+    selection = choose(package, facts, offered, say=say, version=version or None)
+    if selection.chosen is None or not selection.chosen.url:
+        nearest = f": {selection.nearest[0].reason}" if selection.nearest else ""
+        raise MachineError(
+            f"no prebuilt wheel of {package} fits{nearest}",
+            hint=f"`mambaops select-wheel --package {package}` shows the nearest misses; "
+            "`mambaops build-mamba` compiles one",
+        )
+    say(f"{selection.chosen.name}: {selection.chosen.reason}")
+    return selection.chosen.url

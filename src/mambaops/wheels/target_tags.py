@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
@@ -39,3 +40,16 @@ def linux_platforms(machine: str, glibc: str | None) -> Iterator[str]:
             yield f"manylinux_2_{floor}_{machine}"
             if floor in LEGACY and (floor == 17 or machine in LOWEST_MINOR):
                 yield f"{LEGACY[floor]}_{machine}"
+
+
+def glibc_floor(tags: Iterable[Tag]) -> str | None:
+    """The lowest glibc that a wheel's tags promise to do with; None where they promise nothing."""
+    legacy = {name: minor for minor, name in LEGACY.items()}
+    minors = []
+    for tag in tags:
+        # e.g. "manylinux_2_28_x86_64", "manylinux2014_x86_64"
+        if match := re.match(r"manylinux_2_(\d+)_", tag.platform):
+            minors.append(int(match[1]))
+        elif (name := tag.platform.partition("_")[0]) in legacy:
+            minors.append(legacy[name])
+    return f"2.{min(minors)}" if minors else None

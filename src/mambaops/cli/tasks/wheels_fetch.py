@@ -14,6 +14,10 @@ from mambaops.cli.door import emit, say, task
     help={
         "url": "address (https, http, file) or path of the wheel",
         "name": "file name to fetch under; alone: an upstream wheel, whose address it tells",
+        "package": "instead of an address: the wheel that fits best (see select-wheel)",
+        "version": "of the package (default: the newest that fits)",
+        "facts": "facts of the machine that it must fit (default: this one)",
+        "python": "interpreter of the environment that it must fit (default: the active one)",
         "output": "folder to put it into (default: here)",
         "sha256": "what it must be; after the first fetch this is remembered",
         "proxy": "proxy for this fetch; without it HTTPS_PROXY and NO_PROXY count",
@@ -23,6 +27,10 @@ def fetch_wheel(
     c: Context,
     url: str = "",
     name: str = "",
+    package: str = "",
+    version: str = "",
+    facts: str = "",
+    python: str = "",
     output: str = ".",
     sha256: str = "",
     proxy: str = "",
@@ -36,10 +44,14 @@ def fetch_wheel(
     from pathlib import Path
 
     from mambaops.wheels.fetch import fetch
-    from mambaops.wheels.fetch_address import address_of
+    from mambaops.wheels.fetch_address import address_of, chosen_address
     from mambaops.wheels.fetch_progress import for_stderr
     from mambaops.wheels.http import open_session
+    from mambaops.wheels.install_facts import default_python, facts_for
 
+    if package and not url:
+        machine = facts_for(facts, Path(python) if python or facts else default_python())
+        url = chosen_address(package, machine, version=version, say=say)
     session = open_session(proxy or None)
     fetched = fetch(
         url or address_of(name),
