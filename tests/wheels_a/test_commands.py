@@ -109,6 +109,24 @@ def test_select_prints_every_candidate_and_pairs(tmp_path: Path) -> None:
     assert {"mamba-ssm", "causal-conv1d", "reason"} <= set(found)
 
 
+def test_select_takes_several_places(tmp_path: Path, wheel: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    flags = [
+        "--find-links",
+        tmp_path / "empty",
+        "--find-links",
+        wheel.parent,
+        "--store",
+        tmp_path / "s",
+    ]
+    facts = written(machine(), tmp_path)
+    done = call("select-wheel", "--package", "mamba-ssm", *flags, "--facts", facts, "--json")
+    assert done.returncode == 0, done.stderr
+    found = [one for one in json.loads(done.stdout)["candidates"] if one["source"] == "find-links"]
+    assert [one["name"] for one in found] == [wheel.name]
+    assert found[0]["accepted"]
+
+
 def test_select_says_what_it_does_not_understand(tmp_path: Path) -> None:
     assert call("select-wheel").returncode == 2
     facts = ["--facts", MACHINES / "digress.json"]

@@ -14,7 +14,7 @@ from typing import Protocol
 from mambaops.facts.model import Facts
 from mambaops.knowledge.packages import Release, release
 from mambaops.knowledge.torch_builds import torch_row
-from mambaops.wheels.names import WheelName
+from mambaops.wheels.names import Build, WheelName
 from mambaops.wheels.tables import wheel_sources
 
 # what the two packages' wheels ask of glibc beside `__libc_single_threaded`, and after a repair
@@ -173,12 +173,19 @@ def _by_scheme(name: WheelName, row: Release | None) -> dict[str, object]:
             "nvcc": build.cuda,
             "cxx11_abi": abi_of_torch(build.torch, build.cuda),
         }
-    if build.scheme == "own" and build.architectures and "to" not in build.architectures:
-        return {
-            "cubins": tuple(a.removesuffix("+PTX") for a in build.architectures),
-            "ptx": tuple(a.removesuffix("+PTX") for a in build.architectures if a.endswith("+PTX")),
-        }
+    if build.scheme == "own":
+        return {"cxx11_abi": abi_of_torch(build.torch, build.cuda), **_own_code(build)}
     return {}
+
+
+def _own_code(build: Build) -> dict[str, object]:
+    if not build.architectures or "to" in build.architectures:
+        return {}  # a range names its ends only
+    ptx = [one for one in build.architectures if one.endswith("+PTX")]
+    return {
+        "cubins": tuple(one.removesuffix("+PTX") for one in build.architectures),
+        "ptx": tuple(one.removesuffix("+PTX") for one in ptx),
+    }
 
 
 def _built_on(row: Release, *, repaired: bool) -> dict[str, object]:

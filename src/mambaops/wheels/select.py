@@ -133,7 +133,7 @@ def nearest_misses(refused: Sequence[Verdict], machine: Machine) -> tuple[Verdic
         if cost > worst:
             continue
         found = all_refusals(c, machine)
-        change = tuple(rule.change(c, machine) for rule, _ in found) or ("--allow-neighbour",)
+        change = _shortest(tuple(rule.change(c, machine) for rule, _ in found))
         rank = (cost, _newest_first(verdict.version), _newest_first(c.torch or ""), number)
         if change not in misses or rank < misses[change][0]:
             reasons = tuple(reason for _, reason in found) or (verdict.reason,)
@@ -141,6 +141,16 @@ def nearest_misses(refused: Sequence[Verdict], machine: Machine) -> tuple[Verdic
             for extra in sorted(misses, key=lambda key: misses[key][0])[NEAREST:]:
                 del misses[extra]
     return tuple(verdict for _, verdict in sorted(misses.values(), key=lambda row: row[0]))
+
+
+def _shortest(changes: tuple[str, ...]) -> tuple[str, ...]:
+    """Without those that another one says already ("torch 2.11" beside "torch 2.11 for CUDA 12")."""
+    kept = [
+        one
+        for one in changes
+        if not any(other != one and other.startswith(f"{one} ") for other in changes)
+    ]
+    return tuple(dict.fromkeys(kept)) or ("--allow-neighbour",)
 
 
 def _judge(c: Candidate, m: Machine, allow_neighbour: bool) -> tuple[Verdict, int]:

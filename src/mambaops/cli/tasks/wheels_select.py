@@ -34,7 +34,7 @@ def select_wheel(
     version: str = "",
     facts: str = "",
     python: str = "",
-    find_links: Sequence[str] = (),
+    find_links: Sequence[str] | None = None,  # None: any other default is no list to Invoke
     store: str = "",
     allow_neighbour: bool = False,
     allow_conda: bool = False,
@@ -63,7 +63,10 @@ def select_wheel(
         raise UsageError("no package is named", hint=f"--package {' or '.join(PACKAGES)}")
     machine = facts_for(facts, Path(python) if python or facts else default_python())
     read = sources(
-        machine, places=find_links, store=Path(store) if store else None, online=online or check
+        machine,
+        places=find_links or (),
+        store=Path(store) if store else None,
+        online=online or check,
     )
     if pair:
         both = [one for name in PACKAGES for one in offers(name, machine, read, say=say)]
