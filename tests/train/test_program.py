@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mambaops.target.train import watch
+from mambaops.target.train import demo_data, watch
 from mambaops.target.train.errors import InputError, TrainError
 
 Flags = Callable[..., list[str]]
@@ -43,6 +43,7 @@ def test_the_loss_starts_at_6_to_8_and_falls_below_2(
     assert saved["step"] == 30
     config = json.loads((out / "stage2_config.json").read_text("utf-8"))
     assert (config["max_visual_tokens"], config["train_llm"]) == (4, "full")
+    assert config["question"] == demo_data.QUESTION, "the table's question, for generate"
     header = (out / "stage2_train_log.csv").read_text().splitlines()[0]
     assert header.startswith("step,epoch,caption_loss")
     assert (out / "stage2_curve.png").read_bytes().startswith(b"\x89PNG")

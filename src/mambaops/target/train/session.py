@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from typing import Any, Dict, List, Optional
 
 import torch
@@ -67,6 +68,8 @@ def _train(settings: Settings) -> None:
     if settings.val_csv:
         run.validation = dataset(table(settings, settings.val_csv, "val_csv"))
     run.config = weights.model_config(settings, model, size, channels, language.mode)
+    # what `generate` asks when nobody says: the table's own question, not the default of the flags
+    run.config["question"] = Counter(row.question for row in rows).most_common(1)[0][0]
     run.go()
 
 
