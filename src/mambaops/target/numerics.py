@@ -18,8 +18,6 @@ from typing import Any, Callable, Iterable, Sequence, Tuple
 Pair = Tuple[str, Any, Any]  # name, tensor found, tensor wanted
 
 TOLERANCES = {"float32": (6e-4, 2e-3), "float16": (3e-3, 5e-3), "bfloat16": (3e-2, 5e-2)}
-# gradients sum over the whole sequence and lose more digits than values do
-GRADIENT_FACTOR = 8.0
 
 
 def say(identity: str, outcome: str, reason: str = "", value: object = None) -> None:
@@ -35,16 +33,16 @@ def distance(found: Any, wanted: Any, relative: float, absolute: float) -> Tuple
     return (difference / allowed).max().item(), difference.max().item()
 
 
-def compare(identity: str, pairs: Iterable[Pair], dtype: str, factor: float = 1.0) -> None:
+def compare(identity: str, pairs: Iterable[Pair], dtype: str, scaled: bool = False) -> None:
     """Say ok or failed for (name, found, wanted) tensors of one check."""
-    relative, absolute = (factor * one for one in TOLERANCES[dtype])
+    relative, absolute = TOLERANCES[dtype]
     worst = {}
     for name, found, wanted in pairs:
         if not bool(found.isfinite().all()):
             say(identity, "failed", "{} holds NaN or infinity".format(name))
             return
-        # gradients are compared on the scale of their own largest entry
-        scale = max(1.0, wanted.float().abs().max().item()) if factor != 1.0 else 1.0
+        # gradients sum over the whole sequence: they are held to the scale of their largest entry
+        scale = max(1.0, wanted.float().abs().max().item()) if scaled else 1.0
         excess, difference = distance(found, wanted, relative, absolute * scale)
         worst[name] = {"max_abs_diff": difference, "of_tolerance": round(excess, 4)}
     bad = [name for name, one in worst.items() if one["of_tolerance"] > 1.0]
@@ -83,7 +81,7 @@ def check_conv(device: str, name: str) -> None:
         gradients(found, (x, w, b), weight),
         gradients(wanted, (x, w, b), weight),
     )
-    compare("conv-backward-" + name, list(pairs), name, GRADIENT_FACTOR)
+    compare("conv-backward-" + name, list(pairs), name, scaled=True)
 
 
 def scan_inputs(device: str, dtype: Any, length: int = 257) -> Any:
@@ -123,7 +121,7 @@ def check_scan(device: str, name: str) -> None:
     weight = torch.randn_like(wanted)
     names = ("du", "ddelta", "dA", "dB", "dC", "dD", "dz", "dbias")
     pairs = zip(names, gradients(found, inputs, weight), gradients(wanted, inputs, weight))
-    compare("scan-backward-" + name, list(pairs), name, GRADIENT_FACTOR)
+    compare("scan-backward-" + name, list(pairs), name, scaled=True)
 
 
 def check_block(device: str) -> None:
@@ -132,12 +130,15 @@ def check_block(device: str) -> None:
     from mamba_ssm import Mamba
 
     torch.manual_seed(0)
-    block = Mamba(d_model=64, d_state=16, d_conv=4, expand=2).to(device)
+    block = Mamba(d_model=64, d_state=16, d_conv=4, expand=2, layer_idx=0).to(device)
     x = torch.randn(2, 65, 64, device=device, requires_grad=True)
     fused = block(x)
     block.use_fast_path = False
     plain = block(x)
     compare("block-fused-against-plain", [("out", fused, plain)], "float32")
+    if device == "cpu":
+        say("block-step", "skipped", "mamba_ssm's step is a Triton kernel: GPU only")
+        return
     with torch.no_grad():
         conv, state = block.allocate_inference_cache(2, 65)
         steps = []
