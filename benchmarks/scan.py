@@ -61,7 +61,8 @@ def measure(given: argparse.Namespace) -> None:
                 for name in given.only.split(","):
                     case = {"name": name, "dim": dim, "length": length, "threads": threads}
                     done = [c for c in done if not case.items() <= c.items()]
-                    done.append({**case, **in_a_process(case, given.cap), **machine()})
+                    facts = machine()  # before it runs: the load is that of the others
+                    done.append({**case, **in_a_process(case, given.cap), **facts})
                     given.results.write_text(json.dumps(done, indent=1))
                     print(json.dumps(done[-1]), flush=True)
 
@@ -178,6 +179,7 @@ def machine() -> Case:
         "mambapy": version("mambapy"),
         "python": platform.python_version(),
         "date": time.strftime("%Y-%m-%d"),
+        "load": round(os.getloadavg()[0], 1),
     }
 
 
@@ -202,7 +204,8 @@ runs within six seconds (one run where it takes more than 20 s). Memory: peak of
 was resident before, the first run. Each case is a process of its own.
 
 Machine: {cpu}, {cores} cores, {vector}; torch {torch}, Python {python}; {date}. Single runs on a machine
-that others may have used too: trust factors, not digits. **No GPU number is here.**
+that others may have used too: trust factors, not digits. The load is the system's (one minute) before the case: above the number of
+cores, several threads wait for each other more than they work. **No GPU number is here.**
 
     python benchmarks/scan.py measure --results {results}
     python benchmarks/scan.py write --results {results} --out docs/benchmarks-scan.md
@@ -215,8 +218,8 @@ def table(cases: list[Case], results: str) -> str:
     for threads in sorted({c["threads"] for c in cases}):
         lines += [f"## {threads} thread{'s' * (threads > 1)}", ""]
         lines += [
-            "| D | L | | forward ms | forward + backward ms | peak MiB | time against ours | memory against ours |",
-            "|---|---|---|---|---|---|---|---|",
+            "| D | L | | forward ms | forward + backward ms | peak MiB | time against ours | memory against ours | load |",
+            "|---|---|---|---|---|---|---|---|---|",
         ]
         for case in sorted(
             (c for c in cases if c["threads"] == threads),
@@ -229,8 +232,9 @@ def table(cases: list[Case], results: str) -> str:
 
 def row(case: Case, cases: list[Case]) -> str:
     start = f"| {case['dim']} | {case['length']} | {case['name']} |"
+    load = case.get("load", "?")
     if "error" in case:
-        return f"{start} {case['error']} | | | | |"
+        return f"{start} {case['error']} | | | | | {load} |"
     same = ("dim", "length", "threads")
     ours = next(
         (c for c in cases if c["name"] == "ours" and all(c[k] == case[k] for k in same)), None
@@ -239,7 +243,7 @@ def row(case: Case, cases: list[Case]) -> str:
     if ours and case["name"] != "ours":
         against = tuple(f"{case[k] / ours[k]:.1f} ×" for k in ("both_ms", "peak_mib"))
     numbers = f"{case['forward_ms']:.1f} | {case['both_ms']:.1f} | {case['peak_mib']:.1f}"
-    return f"{start} {numbers} | {against[0]} | {against[1]} |"
+    return f"{start} {numbers} | {against[0]} | {against[1]} | {load} |"
 
 
 if __name__ == "__main__":
