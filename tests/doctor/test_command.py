@@ -140,6 +140,7 @@ def test_what_needs_root_is_printed_and_not_done(tmp_path: Path, facts: Facts) -
     assert any("sudo apt-get install g++" in line for line in told)
 
 
+@pytest.mark.network
 def test_tools_are_installed_into_the_target_environment(tmp_path: Path) -> None:
     env = tmp_path / "env"
     subprocess.run([sys.executable, "-m", "venv", str(env)], check=True)
