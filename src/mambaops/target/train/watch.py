@@ -78,13 +78,11 @@ class TrainLog:
         os.makedirs(folder, exist_ok=True)
         self.path = os.path.join(folder, f"stage{stage}_train_log.csv")
         self.heartbeat = os.path.join(folder, f"stage{stage}_heartbeat.txt")
-        kept = (
-            [row for row in read_log(self.path) if row[0] <= resumed_step] if resumed_step else []
-        )
+        rows = _cells(self.path) if resumed_step else []
         with open(self.path + ".tmp", "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
-            writer.writerows([_cell(value) for value in row] for row in kept)
+            writer.writerows(row for row in rows if float(row[0]) <= resumed_step)
         os.replace(self.path + ".tmp", self.path)
 
     def write(self, record: Dict[str, float], tokens_per_s: float) -> None:
@@ -97,17 +95,17 @@ class TrainLog:
             file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} step {record['step']:.0f}\n")
 
 
-def _cell(value: float) -> str:
-    return str(int(value)) if float(value).is_integer() else repr(value)
-
-
-def read_log(path: str) -> List[List[float]]:
-    """The log's rows as numbers; an unfinished last line (a kill) is left out."""
+def _cells(path: str) -> List[List[str]]:
+    """The log's rows as written; an unfinished last line (a kill) is left out."""
     if not os.path.exists(path):
         return []
     with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))[1:]
-    return [[float(cell) for cell in row] for row in rows if len(row) == len(COLUMNS)]
+        return [row for row in list(csv.reader(file))[1:] if len(row) == len(COLUMNS)]
+
+
+def read_log(path: str) -> List[List[float]]:
+    """The log's rows as numbers."""
+    return [[float(cell) for cell in row] for row in _cells(path)]
 
 
 def progress_bar(total: int, done: int) -> Optional[Any]:
