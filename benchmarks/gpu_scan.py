@@ -9,13 +9,18 @@ Nothing is downloaded. `run()` returns the text, for a script that measures ever
 
 from __future__ import annotations
 
-import argparse
-import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+import sys
 
-import torch
+# The folder of this script holds others whose names must not hide the standard library's (select).
+sys.path[:] = [p for p in sys.path if p != sys.path[0]]
+
+import argparse  # noqa: E402
+import time  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import torch  # noqa: E402
 
 SHAPES = ((1, 1536, 608), (4, 1536, 608), (1, 5120, 608), (1, 1536, 2048))
 NAMES = ("compiled kernel", "Triton", "chunked PyTorch", "transformers' loop")

@@ -11,16 +11,20 @@ transformers >= 5.15; mambapy is measured if it can be imported.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
-import subprocess
 import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+
+# The folder of this script holds others whose names must not hide the standard library's (select).
+sys.path[:] = [p for p in sys.path if p != sys.path[0]]
+
+import argparse  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import platform  # noqa: E402
+import subprocess  # noqa: E402
+import time  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
 IMPLEMENTATIONS = ("transformers", "mambapy", "ours")
 DIMS = (512, 1536)
