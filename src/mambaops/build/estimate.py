@@ -9,6 +9,7 @@ import msgspec
 
 from mambaops.build.watch import Unit
 from mambaops.knowledge.tables import read
+from mambaops.patching.codemods.split import part_count, whole_name
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -24,7 +25,8 @@ def usual() -> dict[str, float]:
 def weight(unit: Unit) -> float:
     """The usual seconds of a file; a middling one for a file that we do not know."""
     table = usual()
-    return table.get(unit.name, sum(table.values()) / len(table))
+    whole = table.get(whole_name(unit.name), sum(table.values()) / len(table))
+    return whole / part_count(unit.name)
 
 
 def remaining(builds: Sequence[Sequence[Unit]], elapsed: float) -> float | None:

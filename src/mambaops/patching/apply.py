@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import io
 import tokenize
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mambaops.errors import UsageError
 from mambaops.patching import catalogue
+from mambaops.patching.codemods.split import ID as SPLIT_ID
+from mambaops.patching.codemods.split import SPLIT, part_name, split_source, with_parts
 from mambaops.patching.model import Edit, Note
 from mambaops.patching.one_off import apply_diff
 from mambaops.patching.options import SetupOptions
-from mambaops.patching.pristine import Pristine, read, sha256, unified_diff
+from mambaops.patching.pristine import Pristine, read, replace_bytes, sha256, unified_diff
 from mambaops.patching.setup_py import plan_patch
 
 SETUP = "setup.py"
@@ -77,6 +80,7 @@ def apply_to_tree(
     kept = Pristine(root)
     with kept.locked():
         planned, files = _plan(kept, options, nvcc)
+        _write_parts(root, options)
         for item in files:
             kept.write(item.name, item.original, item.wanted)
     return planned
@@ -93,6 +97,7 @@ def revert_tree(source_dir: Path) -> list[str]:
     """Put every patched file back to the byte; the names of those that were different."""
     kept = Pristine(_root(source_dir))
     with kept.locked():
+        _remove_parts(kept.root)
         return kept.revert()
 
 
@@ -113,8 +118,9 @@ def _plan(
     original = kept.original(SETUP)
     text, encoding = _decode(original, kept.root / SETUP)
     result = plan_patch(text, kept.root.name, options)
-    wanted = result.text.encode(encoding)
-    setup = _Wanted(name=SETUP, original=original, wanted=wanted, patches=result.codemods)
+    text = _with_parts(kept.root, result.text, options)
+    patches = (*result.codemods, *((SPLIT_ID,) if text != result.text else ()))
+    setup = _Wanted(name=SETUP, original=original, wanted=text.encode(encoding), patches=patches)
     files = [setup, *_one_offs(kept, nvcc)]
     files += _no_longer_wanted(kept, files)
     applied = AppliedPatch(
@@ -127,6 +133,45 @@ def _plan(
         notes=result.notes,
     )
     return applied, files
+
+
+def _parts(root: Path, options: SetupOptions | None) -> dict[str, list[str]]:
+    """Source -> texts of its parts, for the files that are to be divided."""
+    count = options.split if options else 0
+    found = {
+        source: split_source((root / source).read_text(encoding="utf-8"), count)
+        for source in SPLIT
+        if count > 1 and (root / source).is_file()
+    }
+    return {source: texts for source, texts in found.items() if len(texts) > 1}
+
+
+def _with_parts(root: Path, setup_text: str, options: SetupOptions | None) -> str:
+    for source, texts in _parts(root, options).items():
+        names = [part_name(source, number + 1, len(texts)) for number in range(len(texts))]
+        setup_text = with_parts(setup_text, source, names)
+    return setup_text
+
+
+def _write_parts(root: Path, options: SetupOptions | None) -> None:
+    """The parts, and no others; an unchanged part keeps its time, so that ninja does not compile it again."""
+    wanted = {
+        part_name(source, number + 1, len(texts)): text
+        for source, texts in _parts(root, options).items()
+        for number, text in enumerate(texts)
+    }
+    _remove_parts(root, keep=wanted)
+    for name, text in wanted.items():
+        path = root / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            replace_bytes(path, text.encode())
+
+
+def _remove_parts(root: Path, keep: Iterable[str] = ()) -> None:
+    kept = set(keep)
+    for path in root.glob("csrc/*_mops*of*.cu"):
+        if path.relative_to(root).as_posix() not in kept:
+            path.unlink()
 
 
 def _decode(data: bytes, path: Path) -> tuple[str, str]:

@@ -18,6 +18,7 @@ class SetupOptions:
         cxx_standard: the least C++ standard, e.g. 20; None leaves it.
         nvcc_threads: nvcc's `--threads`; None leaves upstream's 4.
         one_ptx: all architectures from one PTX; see `archs.nvcc_flags`.
+        split: into how many files a very large one is divided; 0 leaves it whole (see `codemods.split`).
     """
 
     archs: tuple[str, ...] = ()
@@ -26,6 +27,7 @@ class SetupOptions:
     cxx_standard: int | None = None
     nvcc_threads: int | None = None
     one_ptx: bool = False
+    split: int = 0
 
     def digest(self) -> str:
         """The same for equal options: tells whether a tree is patched as wanted."""

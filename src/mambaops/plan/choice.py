@@ -20,6 +20,8 @@ from mambaops.wheels.keys import BuildKey
 
 # the CUDA build that is taken where there is no driver to ask: its nvcc comes as wheels
 CROSS_CUDA = "13.0"
+CORES_TO_SPLIT = 4
+MOST_PARTS = 18  # instantiations in the largest file
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     archs: tuple[str, ...]
     toolkit: str
     machine: str
+    split: int = 0  # into how many files a very large one is divided, so that all cores have work
     reasons: dict[str, str] = {}
 
     @property
@@ -73,8 +76,19 @@ def decide(profile: Profile, facts: Facts, flags: Flags, target: Facts | None = 
         archs=archs,
         toolkit=profile.toolkit.version or torch_cuda,
         machine=facts.host.machine,
+        split=_split(profile, facts, flags, reasons) if archs else 0,
         reasons=reasons,
     )
+
+
+def _split(profile: Profile, facts: Facts, flags: Flags, reasons: dict[str, str]) -> int:
+    """With few cores the other package keeps them busy; every part pays for torch's headers again."""
+    ninja = profile.build.ninja if flags.ninja is None else flags.ninja
+    if facts.host.cores < CORES_TO_SPLIT or not ninja:
+        return 0
+    parts = min(facts.host.cores, MOST_PARTS)
+    reasons["split"] = f"{facts.host.cores} cores: the largest file is compiled in {parts} parts"
+    return parts
 
 
 def _torch_only(profile: Profile, facts: Facts) -> bool:
@@ -244,6 +258,7 @@ def setup_options(profile: Profile, choice: Choice, flags: Flags) -> SetupOption
         force_build=True,
         cxx_standard=row.cxx_standard if row else None,
         nvcc_threads=profile.build.nvcc_threads,
+        split=choice.split,
     )
 
 
