@@ -11,9 +11,10 @@ import functools
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from importlib import resources
 
 import msgspec
+
+from mambaops.knowledge.tables import read
 
 # only names that torch's libraries define: an extension's own strings say nothing about torch's
 _TORCH = re.compile(r"_ZN?[KVO]?N?(3c10|2at|5torch|6caffe2|8pybind11)")
@@ -84,8 +85,7 @@ def symbol_rows() -> tuple[tuple[re.Pattern[str], SymbolRow], ...]:
     Raises:
         msgspec.ValidationError: the table is not of the expected shape.
     """
-    text = resources.files("mambaops.knowledge").joinpath("torch_symbols.toml").read_bytes()
-    rows = msgspec.toml.decode(text, type=_Table).symbol
+    rows = read("torch_symbols", _Table).symbol
     return tuple((re.compile(row.pattern), row) for row in rows)
 
 

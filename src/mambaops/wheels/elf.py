@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import re
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,7 +144,15 @@ def inspect_extension(path: Path) -> Extension:
             if file.read(4) != ELF_MAGIC:
                 raise NotAnExtension(f"`{path.name}` is not an ELF file (a Linux binary)")
             return _read(path, file)
-    except (ELFError, ConstructError, ValueError, KeyError, IndexError, OverflowError) as error:
+    except (
+        ELFError,
+        ConstructError,
+        struct.error,
+        ValueError,
+        KeyError,
+        IndexError,
+        OverflowError,
+    ) as error:
         raise NotAnExtension(f"`{path.name}` is a broken ELF file: {error}") from error
     except OSError as error:
         raise NotAnExtension(f"`{path}` cannot be read: {error.strerror}") from error
@@ -155,6 +164,7 @@ def _read(path: Path, file: Any) -> Extension:
     elf = ELFFile(file)
     if elf["e_type"] != "ET_DYN":
         raise NotAnExtension(f"`{path.name}` is {elf['e_type']}, not a shared object (ET_DYN)")
+    _check_sizes(elf, path)
     dynamic = _dynamic(elf, path.name)
     needs, undefined, defined = _symbols(elf)
     machine = str(elf["e_machine"])
@@ -168,6 +178,42 @@ def _read(path: Path, file: Any) -> Extension:
         defined=defined,
         fatbins=_fatbins(elf, file, path.name),
     )
+
+
+# entry sizes of a 64-bit file; another one makes a reader walk through nonsense for hours
+_ENTRY_SIZES = {"SHT_DYNSYM": 24, "SHT_SYMTAB": 24, "SHT_GNU_versym": 2, "SHT_DYNAMIC": 16}
+_MOST_SECTIONS = 10_000
+
+
+def _check_sizes(elf: Any, path: Path) -> None:
+    """Sizes and counts that a damaged file may claim are held against the file's own length."""
+    length = path.stat().st_size
+    if elf.elfclass != 64 or elf.num_sections() > _MOST_SECTIONS:
+        raise NotAnExtension(
+            f"`{path.name}` is a {elf.elfclass}-bit ELF file with {elf.num_sections()} sections; "
+            "wheels of these packages hold 64-bit modules"
+        )
+    for section in elf.iter_sections():
+        kind, size = section["sh_type"], section["sh_size"]
+        if kind != "SHT_NOBITS" and section["sh_offset"] + size > length:
+            raise NotAnExtension(f"`{path.name}` is cut off: `{section.name}` ends behind the file")
+        if section["sh_entsize"] != _ENTRY_SIZES.get(kind, section["sh_entsize"]):
+            raise NotAnExtension(f"`{path.name}` is a broken ELF file: entries of `{section.name}`")
+        if kind == "SHT_GNU_verneed":
+            _check_versions(section, path.name)
+
+
+def _check_versions(section: Any, name: str) -> None:
+    """No more entries, and no more versions in each, than the section has room for (16 bytes each)."""
+    room, entry = section["sh_size"] // 16, 0
+    data = section.data()
+    broken = section["sh_info"] > room
+    for _ in range(0 if broken else section["sh_info"]):
+        _, count, _, _, following = struct.unpack_from("<HHIII", data, entry)
+        broken = broken or count > room
+        entry += following
+    if broken:
+        raise NotAnExtension(f"`{name}` is a broken ELF file: counts in `{section.name}`")
 
 
 def _dynamic(elf: Any, name: str) -> Mapping[str, tuple[str, ...]]:
