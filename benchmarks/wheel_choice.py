@@ -1,6 +1,6 @@
 """How long choosing takes: over every planned candidate, and what a person waits for at the prompt.
 
-    python benchmarks/select.py [--rounds 20] [--json]
+    python benchmarks/wheel_choice.py [--rounds 20] [--json]
 
 Times are milliseconds, the median and the worst of the rounds: of CPU for what runs in this process, of the
 clock for the whole command (which starts Python and reads the tables too).
