@@ -191,6 +191,31 @@ def test_the_installed_wheels_carry_a_distinct_version(
             assert "+cu130torch2.14.sm" in archive.read(metadata).decode()
 
 
+def test_a_wheel_that_somebody_else_built_is_found_and_taken(
+    built: tuple[Bench, list[str], str],
+) -> None:
+    """A lab's own folder of wheels, named in the profile: nothing is compiled, all is verified."""
+    bench, _, _ = built
+    folder = bench.root / "lab"
+    folder.mkdir()
+    for path in wheels(bench):
+        if ".sm90." in path.name and "selective_scan" not in path.name:
+            (folder / path.name).write_bytes(path.read_bytes())
+    text = bench.profile.read_text(encoding="utf-8").replace("arch: gpu", 'arch: "9.0"')
+    text = text.replace("obtain: [store,", f"find_links: [{folder}]\nobtain: [store,")
+    profile = bench.root / "lab.yaml"
+    profile.write_text(text, encoding="utf-8")
+    other_store = {"MAMBAOPS_CACHE": str(bench.root / "lab-cache")}
+    recreated = bench.run("create-venv", "--profile", str(profile), "--recreate", **other_store)
+    assert recreated.returncode == 0, recreated.stderr[-2000:]
+    done = bench.run("build-mamba", "--profile", str(profile), **other_store)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "compiling" not in done.stderr
+    assert "ok      import:selective_scan_cuda" in done.stderr
+    again = bench.run("build-mamba", "--profile", str(profile), **other_store)
+    assert "nothing to do" in again.stderr, again.stderr[-2000:]
+
+
 def test_vmambas_kernels_are_built_without_a_gpu(built: tuple[Bench, list[str], str]) -> None:
     """Its setup.py asks the GPU for the architecture and its version has no variable; both are met."""
     bench, _, _ = built

@@ -247,8 +247,9 @@ def test_other_ways_of_training_learn_too(
     flags: Flags, train: Train, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     train([*flags(epochs=6), *words])
-    curve = losses(tmp_path / "out")
-    assert curve[-1][1] < curve[0][1]
+    curve = [loss for _, loss in losses(tmp_path / "out")]
+    # two steps are one pass over the pictures: single steps see different ones
+    assert sum(curve[-2:]) < sum(curve[:2])
     names = torch.load(tmp_path / "out" / "vision_bridge_vlm_final.pt", weights_only=True)[
         "model_state_dict"
     ]

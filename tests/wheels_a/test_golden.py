@@ -9,11 +9,17 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
+
+from mambaops.facts.model import load
+from mambaops.wheels.planned import UpstreamPlan
+from mambaops.wheels.select import select
 
 from .machines import INVENTED, NOTES, machines
 from .refresh import GOLDEN, text
 
 ALL = machines()
+MACHINES = Path(__file__).parent.parent / "machines"
 
 
 @pytest.mark.parametrize("name", sorted(ALL))
@@ -41,18 +47,27 @@ def reasons(name: str, package: str = "mamba-ssm") -> str:
 
 
 # What the notes' machines must come to, independent of the recorded traces.
-def test_the_a800_is_told_of_its_libstdcxx() -> None:
-    """Note C: the wheels of that time fit by name; Debian 10's libstdc++ is one version short."""
-    miss = golden("note-a800-debian10")["mamba-ssm"]["nearest"]
-    assert isinstance(miss, list)
-    assert (
-        miss[0]["name"] == "mamba_ssm-2.2.4+cu12torch2.2cxx11abiFALSE-cp310-cp310-linux_x86_64.whl"
+def test_the_a800_in_a_conda_environment_gets_the_wheels_whose_abi_is_torchs() -> None:
+    """Note C: conda's libstdc++ is new enough; the note took the wheels of the other ABI."""
+    pair = golden("note-a800-debian10")["pair"]
+    assert pair["mamba-ssm"] == (
+        "mamba_ssm-2.2.4+cu12torch2.2cxx11abiFALSE-cp310-cp310-linux_x86_64.whl"
     )
-    assert "GLIBCXX_3.4.26" in miss[0]["reason"]
     # the wheel that the note installed: named TRUE beside a torch whose ABI is FALSE
     assert "uses the new C++11 ABI; torch 2.2.0+cu121 here uses the old (FALSE)" in reasons(
         "note-a800-debian10"
     )
+
+
+def test_the_a800_without_conda_is_told_of_its_libstdcxx() -> None:
+    """Debian 10's own libstdc++ is one version short of what wheels of that time ask for."""
+    facts = load(MACHINES / "debian10-a800.json")
+    bare = replace(facts, python=replace(facts.python, libstdcxx=None))
+    chosen = select("mamba-ssm", bare, UpstreamPlan().candidates("mamba-ssm", bare))
+    assert chosen.chosen is None
+    miss = chosen.nearest[0]
+    assert miss.name == "mamba_ssm-2.2.4+cu12torch2.2cxx11abiFALSE-cp310-cp310-linux_x86_64.whl"
+    assert "GLIBCXX_3.4.26" in miss.reason
 
 
 def test_graph_mambas_first_environment_gets_cu118_wheels() -> None:

@@ -6,6 +6,8 @@ was tried is said. Finding nothing is no error: the source build follows.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from mambaops.errors import MambaopsError
@@ -17,6 +19,7 @@ from mambaops.runlog import read_notes, write_notes
 from mambaops.steps.context import Context
 from mambaops.wheels.fetch import fetch
 from mambaops.wheels.offers import offers, sources
+from mambaops.wheels.repair import repair_wheel
 from mambaops.wheels.select import Verdict, select
 
 # names that do not exist answer at once; more than this is a sign that nothing can be reached
@@ -63,10 +66,18 @@ def _fetch_first(context: Context, package: str, accepted: list[Verdict]) -> Pre
             context.say(f"{package}: {tried[-1]}")
             continue
         context.say(f"{package}: {verdict.name} ({verdict.reason})")
-        return Prebuilt(
-            name=verdict.name, url=verdict.url, path=str(whole.path), reason=verdict.reason
-        )
+        path = _mended(context, whole.path, verdict)
+        return Prebuilt(name=path.name, url=verdict.url, path=str(path), reason=verdict.reason)
     return Prebuilt(reason=f"none of {len(tried)} that fit could be fetched; {tried[0]}")
+
+
+def _mended(context: Context, path: Path, verdict: Verdict) -> Path:
+    """The wheel itself, or its repaired copy where the choice depends on the repair."""
+    if not verdict.repair:
+        return path
+    mended = repair_wheel(path, glibc=verdict.repair, out=path.parent)
+    context.say(f"{path.name}: mended for glibc {verdict.repair}: {mended.wheel.name}")
+    return mended.wheel
 
 
 def _pairs_only(context: Context, found: dict[str, Prebuilt]) -> dict[str, Prebuilt]:

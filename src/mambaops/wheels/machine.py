@@ -62,7 +62,9 @@ def machine_of(facts: Facts) -> Machine:
     host, torch = facts.host, facts.torch
     system = host.distribution
     known = distribution(system.id, system.version) if system.id and system.version else None
-    glibcxx = host.libstdcxx.glibcxx if host.libstdcxx else None
+    # a conda environment brings its own, newer C++ library, and its Python loads that one
+    library = facts.python.libstdcxx or host.libstdcxx
+    glibcxx = library.glibcxx if library else None
     version = torch.version if torch else None
     return Machine(
         where=system.name or " ".join(filter(None, (system.id, system.version))) or host.system,

@@ -31,7 +31,7 @@ def bundle(
     torch: str = "",
     python: str = "",
     with_toolkit: bool = False,
-    models: Sequence[str] = (),
+    models: Sequence[str] | None = None,
     json: bool = False,
 ) -> None:
     """Collect everything that a profile's environment needs into one file.
@@ -49,7 +49,7 @@ def bundle(
 
     flags = flags_of({"arch": arch, "torch": torch, "python": python, "cross": bool(facts)})
     case, _ = planned(profile, flags, facts)
-    spec = spec_for(case, with_toolkit=with_toolkit, models=models, say=say)
+    spec = spec_for(case, with_toolkit=with_toolkit, models=models or (), say=say)
     path = Path(output or f"{spec.name}.tar")
     made = collect(spec, path, progress=for_stderr(), say=say)
     emit(

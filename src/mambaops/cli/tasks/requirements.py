@@ -26,7 +26,7 @@ def install_requirements(
     file: str,
     python: str = "",
     index_url: str = "",
-    keep: Sequence[str] = (),
+    keep: Sequence[str] | None = None,
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
@@ -55,7 +55,7 @@ def install_requirements(
         Path(file),
         Path(python) if python else default_python(),
         index_url=index_url,
-        keep=list(keep),
+        keep=list(keep or ()),
         dry_run=dry_run,
         say=say,
     )

@@ -84,7 +84,7 @@ def fetch_wheel(
 def install_wheel(
     c: Context,
     file: str,
-    more: Sequence[str] = (),
+    more: Sequence[str] | None = None,
     python: str = "",
     facts: str = "",
     inspect: bool = True,
@@ -103,7 +103,7 @@ def install_wheel(
 
     interpreter = Path(python) if python else default_python()
     done = install_wheels(
-        matching_files([file, *more]),
+        matching_files([file, *(more or ())]),
         interpreter,
         facts=facts_for(facts, interpreter) if inspect else None,
         inspect=inspect,
