@@ -41,6 +41,9 @@ ELSEWHERE = {
     ),
     ".venv/bin/nox -s tests": "../.ci/run",
     "nox -s train_stage2 -- --demo": "train/test_demo.py",
+    "PYTHONPATH=src torchrun --standalone --nproc-per-node 2 -m mambaops.target.train.vlm --help": (
+        "train/test_engine.py"
+    ),
     ".venv/bin/invoke bootstrap": "cli/test_bootstrap.py",
     "mambaops create-venv --profile local": "e2e/test_main_job.py",
     "mambaops install-torch --profile local": "cli/test_bad_input.py",

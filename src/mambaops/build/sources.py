@@ -20,6 +20,7 @@ from mambaops import proc
 from mambaops.build.source_tree import SourceTree
 from mambaops.errors import CommandFailed, MambaopsError, UsageError
 from mambaops.profiles import PackageSpec
+from mambaops.wheels.store import sha256_of
 
 RECORD = "mambaops-source.json"
 REPOSITORIES = {"selective-scan": "vmamba"}
@@ -231,11 +232,3 @@ def _check_sources(package: str, spec: PackageSpec, tree: Path) -> None:
             hint="use `origin: git` in the profile, or `--source "
             f"{package}=PATH` with a checkout of the release's tag",
         )
-
-
-def sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

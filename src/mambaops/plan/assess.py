@@ -13,8 +13,9 @@ from packaging.version import Version
 
 from mambaops.facts.model import Compiler, Disk, Facts, Toolkit
 from mambaops.knowledge import cuda as cuda_tables
+from mambaops.knowledge.tables import minor_of
 from mambaops.knowledge.torch_builds import torch_row
-from mambaops.plan.choice import Choice, build_key, minor, setup_options
+from mambaops.plan.choice import Choice, build_key, setup_options
 from mambaops.plan.situation import Flags, Situation
 from mambaops.profiles import PackageSpec, Profile
 
@@ -181,7 +182,7 @@ def create_venv(case: Case) -> Verdict:
                 "https://mamba.readthedocs.io/en/latest/installation/micromamba-installation.html",
             )
         return needed(f"no environment at {case.situation.env}; Python {wanted}")
-    found = minor(case.target.python.version)
+    found = minor_of(case.target.python.version)
     if found != wanted:
         return blocked(
             f"{case.situation.env} has Python {found}, wanted is {wanted}",
@@ -217,7 +218,7 @@ def _same_torch(version: str, cuda: str | None, choice: Choice) -> bool:
     if choice.torch_cuda is None:
         # a CUDA build runs on the CPU as well: nothing to replace
         return same_release
-    return same_release and cuda is not None and minor(cuda) == choice.torch_cuda
+    return same_release and cuda is not None and minor_of(cuda) == choice.torch_cuda
 
 
 # --- the toolkit ------------------------------------------------------------------------------------
@@ -244,7 +245,7 @@ def check_compiler(case: Case) -> Verdict:
     if case.target is not None and python.headers is None:
         return blocked(
             f"Python.h of {python.executable} is missing",
-            f"`sudo apt-get install python{minor(python.version)}-dev`, or a uv or conda Python, "
+            f"`sudo apt-get install python{minor_of(python.version)}-dev`, or a uv or conda Python, "
             "which bring their own",
         )
     return done(f"{compiler.name} {compiler.version} at {compiler.path}")

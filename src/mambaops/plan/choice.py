@@ -11,6 +11,7 @@ from packaging.version import Version
 from mambaops.errors import MachineError, UsageError
 from mambaops.facts.model import Facts
 from mambaops.knowledge import cuda as cuda_tables
+from mambaops.knowledge.tables import minor_of
 from mambaops.knowledge.torch_builds import TorchRow, torch_row
 from mambaops.patching.archs import parse_archs
 from mambaops.patching.options import SetupOptions
@@ -117,17 +118,12 @@ def _python(profile: Profile, facts: Facts, flags: Flags, reasons: dict[str, str
     if flags.python:
         reasons["python"] = "asked for with --python"
         return flags.python
-    here = minor(facts.python.version)
+    here = minor_of(facts.python.version)
     if here in profile.target.python:
         reasons["python"] = f"{here} is here and in the profile's list"
         return here
     reasons["python"] = f"first of the profile's list; {here}, which runs mambaops, is not in it"
     return profile.target.python[0]
-
-
-def minor(version: str) -> str:
-    """`3.11.7` -> `3.11`."""
-    return ".".join(version.split("+")[0].split(".")[:2])
 
 
 def _archs(
@@ -167,7 +163,7 @@ def _kept_torch(
     """The torch that the environment has, where the profile allows it and it runs here."""
     if flags.torch or target is None or target.torch is None or target.torch.cuda is None:
         return None
-    version, build = target.torch.version.split("+")[0], minor(target.torch.cuda)
+    version, build = target.torch.version.split("+")[0], minor_of(target.torch.cuda)
     nightly = profile.torch.channel == "nightly" and ".dev" in version
     allowed = version in profile.torch.versions or nightly
     if not allowed or (profile.torch.cuda and build not in profile.torch.cuda):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mambaops import proc
 from mambaops.errors import CommandFailed, MambaopsError
+from mambaops.knowledge.tables import minor_of
 from mambaops.plan.assess import Case, conda_tool
-from mambaops.plan.choice import minor
 from mambaops.steps.context import Context
 
 STEP = "create-venv"
@@ -66,7 +66,7 @@ def find_python(version: str, context: Context) -> Path:
     Raises:
         MambaopsError: there is none, and none could be fetched.
     """
-    if minor(".".join(map(str, sys.version_info[:3]))) == version:
+    if minor_of(".".join(map(str, sys.version_info[:3]))) == version:
         # the interpreter below our own virtual environment, which may be removed one day
         return Path(getattr(sys, "_base_executable", sys.executable))
     uv = [sys.executable, "-m", "uv", "python"]
