@@ -37,10 +37,15 @@ def groups(*names: str) -> list[str]:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests that need no GPU and no long build (the README's second command)."""
+    """Run the tests that need no GPU and no long build (the README's second command).
+
+    With CI set also the main job end to end, on small kernels: it fetches a torch with CUDA (gigabytes).
+    """
     # pip, not uv: it reads the user's own configuration, where a torch that is quick to get may stand
     session.install("-e", ".", *groups("test", "target"))
-    words = session.posargs or ["-n", "2", "-m", "not gpu and not slow"]
+    left_out = ["gpu", "slow"] + ([] if os.environ.get("CI") else ["e2e"])
+    choice = " and ".join(f"not {mark}" for mark in left_out)
+    words = session.posargs or ["-n", "2", "--dist", "loadfile", "-m", choice]
     session.run("pytest", *words, env={"MAMBAOPS_TEST": "1", "OMP_NUM_THREADS": "1"})
 
 
@@ -48,7 +53,7 @@ def tests(session: nox.Session) -> None:
 def tests_slow(session: nox.Session) -> None:
     """Run the tests that take minutes: real builds of small things, other systems' roots, training."""
     session.install("-e", ".", *groups("test", "target"))
-    session.run("pytest", "-m", "slow and not gpu", *session.posargs)
+    session.run("pytest", "-m", "(slow or e2e) and not gpu", *session.posargs)
 
 
 @nox.session(default=False)

@@ -16,11 +16,10 @@ ROOM = 14 * 1000**3
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """These fetch gigabytes: they run with `-m e2e`, in CI, and in `nox -s tests_slow`."""
+    """These fetch gigabytes: they run with `-m e2e`, where CI is set, and in `nox -s tests_slow`."""
     for item in items:
         if Path(__file__).parent in Path(str(item.fspath)).parents:
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.xdist_group("e2e"))
             item.add_marker(pytest.mark.timeout(900))
 
 
