@@ -125,6 +125,10 @@ def test_the_estimate_falls_as_files_are_finished() -> None:
     assert first is not None and later is not None
     assert first > later > 0
     assert remaining([whole], 300.0) == 0
+    waiting = [Unit(source=names[0], object=names[0])]
+    usually = usual()[names[0]]
+    assert remaining([waiting], 10.0, {names[0]: 10.0}) == pytest.approx(usually - 10.0)
+    assert remaining([waiting], 9999.0, {names[0]: 9999.0}) == pytest.approx(0.05 * usually)
     assert remaining([[Unit(source="a.cu", object="")]], 5.0) is None
 
 

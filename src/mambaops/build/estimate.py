@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -29,19 +29,32 @@ def weight(unit: Unit) -> float:
     return whole / part_count(unit.name)
 
 
-def remaining(builds: Sequence[Sequence[Unit]], elapsed: float) -> float | None:
+def remaining(
+    builds: Sequence[Sequence[Unit]], elapsed: float, running: Mapping[str, float] | None = None
+) -> float | None:
     """Seconds still to go, or None while nothing is known.
 
-    The pace is wall time against usual time of what has been finished; before the first file is done
-    the usual times stand for themselves, so the first estimate is that of the measuring machine.
+    The pace is real time against usual time of the files that are finished; before the first one the usual
+    times stand for themselves, so the first estimate is that of the measuring machine.
+
+    Args:
+        running: file name -> seconds since its compiler was started.
     """
     units = [unit for build in builds for unit in build]
     if not units or not any(unit.object for unit in units):
         return None
-    total = sum(map(weight, units))
-    finished = sum(weight(unit) for unit in units if unit.seconds is not None)
-    longest = max((weight(unit) for unit in units if unit.seconds is None), default=0.0)
-    own = sum(unit.seconds or 0.0 for unit in units)
-    pace = own / finished if finished else 1.0
-    parallel = max(1.0, own / elapsed) if finished and elapsed > 30 else 2.0
-    return max((total - finished) * pace / parallel, longest * pace - elapsed, 0.0)
+    finished = [unit for unit in units if unit.seconds is not None]
+    own = sum(unit.seconds or 0.0 for unit in finished)
+    pace = own / sum(map(weight, finished)) if finished else 1.0
+    since = running or {}
+    left = [_left(unit, pace, since) for unit in units if unit.seconds is None]
+    if not left:
+        return 0.0
+    parallel = max(1.0, len(since)) if since else 2.0
+    return max(sum(left) / parallel, max(left))
+
+
+def _left(unit: Unit, pace: float, running: Mapping[str, float]) -> float:
+    """Of one file; one that takes longer than usual is never promised for the next moment."""
+    whole = weight(unit) * pace
+    return max(whole - running.get(unit.name, 0.0), 0.05 * whole)

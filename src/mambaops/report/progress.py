@@ -67,7 +67,8 @@ class BuildDisplay:
 
 def lines(builds: list[Progress], elapsed: float) -> list[str]:
     """One line per build: how many of how many, what is compiling, how long, how long still."""
-    left = remaining([build.units for build in builds], elapsed)
+    running = {one.name: one.seconds for build in builds for one in build.running}
+    left = remaining([build.units for build in builds], elapsed, running)
     made = [
         f"{build.package}: {build.done}/{build.total} files"
         + (f"; compiling {_running(build)}" if build.running else "")
