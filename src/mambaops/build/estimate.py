@@ -51,7 +51,7 @@ def remaining(
     if not left:
         return 0.0
     parallel = max(1.0, len(since)) if since else 2.0
-    return max(sum(left) / parallel, max(left))
+    return max(sum(left) / parallel, *left)
 
 
 def _left(unit: Unit, pace: float, running: Mapping[str, float]) -> float:
