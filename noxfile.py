@@ -75,9 +75,9 @@ def typecheck(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Run the benchmarks that need neither a GPU nor minutes; each compares in one run.
 
-    The others are run by hand: scan.py and train.py (a torch), gpu_all.py (a GPU).
+    The others are run by hand: scan.py, train.py and doctor.py (a torch), gpu_all.py (a GPU).
     """
-    for name in session.posargs or ("facts", "doctor", "diagnose", "wheel_choice", "store"):
+    for name in session.posargs or ("facts", "diagnose", "wheel_choice", "store"):
         session.run(sys.executable, str(HERE / "benchmarks" / f"{name}.py"))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mambaops import proc
+from mambaops.build.portable import portable_object
 from mambaops.facts.model import Facts
 from mambaops.wheels.inspect import fits, inspect_wheel
 from mambaops.wheels.repair import repair_wheel
@@ -129,3 +130,34 @@ def test_prediction_and_import_agree_both_ways(
     assert answer.ok, answer.stderr
     # std::shared_ptr counts rightly with the supplied symbol
     assert answer.stdout.strip() == "5"
+
+
+def test_what_is_linked_our_way_is_accepted_by_the_old_loader_and_what_is_not_is_refused(
+    old_root: Path, tmp_path: Path
+) -> None:
+    """The same source, compiled here twice: with the portable object on the link line, and without."""
+    source = tmp_path / "state.cpp"
+    source.write_text(
+        "#include <memory>\n#include <vector>\nstatic std::vector<std::shared_ptr<int>> held;\n"
+        'extern "C" int keep(int n) { held.push_back(std::make_shared<int>(n)); return *held.back(); }\n',
+        encoding="utf-8",
+    )
+    inside = old_root / "tmp" / f"portable-{tmp_path.name}"
+    inside.mkdir(parents=True)
+    made = portable_object(tmp_path / "object", "g++", tmp_path / "log")
+    flags = ["g++", "-std=c++17", "-O2", "-shared", "-fPIC", str(source)]
+    try:
+        proc.run([*flags, "-o", inside / "plain.so"])
+        proc.run([*flags, made, "-o", inside / "portable.so"])
+        plain, portable = (_load(old_root, inside / name) for name in ("plain.so", "portable.so"))
+    finally:
+        shutil.rmtree(inside)
+    assert "version `GLIBC_2.32' not found" in plain.stderr
+    assert portable.stdout.strip() == "7", portable.stderr
+
+
+def _load(root: Path, library: Path) -> proc.Completed:
+    """Call `keep(7)` of a library with the root's own Python, so with its loader and C library."""
+    path = "/" + library.relative_to(root).as_posix()
+    code = f"import ctypes; print(ctypes.CDLL('{path}').keep(7))"
+    return proc.run(["chroot", root, "/usr/bin/python3", "-c", code], check=False, timeout=60)
