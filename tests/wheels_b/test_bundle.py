@@ -73,6 +73,13 @@ def made(published, make_wheel, tmp_path) -> Bundle:
     return collect(spec(wheels=[extra]), tmp_path / "out/small.tar")
 
 
+@pytest.fixture(autouse=True)
+def our_python_is_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The script looks for `pythonX.Y`; the one that runs the tests need not be on the user's PATH."""
+    beside = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{beside}{os.pathsep}{os.environ['PATH']}")
+
+
 UPSTREAM = "mamba_ssm-2.2.4+cu12torch2.2cxx11abiTRUE-py3-none-any.whl"
 
 
