@@ -167,6 +167,7 @@ def test_values_stay_and_transformers_gets_its_functions_back() -> None:
     from transformers import MambaConfig, MambaForCausalLM
     from transformers.models.mamba import modeling_mamba
 
+    dispatch.uninstall()  # a training test in the same process may have left ours there
     theirs = modeling_mamba.mamba_selective_scan
     torch.manual_seed(0)
     config = MambaConfig(
