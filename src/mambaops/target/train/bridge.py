@@ -1,7 +1,8 @@
 """From image features to visual tokens: grid pooling and a bidirectional Mamba bridge.
 
-The bridge's scan is `mambaops.target.scan`, which picks a kernel where one works: its weights are the
-same with and without kernels, so a checkpoint moves between machines.
+The bridge's scan is `mambaops.target.scan` itself, on every device: a few hundred steps of a narrow layer are
+little work, and the weights and the results are the same with and without compiled kernels, so a checkpoint
+moves between machines.
 """
 
 from __future__ import annotations
