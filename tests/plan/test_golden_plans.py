@@ -70,6 +70,14 @@ def test_every_step_has_a_reason_and_every_blocked_one_a_hint(profile: str, mach
     assert all(step["hint"] for step in plan["steps"] if step["status"] == "blocked")
 
 
+def test_every_step_names_a_command_that_exists() -> None:
+    from mambaops.cli import collection
+
+    tasks = set(collection().task_names)
+    plan = json.loads(plan_text("ubuntu22-cu118", "ubuntu22-cu118"))
+    assert {step["command"].split()[1] for step in plan["steps"]} <= tasks
+
+
 if __name__ == "__main__":
     GOLDEN.mkdir(exist_ok=True)
     for one, other in PAIRS:

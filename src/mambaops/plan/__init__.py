@@ -141,8 +141,10 @@ def _step(case: Case, name: str, verdict: Verdict) -> Step:
 
 
 def command_of(case: Case, name: str) -> str:
-    """The command that does one step alone, with the flags that matter to it."""
+    """The command that does one step alone (a check: that explains it), with the flags that matter to it."""
     task, _, package = name.partition(":")
+    if task.startswith("check-"):
+        return shlex.join(["mambaops", "doctor", "--profile", case.profile.name])
     words = ["mambaops", task, "--profile", case.profile.name]
     words += ["--package", package] if package else []
     flags = case.flags
