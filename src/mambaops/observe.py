@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,8 @@ from mambaops.plan.situation import Flags, Prebuilt, Situation, SourceTree
 from mambaops.profiles import Profile
 from mambaops.runlog import read_notes
 from mambaops.wheels.store import Store
+
+STALE_SECONDS = 3600.0
 
 
 def observe(
@@ -71,11 +74,17 @@ def _wheels(case: Case) -> dict[str, str]:
 
 
 def _prebuilt(case: Case, where: Places) -> dict[str, Prebuilt]:
-    """What an earlier search brought, as long as it was made for the same choice."""
+    """What an earlier search brought, as long as it was made for the same choice.
+
+    A search that found nothing counts for an hour: the network may have been away.
+    """
     notes = read_notes(where.notes).get("prebuilt", {})
     if notes.get("for") != search_key(case):
         return {}
-    return msgspec.convert(notes.get("found", {}), type=dict[str, Prebuilt])
+    found = msgspec.convert(notes.get("found", {}), type=dict[str, Prebuilt])
+    if not any(one.url for one in found.values()) and time.time() - notes["when"] > STALE_SECONDS:
+        return {}
+    return found
 
 
 def search_key(case: Case) -> str:

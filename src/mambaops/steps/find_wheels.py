@@ -6,7 +6,9 @@ was tried is said. Finding nothing is no error: the source build follows.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -18,7 +20,7 @@ from mambaops.plan.situation import Prebuilt
 from mambaops.runlog import read_notes, write_notes
 from mambaops.steps.context import Context
 from mambaops.wheels.fetch import fetch
-from mambaops.wheels.offers import offers, sources
+from mambaops.wheels.offers import exists, offers, sources
 from mambaops.wheels.repair import repair_wheel
 from mambaops.wheels.select import Verdict, select
 
@@ -38,7 +40,11 @@ def act(context: Context, case: Case) -> None:
     }
     found = _pairs_only(context, found)
     notes = read_notes(context.where.notes)
-    record = {"for": search_key(case), "found": msgspec.to_builtins(found)}
+    record = {
+        "for": search_key(case),
+        "when": time.time(),
+        "found": msgspec.to_builtins(found),
+    }
     write_notes(context.where.notes, {**notes, "prebuilt": record})
 
 
@@ -57,18 +63,40 @@ def _search(context: Context, case: Case, package: str, version: str, facts: Fac
 
 
 def _fetch_first(context: Context, package: str, accepted: list[Verdict]) -> Prebuilt:
+    """The first one that is really there. A host that does not answer is not asked again."""
     tried: list[str] = []
+    silent: set[str] = set()
     for verdict in accepted:
+        host = urlsplit(verdict.url).netloc
+        if host in silent:
+            continue
         try:
-            whole = fetch(verdict.url, context.where.root / "wheels")
+            whole = _bring(context, verdict, host, silent)
         except MambaopsError as error:
             tried.append(f"{verdict.name}: {error.message.splitlines()[0]}")
             context.say(f"{package}: {tried[-1]}")
             continue
         context.say(f"{package}: {verdict.name} ({verdict.reason})")
-        path = _mended(context, whole.path, verdict)
+        path = _mended(context, whole, verdict)
         return Prebuilt(name=path.name, url=verdict.url, path=str(path), reason=verdict.reason)
-    return Prebuilt(reason=f"none of {len(tried)} that fit could be fetched; {tried[0]}")
+    return Prebuilt(reason=f"none of those that fit could be fetched: {tried[0]}")
+
+
+def _bring(context: Context, verdict: Verdict, host: str, silent: set[str]) -> Path:
+    """Ask whether it is there (once, quickly), then fetch it with all patience.
+
+    Raises:
+        MambaopsError: it is not there, the host does not answer, or the file does not come whole.
+    """
+    if host:
+        try:
+            there = exists(verdict.url)
+        except MambaopsError:
+            silent.add(host)
+            raise
+        if not there:
+            raise MambaopsError("it was planned and is not there (404)")
+    return fetch(verdict.url, context.where.root / "wheels").path
 
 
 def _mended(context: Context, path: Path, verdict: Verdict) -> Path:
