@@ -70,9 +70,6 @@ class ToolkitSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     routes: Annotated[
         list[Route], Meta(description="ways to get nvcc, in the order in which they are tried")
     ] = msgspec.field(default_factory=lambda: ["machine", "wheels", "conda"])
-    keep_linker: Annotated[
-        bool, Meta(description="link against the system's libraries, not against conda's")
-    ] = True
 
 
 class PackageSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -71,22 +71,30 @@ class Run:
     def case(self) -> Case:
         return make_case(self.profile, self.situation(), self.flags)
 
-    def all(self, only: Iterable[str] = ()) -> Outcome:
+    def all(
+        self, only: Iterable[str] = (), *, announce: Callable[[Plan], None] | None = None
+    ) -> Outcome:
         """Every step of the plan (or the named ones), in order.
+
+        Args:
+            announce: is shown the very plan that is run, before anything is done.
 
         Raises:
             MachineError: a step is blocked; nothing has been changed then.
             MambaopsError: a step failed.
         """
         with _locked(self.where):
-            plan = make_plan(self.profile, self.situation(), self.flags)
+            before = self.situation()
+            plan = make_plan(self.profile, before, self.flags)
+            if announce is not None:
+                announce(plan)
             names = with_foundations(only)
             wanted = [step for step in plan.steps if not only or step.id in names]
             self._refuse_blocked(wanted)
             todo = [step for step in wanted if step.status == "needed"]
             if not todo:
                 return Outcome(plan=plan, steps=[_before(step) for step in wanted])
-            return self._steps(plan, wanted)
+            return self._steps(plan, wanted, before)
 
     def _refuse_blocked(self, steps: list[Step]) -> None:
         """Nothing is begun that cannot be finished."""
@@ -98,7 +106,7 @@ class Run:
             hint="\n".join(f"{step.id}: {step.hint}" for step in blocked if step.hint),
         )
 
-    def _steps(self, plan: Plan, steps: list[Step]) -> Outcome:
+    def _steps(self, plan: Plan, steps: list[Step], before: Situation) -> Outcome:
         log = self.log = RunLog.begin(self.where.runs, self.profile.name)
         context = Context(
             profile=self.profile,
@@ -111,7 +119,6 @@ class Run:
                 step.id.partition(":")[2] for step in steps if step.id.startswith("build-wheel:")
             ),
         )
-        before = self.situation()
         log.write("facts-before.json", before)
         log.write("plan.json", plan)
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from mambaops.cures import apply
 from mambaops.environments import places
 from mambaops.errors import MambaopsError, UsageError
+from mambaops.plan import Plan
 from mambaops.plan.situation import Flags
 from mambaops.profiles import load_profile
 from mambaops.report.amounts import duration
@@ -28,15 +29,11 @@ def drive(
     Raises:
         MambaopsError: as the runner; a failing step's log has been explained by then.
     """
-    from mambaops.report.plan_text import plan_text
-
     loaded = load_profile(profile)
     run = Run(loaded, flags, say, jobs)
     started = time.monotonic()
-    if not only:
-        _announce(run, plan_text, say)
     try:
-        outcome = run.all(only)
+        outcome = run.all(only, announce=None if only else lambda plan: _announce(plan, say))
     except MambaopsError:
         rules = _explain(run, say)
         if not apply(run, rules, say):
@@ -47,10 +44,9 @@ def drive(
     return outcome
 
 
-def _announce(run: Run, plan_text: Callable[..., str], say: Say) -> None:
-    from mambaops.plan import make_plan
+def _announce(plan: Plan, say: Say) -> None:
+    from mambaops.report.plan_text import plan_text
 
-    plan = make_plan(run.profile, run.situation(), run.flags)
     if plan.with_status("needed") or plan.with_status("blocked"):
         say(plan_text(plan))
 
