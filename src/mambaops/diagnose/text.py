@@ -24,11 +24,6 @@ def bare(line: str) -> str:
     return _FRAME.sub("", line, count=1).rstrip()
 
 
-def indentation(line: str) -> int:
-    """How deep a line stands inside its frame (a traceback's inner lines stand deeper)."""
-    return len(line) - len(line.lstrip(" \t│|"))
-
-
 def pieces(line: str) -> Iterator[str]:
     """What a terminal showed one after the other in one line: progress bars go back with `\\r`."""
     for piece in line.split("\r"):

@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 from mambaops.knowledge.addresses import addresses
 
 RESOLV_CONF = Path("/etc/resolv.conf")
-WSL_CONF = Path("/etc/wsl.conf")
 PUBLIC = ("8.8.8.8", "8.8.4.4")  # what note C names
 
 
