@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-LOGS = Path(__file__).resolve().parent.parent / "tests" / "logs"
+LOGS = Path(__file__).resolve().parent.parent / "tests" / "diagnose" / "logs"
 FAILURE = "RuntimeError: mamba_ssm is only supported on CUDA 11.6 and above.\n"
 DENSE = "/x/y.cpp:{}:4: note: error, undefined symbol: foo, No module named bar, RuntimeError not found\n"
 

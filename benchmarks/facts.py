@@ -13,12 +13,12 @@ import json
 import statistics
 import sys
 
-from mambaops import proc
-from mambaops.resources import target_file
+from mambaops.core import process
+from mambaops.core.paths import payload_file
 
 COMMANDS = {
     "mambaops facts": [sys.executable, "-m", "mambaops", "facts", "--json"],
-    "probe.py alone": [sys.executable, str(target_file("probe.py"))],
+    "probe.py alone": [sys.executable, str(payload_file("probe.py"))],
     "torch.utils.collect_env": [sys.executable, "-m", "torch.utils.collect_env"],
 }
 
@@ -28,7 +28,7 @@ def measure(rounds: int) -> dict[str, list[float]]:
     seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for number in range(rounds + 1):
         for name, argv in COMMANDS.items():
-            done = proc.run(argv, timeout=300)
+            done = process.run(argv, timeout=300)
             if number:
                 seconds[name].append(done.seconds)
     return seconds

@@ -28,7 +28,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     parts = {
-        "numbers": [options.python, str(ROOT / "src/mambaops/target/numerics.py")],
+        "numbers": [options.python, str(ROOT / "src/mambaops/payload/numerics.py")],
         "tests": [sys.executable, "-m", "pytest", "-q", "-m", "gpu", str(ROOT / "tests/gpu")],
         "scan": [options.python, str(HERE / "gpu_scan.py")],
         "training": [

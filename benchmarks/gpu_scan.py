@@ -64,8 +64,8 @@ def heading() -> str:
 
 def scan_of(name: str) -> Callable[..., Any]:
     """The scan called `name`; raises what importing it raises."""
-    from mambaops.target.scan import selective_scan
-    from mambaops.target.scan.kernel_loading import load
+    from mambaops.payload.scan import selective_scan
+    from mambaops.payload.scan.kernel_loading import load
 
     if name == "compiled kernel":
         import selective_scan_cuda
@@ -170,7 +170,7 @@ def training(name: str, layers: int) -> str:
     from transformers import MambaConfig, MambaForCausalLM
     from transformers.models.mamba import modeling_mamba
 
-    from mambaops.target.scan import install, uninstall
+    from mambaops.payload.scan import install, uninstall
 
     scan = scan_of(name)
     policy = "kernels" if name == "compiled kernel" else "reference"

@@ -110,7 +110,7 @@ def measure_here(case: Case) -> Case:
 
 def implementation(name: str) -> Callable[..., Any]:
     if name == "ours":
-        from mambaops.target.scan import selective_scan
+        from mambaops.payload.scan import selective_scan
 
         return selective_scan
     from transformers.models.mamba.modeling_mamba import mamba_selective_scan

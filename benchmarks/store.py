@@ -27,10 +27,10 @@ import msgspec
 
 from mambaops.facts.collect import collect
 from mambaops.facts.model import Facts, Torch
-from mambaops.wheels.install import install_wheels
-from mambaops.wheels.installers import uv_command
+from mambaops.install.installers import uv_command
+from mambaops.install.wheels import install_wheels
+from mambaops.store.store import Store
 from mambaops.wheels.keys import BuildKey
-from mambaops.wheels.store import Store
 
 LIMIT = 1.5
 TORCH = "2.14.1+cu130"

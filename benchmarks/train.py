@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 
-from mambaops.target import scan
-from mambaops.target.train import captioner, demo_data, engine, lm, tiny_model
+from mambaops.payload import scan
+from mambaops.payload.train import captioner, demo_data, engine, lm, tiny_model
 
 
 def batch_of(rows: int, size: int, text: int) -> dict[str, torch.Tensor]:

@@ -17,12 +17,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from mambaops import proc
+from mambaops.core import process
 from mambaops.facts.model import load
 from mambaops.wheels.candidates import Candidate
 from mambaops.wheels.names import PACKAGES
-from mambaops.wheels.offers import offers, sources
-from mambaops.wheels.select import pair_versions, select
+from mambaops.wheels.select.selection import pair_versions, select
+from mambaops.wheels.sources.listing import offers, sources
 
 MACHINES = Path(__file__).resolve().parent.parent / "tests" / "machines"
 # one where much fits, one where nothing does (nearest misses are worked out then), one refused at once
@@ -46,7 +46,7 @@ def measure(rounds: int) -> list[dict[str, object]]:
     rows = [row for case in CASES for row in _case(case, rounds, few)]
     command = [sys.executable, "-m", "mambaops", "select-wheel", "--package", "mamba-ssm"]
     command += ["--facts", str(MACHINES / f"{CASES[0]}.json"), "--json"]
-    whole = timed(partial(proc.run, command), few, time.perf_counter)
+    whole = timed(partial(process.run, command), few, time.perf_counter)
     return [*rows, _row(CASES[0], "the whole command", rows[0]["candidates"], *whole)]
 
 

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from mambaops import proc
-from mambaops.errors import MambaopsError, UsageError
-from mambaops.resources import CHECKOUT
+from mambaops.core import process
+from mambaops.core.errors import MambaopsError, UsageError
+from mambaops.core.paths import CHECKOUT
 
 MARK = "# written by `invoke bootstrap`"
 HOOK = f"""#!/bin/sh
@@ -49,7 +49,7 @@ def _environment(say: Callable[[str], None]) -> Path:
     if python.exists():
         say(f"{python.parent.parent}: there already")
         return python
-    proc.run([sys.executable, "-m", "virtualenv", "--quiet", CHECKOUT / ".venv"], timeout=300)
+    process.run([sys.executable, "-m", "virtualenv", "--quiet", CHECKOUT / ".venv"], timeout=300)
     say(f"{python.parent.parent}: made")
     return python
 
@@ -57,10 +57,10 @@ def _environment(say: Callable[[str], None]) -> Path:
 def _tools(python: Path, say: Callable[[str], None]) -> None:
     """mambaops itself, editable, and the groups of pyproject.toml."""
     pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet"]
-    proc.run([*pip, "--upgrade", "pip>=25.1"], timeout=600)
+    process.run([*pip, "--upgrade", "pip>=25.1"], timeout=600)
     words = [word for group in GROUPS for word in ("--group", group)]
     try:
-        proc.run([*pip, "--editable", CHECKOUT, *words], cwd=CHECKOUT, timeout=3600)
+        process.run([*pip, "--editable", CHECKOUT, *words], cwd=CHECKOUT, timeout=3600)
     except MambaopsError as error:
         raise MambaopsError(
             f"the tools could not be installed: {error.message}", hint="is there a network?"
@@ -73,7 +73,7 @@ def _hook(python: Path, say: Callable[[str], None]) -> None:
     if shutil.which("git") is None or not (CHECKOUT / ".git").exists():
         say("no git checkout: no hook")
         return
-    found = proc.run(["git", "rev-parse", "--git-path", "hooks"], cwd=CHECKOUT).stdout.strip()
+    found = process.run(["git", "rev-parse", "--git-path", "hooks"], cwd=CHECKOUT).stdout.strip()
     hook = (CHECKOUT / found / "pre-commit").resolve()
     if hook.exists() and MARK not in hook.read_text(encoding="utf-8", errors="replace"):
         say(f"{hook}: somebody else's, left as it is")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mambaops.build.sources import fetch
-from mambaops.errors import MambaopsError, UsageError
-from mambaops.profiles import PackageSpec
+from mambaops.compile.sources import fetch
+from mambaops.core.errors import MambaopsError, UsageError
+from mambaops.profiles.model import PackageSpec
 
 
 def mambaops(*words: str, home: Path, **more: str) -> subprocess.CompletedProcess[str]:
@@ -50,7 +50,7 @@ def test_a_clear_error_and_its_exit_code(
 
 
 def test_invoke_gives_the_same_error(tmp_path: Path) -> None:
-    from mambaops.resources import CHECKOUT
+    from mambaops.core.paths import CHECKOUT
 
     argv = [sys.executable, "-m", "invoke", "build-mamba", "--profile", "nope"]
     done = subprocess.run(argv, capture_output=True, text=True, cwd=CHECKOUT, check=False)

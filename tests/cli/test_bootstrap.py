@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mambaops.resources import CHECKOUT
+from mambaops.core.paths import CHECKOUT
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 

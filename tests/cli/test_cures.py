@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from mambaops.cures import CURES, apply
+from mambaops.decide.situation import Flags
 from mambaops.diagnose.rules import load
-from mambaops.plan.situation import Flags
-from mambaops.profiles import load_profile
-from mambaops.runner import Run
+from mambaops.profiles.model import load_profile
+from mambaops.run.recovery import CURES, apply
+from mambaops.run.runner import Run
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mambaops.profiles import names
-from mambaops.resources import CHECKOUT
+from mambaops.core.paths import CHECKOUT
+from mambaops.profiles.model import names
 
 
 def nox(*words: str, home: Path) -> subprocess.CompletedProcess[str]:

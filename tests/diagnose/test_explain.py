@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from mambaops.core.errors import UsageError
 from mambaops.diagnose.explain import explain_log
-from mambaops.diagnose.masking import mask
+from mambaops.diagnose.redaction import mask
 from mambaops.diagnose.report import write_report
-from mambaops.errors import UsageError
 
 FAILURE = "RuntimeError: mamba_ssm is only supported on CUDA 11.6 and above.\n"
 

@@ -8,7 +8,7 @@ import pytest
 from mambaops.diagnose.explain import explain_log
 from mambaops.diagnose.first_error import is_wrapper
 
-LOGS = Path(__file__).resolve().parents[1] / "logs"
+LOGS = Path(__file__).resolve().parent / "logs"
 INDEX = json.loads((LOGS / "index.json").read_text(encoding="utf-8"))
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from mambaops.core.errors import UsageError
 from mambaops.diagnose import rules
 from mambaops.diagnose.match import match
-from mambaops.errors import UsageError
 
 EXAMPLES = [
     pytest.param(rule.id, example, id=f"{rule.id}-{number}")
@@ -108,8 +108,8 @@ def test_a_wrong_catalogue_is_refused(tmp_path: Path, change: str, words: str) -
 
 
 def test_the_documentation_is_current() -> None:
+    from mambaops.core.paths import CHECKOUT
     from mambaops.diagnose.catalogue import markdown
-    from mambaops.resources import CHECKOUT
 
     current = (CHECKOUT / "docs" / "failures.md").read_text(encoding="utf-8")
     assert current.rstrip("\n") == markdown().rstrip("\n"), (

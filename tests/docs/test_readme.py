@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mambaops.resources import CHECKOUT
+from mambaops.core.paths import CHECKOUT
 
 README = CHECKOUT / "README.md"
 TESTS = CHECKOUT / "tests"
@@ -41,7 +41,7 @@ ELSEWHERE = {
     ),
     ".venv/bin/nox -s tests": "../.ci/run",
     "nox -s train_stage2 -- --demo": "train/test_demo.py",
-    "PYTHONPATH=src torchrun --standalone --nproc-per-node 2 -m mambaops.target.train.vlm --help": (
+    "PYTHONPATH=src torchrun --standalone --nproc-per-node 2 -m mambaops.payload.train.vlm --help": (
         "train/test_engine.py"
     ),
     ".venv/bin/invoke bootstrap": "cli/test_bootstrap.py",
@@ -49,8 +49,8 @@ ELSEWHERE = {
     "mambaops install-torch --profile local": "cli/test_bad_input.py",
     "mambaops install-toolkit --arch 9.0": "e2e/test_main_job.py",
     "mambaops build-wheel --arch 9.0": "e2e/test_main_job.py",
-    "mambaops install-fallback": "scan/test_fallback.py",
-    "mambaops run-graph-mamba --no-mamba --wandb False": "graph/test_program.py",
+    "mambaops install-fallback": "payload/scan/test_fallback.py",
+    "mambaops run-graph-mamba --no-mamba --wandb False": "payload/graph/test_program.py",
     "mambaops shell-env --home /usr/local/cuda-12.8": "system/test_shell_env.py",
     "nox -s ubuntu20-graph-mamba": "cli/test_nox.py",
     "nox -s tests_slow": "../noxfile.py",

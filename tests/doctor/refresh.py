@@ -8,7 +8,7 @@ from mambaops.doctor.examine import examine, exit_code
 from mambaops.doctor.render import text
 from mambaops.facts.complete import complete
 from mambaops.facts.model import load
-from mambaops.profiles import load_profile
+from mambaops.profiles.model import load_profile
 
 HERE = Path(__file__).resolve().parent
 MACHINES = HERE.parent / "machines"

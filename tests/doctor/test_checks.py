@@ -11,7 +11,7 @@ from mambaops.doctor.hardware import runs
 from mambaops.doctor.model import AREAS, Check, release
 from mambaops.facts.complete import complete
 from mambaops.facts.model import Clock, Facts, GpuProcess, load
-from mambaops.profiles import load_profile
+from mambaops.profiles.model import load_profile
 
 MACHINES = Path(__file__).resolve().parents[1] / "machines"
 

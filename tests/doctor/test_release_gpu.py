@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mambaops import gpu_holders
-from mambaops.errors import UsageError
+from mambaops.core.errors import UsageError
+from mambaops.gpu import holders as gpu_holders
 
 
 def _nvml_answers() -> bool:

@@ -66,7 +66,7 @@ class Proof:
 
     def write_profile(self) -> None:
         """The profile `local` with nvcc from wheels alone: what the machine has must not help."""
-        from mambaops.resources import data_dir
+        from mambaops.core.paths import data_dir
 
         text = (data_dir("env_profiles") / "local.yaml").read_text(encoding="utf-8")
         text = text.replace("[machine, wheels, conda]", "[wheels]")

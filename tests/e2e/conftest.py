@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from place import Bench
 
-from mambaops.resources import data_dir
+from mambaops.core.paths import data_dir
 
 # a CUDA torch takes this much room, and as much again while it is unpacked
 ROOM = 14 * 1000**3

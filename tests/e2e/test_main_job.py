@@ -14,7 +14,7 @@ import mini
 import pytest
 from place import Bench
 
-from mambaops.build.wheel import extensions
+from mambaops.compile.wheel import extensions
 
 
 @pytest.fixture(scope="session")

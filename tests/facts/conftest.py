@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from mambaops import proc
-from mambaops.resources import target_file
+from mambaops.core import process
+from mambaops.core.paths import payload_file
 
 Facts = dict[str, Any]
 
@@ -59,7 +59,7 @@ esac
 """
         return self.program("nvidia-smi", script, folder=where)
 
-    def run(self, *options: str, python: str = sys.executable) -> proc.Completed:
+    def run(self, *options: str, python: str = sys.executable) -> process.Completed:
         env = {
             "PATH": self.path,
             "HOME": str(self.home),
@@ -68,8 +68,8 @@ esac
         }
         if "COVERAGE_PROCESS_START" in os.environ:
             env["COVERAGE_PROCESS_START"] = os.environ["COVERAGE_PROCESS_START"]
-        argv = [python, target_file("probe.py"), *options]
-        return proc.run(argv, env=env, cwd=self.home, timeout=60, check=False)
+        argv = [python, payload_file("probe.py"), *options]
+        return process.run(argv, env=env, cwd=self.home, timeout=60, check=False)
 
     def look(self, *options: str, python: str = sys.executable) -> Facts:
         """What the probe prints, with /etc, /proc, /sys and /usr of the made-up root."""

@@ -15,8 +15,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 import texts
 
-from mambaops import proc
-from mambaops.errors import MambaopsError, UsageError
+from mambaops.core import process
+from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.facts.collect import collect
 from mambaops.facts.complete import complete
 from mambaops.facts.model import Driver, Facts, Gpu, Host, Python, Torch, load
@@ -118,8 +118,8 @@ def test_noise_before_the_facts(machine: Any) -> None:
     assert facts.host.system
 
 
-def mambaops(*words: str | Path, check: bool = True) -> proc.Completed:
-    return proc.run([sys.executable, "-m", "mambaops", *words], check=check, timeout=60)
+def mambaops(*words: str | Path, check: bool = True) -> process.Completed:
+    return process.run([sys.executable, "-m", "mambaops", *words], check=check, timeout=60)
 
 
 def test_the_command_prints_json_that_fits_its_schema() -> None:

@@ -218,14 +218,14 @@ def test_libcuda_alone_tells_its_cuda(machine: Any) -> None:
     import platform
     import shutil
 
-    from mambaops import proc
+    from mambaops.core import process
 
     if shutil.which("gcc") is None:
         pytest.skip("no gcc to make a library with")
     source = machine.folder / "cuda.c"
     source.write_text("int cuDriverGetVersion(int *v) { *v = 12080; return 0; }\n")
     library = machine.file(f"/usr/lib/{platform.machine()}-linux-gnu/libcuda.so.1", "")
-    proc.run(["gcc", "-shared", "-fPIC", "-o", library, source])
+    process.run(["gcc", "-shared", "-fPIC", "-o", library, source])
     driver = machine.look(*ONLY)["driver"]
     assert (driver["state"], driver["cuda"]) == ("ok", "12.8")
     assert driver["source"] == str(library)

@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from mambaops import proc
+from mambaops.core import process
 
 Maker = Callable[..., Path]
 
@@ -126,7 +126,7 @@ def test_the_architectures_stand_among_the_constants(machine: Any, env: Path) ->
         'const char *other = "-gencode arch=compute_75,code=sm_75";\n'
         'const char *flags = "sm_80 sm_90a sm_120 compute_120";\n'
     )
-    proc.run(["gcc", "-shared", "-o", site(env) / "torch/lib/libtorch_python.so", source])
+    process.run(["gcc", "-shared", "-o", site(env) / "torch/lib/libtorch_python.so", source])
     torch = machine.look("--only", "torch", python=str(env / "bin/python"))["torch"]
     assert torch["arch_list"] == ["sm_80", "sm_90a", "sm_120", "compute_120"]
 

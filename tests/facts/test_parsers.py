@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mambaops.resources import target_file
+from mambaops.core.paths import payload_file
 
 
 def load(name: str, path: Path) -> ModuleType:
@@ -22,7 +22,7 @@ def load(name: str, path: Path) -> ModuleType:
     return module
 
 
-probe = load("probe", target_file("probe.py"))
+probe = load("probe", payload_file("probe.py"))
 texts = load("texts", Path(__file__).with_name("texts.py"))
 
 
@@ -278,4 +278,4 @@ def test_torch_version_files() -> None:
 def test_the_file_parses_on_the_oldest_python_that_can_be_told_politely() -> None:
     import ast
 
-    ast.parse(target_file("probe.py").read_text(), feature_version=(3, 6))
+    ast.parse(payload_file("probe.py").read_text(), feature_version=(3, 6))

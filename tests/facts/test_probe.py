@@ -13,9 +13,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from mambaops import proc
+from mambaops.core import process
+from mambaops.core.paths import payload_file
 from mambaops.facts.model import decode
-from mambaops.resources import target_file
 
 Maker = Callable[..., Path]
 
@@ -31,8 +31,8 @@ def test_the_whole_shape_is_the_models(machine: Any) -> None:
 
 def test_it_works_through_a_pipe() -> None:
     """As in `ssh host python3 - < probe.py`."""
-    text = target_file("probe.py").read_text()
-    done = proc.run([sys.executable, "-", "--only", "python,packages"], stdin=text)
+    text = payload_file("probe.py").read_text()
+    done = process.run([sys.executable, "-", "--only", "python,packages"], stdin=text)
     assert json.loads(done.stdout)["python"]["version"]
     assert "msgspec" not in done.stdout or "mambaops" in json.loads(done.stdout)["packages"]
 
@@ -56,8 +56,8 @@ def test_names_in_another_encoding(machine: Any) -> None:
 def test_a_working_folder_that_was_removed(machine: Any) -> None:
     gone = machine.folder / "gone"
     gone.mkdir()
-    script = f"cd {gone} && rmdir {gone} && exec {sys.executable} {target_file('probe.py')}"
-    done = proc.run(["sh", "-c", script], env={"PATH": machine.path, "HOME": str(machine.home)})
+    script = f"cd {gone} && rmdir {gone} && exec {sys.executable} {payload_file('probe.py')}"
+    done = process.run(["sh", "-c", script], env={"PATH": machine.path, "HOME": str(machine.home)})
     facts = decode(done.stdout)
     assert facts.host.disks[0].path == str(machine.home)
     assert facts.problems == []

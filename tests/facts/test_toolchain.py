@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 import texts
 
-from mambaops import proc
+from mambaops.core import process
 
 Maker = Callable[..., Path]
 
@@ -145,7 +145,7 @@ def test_this_machines_own_nvcc(machine: Any) -> None:
         pytest.skip("no nvcc here")
     done = machine.run("--only", "toolkits")
     first = json.loads(done.stdout)["toolkits"][0]
-    own = proc.run([nvcc, "--version"]).stdout
+    own = process.run([nvcc, "--version"]).stdout
     assert f"release {first['version']}" in own
     assert first["whole"] is True
     assert first["gcc_max"] >= 9
@@ -179,7 +179,7 @@ def test_this_machines_own_gxx(machine: Any) -> None:
     done = machine.run("--only", "compilers")
     (own,) = [c for c in json.loads(done.stdout)["compilers"] if c["name"] == "g++"]
     assert own["works"] is True
-    assert own["version"] == proc.run(["g++", "-dumpfullversion"]).stdout.strip()
+    assert own["version"] == process.run(["g++", "-dumpfullversion"]).stdout.strip()
 
 
 def test_tools_and_one_that_fails(machine: Any) -> None:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from mambaops.resources import target_file
+from mambaops.core.paths import payload_file
 
 pytestmark = pytest.mark.gpu
 # the interpreter of the environment that holds the kernels
@@ -17,7 +17,7 @@ PYTHON = os.environ.get("MAMBAOPS_TARGET_PYTHON", sys.executable)
 
 
 def test_values_gradients_and_speed_against_the_references() -> None:
-    argv = [PYTHON, str(target_file("numerics.py")), "--device", "cuda"]
+    argv = [PYTHON, str(payload_file("numerics.py")), "--device", "cuda"]
     done = subprocess.run(argv, capture_output=True, text=True, cwd="/", check=False, timeout=900)
     checks = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert done.returncode == 0, done.stderr[-2000:]

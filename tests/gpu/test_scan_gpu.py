@@ -9,16 +9,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from mambaops.target.scan import (  # noqa: E402  (after the check for torch)
+from mambaops.payload.scan import (  # noqa: E402  (after the check for torch)
     causal_conv1d_fn,
     chunk_scan_combined,
     dispatch,
     selective_scan,
     selective_scan_loop,
 )
-from mambaops.target.scan.kernel_loading import load  # noqa: E402
-from mambaops.target.scan.names import KERNELS  # noqa: E402
-from mambaops.target.scan.verdict import probe  # noqa: E402
+from mambaops.payload.scan.kernel_loading import load  # noqa: E402
+from mambaops.payload.scan.names import KERNELS  # noqa: E402
+from mambaops.payload.scan.verdict import probe  # noqa: E402
 
 pytestmark = [
     pytest.mark.gpu,

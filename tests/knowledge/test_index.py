@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mambaops import proc
+from mambaops.core import process
 from mambaops.knowledge.torch_builds import TorchRow, torch_rows
 
 UV = Path(sysconfig.get_path("scripts")) / "uv"
@@ -20,7 +20,7 @@ WITH_REQUIREMENTS = [row for row in torch_rows() if row.triton]
 def resolved(row: TorchRow, python: str) -> dict[str, str]:
     argv = [UV, "pip", "compile", "-", "-q", "--no-header", "--no-annotate"]
     argv += ["--python-version", python, "--python-platform", "x86_64-manylinux_2_28"]
-    text = proc.run(argv, stdin=f"torch=={row.patch}\n", timeout=120).stdout
+    text = process.run(argv, stdin=f"torch=={row.patch}\n", timeout=120).stdout
     return dict(re.findall(r"^([\w-]+)==(\S+)$", text, re.MULTILINE))
 
 

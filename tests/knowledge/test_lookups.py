@@ -17,7 +17,7 @@ from mambaops.knowledge.cuda import (
 )
 from mambaops.knowledge.distributions import distribution
 from mambaops.knowledge.gpus import capability_of
-from mambaops.knowledge.packages import generation, release, releases, same_generation
+from mambaops.knowledge.releases import generation, release, releases, same_generation
 from mambaops.knowledge.torch_builds import newest_torch_for, torch_row
 
 

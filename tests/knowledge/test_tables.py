@@ -7,15 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mambaops.knowledge import (
-    addresses,
-    cuda,
-    distributions,
-    gpus,
-    packages,
-    tables,
-    torch_builds,
-)
+from mambaops.knowledge import addresses, cuda, distributions, gpus, tables, torch_builds
+from mambaops.knowledge import releases as packages
 from mambaops.knowledge.tables import version_key
 
 ARCH = re.compile(r"\d+\.\d(\+PTX)?")

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mambaops import proc
+from mambaops.core import process
 
 HERE = Path(__file__).parent
 STANDIN = HERE / "standin"
@@ -76,7 +76,7 @@ def record(
     if cuda is not None:
         env["CUDA_HOME"] = str(_toolkit(folder / "cuda", cuda))
     script = [sys.executable, STANDIN / "run_all.py"]
-    done = proc.run(script, env=env, stdin=json.dumps(items), timeout=120)
+    done = process.run(script, env=env, stdin=json.dumps(items), timeout=120)
     return json.loads(done.stdout)
 
 

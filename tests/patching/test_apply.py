@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mambaops import proc
-from mambaops.errors import MambaopsError, UsageError
+from mambaops.core import process
+from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.patching import catalogue
 from mambaops.patching.apply import apply_to_tree, check_tree, revert_tree
 from mambaops.patching.one_off import apply_diff, parse_diff
@@ -73,9 +73,9 @@ def test_revert_gives_every_byte_back(tmp_path: Path, data: bytes) -> None:
 
 
 def test_git_does_not_see_what_is_kept(tree: Path) -> None:
-    proc.run(["git", "init", "-q", tree])
+    process.run(["git", "init", "-q", tree])
     apply_to_tree(tree / "setup.py", NINETY)
-    listed = proc.run(["git", "-C", tree, "status", "--porcelain", "-uall"]).stdout
+    listed = process.run(["git", "-C", tree, "status", "--porcelain", "-uall"]).stdout
     assert listed.split() == ["??", "setup.py"]
 
 

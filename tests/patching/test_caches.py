@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mambaops import proc
+from mambaops.core import process
 from mambaops.patching.caches import purge
 
 uv = pytest.importorskip("uv")
@@ -26,7 +26,7 @@ def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]
         (folder / f"{name}-cp311-cp311-linux_x86_64.whl").write_bytes(b"x" * 1000)
     for name in ("mamba_ssm", "other"):
         wheel = _wheel(tmp_path, name)
-        proc.run(
+        process.run(
             [uv.find_uv_bin(), "pip", "install", "--target", tmp_path / "t", "--no-deps", wheel]
         )
     return pip_cache, uv_cache

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from mambaops import proc
-from mambaops.errors import MambaopsError
+from mambaops.core import process
+from mambaops.core.errors import MambaopsError
+from mambaops.core.paths import data_dir, payload_file
 from mambaops.patching import catalogue
 from mambaops.patching.one_off import apply_diff, parse_diff
-from mambaops.resources import data_dir, target_file
 
 sys.path.insert(0, str(Path(__file__).parent))
 from setup_recording import INDEX, SETUPS
@@ -25,7 +25,7 @@ ENTRIES = {entry.id: entry for entry in catalogue.load()}
 
 
 def test_every_codemod_stands_in_the_catalogue_and_the_other_way_round() -> None:
-    folder = target_file().parent / "patching" / "codemods"
+    folder = payload_file().parent / "patching" / "codemods"
     text = "".join(path.read_text("utf-8") for path in sorted(folder.glob("*.py")))
     ids = set(re.findall(r'^[A-Z_]+ = "([a-z][a-z0-9-]+)"$', text, re.MULTILINE))
     assert ids == {name for name, entry in ENTRIES.items() if entry.kind == "codemod"}
@@ -85,7 +85,9 @@ def test_old_sdists_hold_no_cuda_sources() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("package", INDEX)
 def test_every_release_of_the_index_is_here(package: str) -> None:
-    listed = proc.run([sys.executable, "-m", "pip", "index", "versions", package, "--pre"]).stdout
+    listed = process.run(
+        [sys.executable, "-m", "pip", "index", "versions", package, "--pre"]
+    ).stdout
     found = re.search(r"Available versions: (.*)", listed)
     assert found
     versions = {version.strip() for version in found[1].split(",")}
@@ -94,13 +96,13 @@ def test_every_release_of_the_index_is_here(package: str) -> None:
 
 @pytest.mark.network
 @pytest.mark.slow
-@pytest.mark.skipif(not proc.which("nvcc"), reason="no nvcc on PATH")
+@pytest.mark.skipif(not process.which("nvcc"), reason="no nvcc on PATH")
 def test_the_cub_diff_compiles_what_did_not(tmp_path: Path) -> None:
     """mamba-ssm 2.2.5's own header with this machine's nvcc, before and after the diff."""
     fetch = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-build-isolation"]
     env = {**os.environ, "MAMBA_SKIP_CUDA_BUILD": "TRUE"}
     pinned = [*fetch, "--no-binary", ":all:", "-d", tmp_path, "mamba-ssm==2.2.5"]
-    proc.run(pinned, env=env, timeout=300)
+    process.run(pinned, env=env, timeout=300)
     with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as sdist:
         sdist.extractall(tmp_path)
     folder = next(tmp_path.glob("mamba_ssm-*/csrc/selective_scan"))
@@ -117,12 +119,12 @@ def test_the_cub_diff_compiles_what_did_not(tmp_path: Path) -> None:
         "}\n"
     )
     compile_it = ["nvcc", "-std=c++17", "-arch=sm_90", "-c", "try.cu", "-o", tmp_path / "try.o"]
-    before = proc.run(compile_it, cwd=folder, check=False, timeout=300)
-    release = proc.run(["nvcc", "--version"]).stdout
+    before = process.run(compile_it, cwd=folder, check=False, timeout=300)
+    release = process.run(["nvcc", "--version"]).stdout
     if "release 13" in release:
         assert 'namespace "cub" has no member "LaneId"' in before.stderr
     entry = ENTRIES["mamba-cub-3"]
     text = header.read_text("utf-8")
     assert hashlib.sha256(text.encode()).hexdigest() == entry.sha256
     header.write_text(apply_diff(text, catalogue.diff_text(entry)), encoding="utf-8")
-    proc.run(compile_it, cwd=folder, timeout=300)
+    process.run(compile_it, cwd=folder, timeout=300)

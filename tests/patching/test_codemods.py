@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mambaops.errors import UsageError
+from mambaops.core.errors import UsageError
 from mambaops.patching.options import SetupOptions
 from mambaops.patching.setup_py import plan_patch, standard_for_torch
 

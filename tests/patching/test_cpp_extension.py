@@ -15,7 +15,7 @@ from typing import Any
 import packaging.version
 import pytest
 
-from mambaops.errors import MambaopsError, UsageError
+from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.patching.cpp_extension import (
     apply_bounds,
     check_bounds,

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from mambaops import proc
+from mambaops.core import process
 from mambaops.patching.archs import nvcc_flags, parse_archs
-from mambaops.wheels.fatbin import architectures, read_fatbins
+from mambaops.wheels.inspect.fatbin import architectures, read_fatbins
 
-NVCC = proc.which("nvcc")
+NVCC = process.which("nvcc")
 pytestmark = pytest.mark.skipif(NVCC is None, reason="no nvcc on PATH")
 
 
@@ -29,7 +29,7 @@ def test_exactly_these_are_inside(
     (tmp_path / "a.cu").write_text("__global__ void f(float* x) { x[threadIdx.x] *= 2; }\n")
     flags = nvcc_flags(parse_archs(archs), one_ptx=one_ptx)
     assert NVCC is not None
-    proc.run([NVCC, *flags, "-fatbin", "a.cu", "-o", "a.fatbin"], cwd=tmp_path, timeout=120)
+    process.run([NVCC, *flags, "-fatbin", "a.cu", "-o", "a.fatbin"], cwd=tmp_path, timeout=120)
     inside = read_fatbins((tmp_path / "a.fatbin").read_bytes())
     assert list(architectures(inside, "cubin")) == cubins
     assert list(architectures(inside, "ptx")) == ptx

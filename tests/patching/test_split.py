@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mambaops.errors import UsageError
+from mambaops.core.errors import UsageError
+from mambaops.core.paths import CHECKOUT
 from mambaops.patching.apply import apply_to_tree, revert_tree
 from mambaops.patching.codemods.split import (
     part_count,
@@ -17,7 +18,6 @@ from mambaops.patching.codemods.split import (
     with_parts,
 )
 from mambaops.patching.options import SetupOptions
-from mambaops.resources import CHECKOUT
 
 SETUP = CHECKOUT / "tests" / "setup_py" / "causal_conv1d-1.6.2.post1.py"
 TYPES = ("float", "at::Half", "at::BFloat16")

@@ -9,19 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from mambaops import proc
-from mambaops.build.sources import RECORD, read_tree
 from mambaops.cli.patch_output import patch_folders
-from mambaops.cli.several import spread
+from mambaops.cli.variadic import spread
+from mambaops.compile.sources import RECORD, read_tree
+from mambaops.core import process
 from mambaops.patching.options import SetupOptions
 
 sys.path.insert(0, str(Path(__file__).parent))
 from setup_recording import FILES
 
 
-def _mambaops(*words: str | Path, **environment: str) -> proc.Completed:
+def _mambaops(*words: str | Path, **environment: str) -> process.Completed:
     env = {**os.environ, **environment}
-    return proc.run([sys.executable, "-m", "mambaops", *words], env=env, check=False, timeout=120)
+    return process.run(
+        [sys.executable, "-m", "mambaops", *words], env=env, check=False, timeout=120
+    )
 
 
 @pytest.fixture
@@ -87,11 +89,11 @@ def test_patch_cpp_extension_on_a_file(tmp_path: Path) -> None:
     assert path.read_bytes() == excerpt.read_bytes()
 
 
-def _on_a_full_disk(*words: str | Path) -> proc.Completed:
+def _on_a_full_disk(*words: str | Path) -> process.Completed:
     """No file may grow over 4 KiB: what a full disk does, without filling one."""
     limited = ["bash", "-c", 'ulimit -f 4; exec "$@"', "bash"]
     argv = [*limited, sys.executable, "-B", "-m", "mambaops", *words]
-    return proc.run(argv, check=False, timeout=120)
+    return process.run(argv, check=False, timeout=120)
 
 
 def test_a_full_disk_leaves_everything_as_it_was(tree: Path) -> None:

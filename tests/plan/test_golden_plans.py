@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mambaops.errors import MachineError
+from mambaops.core.errors import MachineError
+from mambaops.decide.situation import Flags, elsewhere
 from mambaops.facts.model import load
 from mambaops.plan import make_plan
-from mambaops.plan.situation import Flags, elsewhere
-from mambaops.profiles import load_profile, names
+from mambaops.profiles.model import load_profile, names
 
 HERE = Path(__file__).parent
 MACHINES = HERE.parent / "machines"

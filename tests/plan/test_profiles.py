@@ -6,11 +6,11 @@ import jsonschema
 import pytest
 import yaml
 
-from mambaops.errors import UsageError
-from mambaops.knowledge.packages import same_generation
+from mambaops.core.errors import UsageError
+from mambaops.core.paths import data_dir
+from mambaops.knowledge.releases import same_generation
 from mambaops.knowledge.torch_builds import torch_row
-from mambaops.profiles import explain, load_profile, names, parse_profile, schema
-from mambaops.resources import data_dir
+from mambaops.profiles.model import explain, load_profile, names, parse_profile, schema
 
 SMALL = """
 schema: "1"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from mambaops.decide.situation import Flags, elsewhere
 from mambaops.facts.model import load
 from mambaops.plan import make_case, make_plan
 from mambaops.plan.script import to_script
-from mambaops.plan.situation import Flags, elsewhere
-from mambaops.profiles import load_profile, names
+from mambaops.profiles.model import load_profile, names
 
 MACHINES = Path(__file__).parent.parent / "machines"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mambaops.errors import MachineError, UsageError
+from mambaops.core.errors import MachineError, UsageError
 from mambaops.facts.model import load
 from mambaops.system import cudnn
 

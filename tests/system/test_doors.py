@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mambaops.errors import MachineError, UsageError
-from mambaops.profiles import load_profile
-from mambaops.resources import PACKAGE
+from mambaops.core.errors import MachineError, UsageError
+from mambaops.core.paths import PACKAGE
+from mambaops.profiles.model import load_profile
 from mambaops.system import container, launch, openblas, prerequisites, wsl
 
 MAMBAOPS = [sys.executable, "-m", "mambaops"]
@@ -176,7 +176,7 @@ def test_files_are_written_and_the_commands_said(tmp_path: Path) -> None:
     assert "docker build -t mambaops-ubuntu20-graph-mamba" in done.stderr
     inside = tmp_path / "o" / container.CONTEXT / "mambaops"
     assert (inside / "env_profiles" / "ubuntu20-graph-mamba.yaml").is_file()
-    assert (inside / "target" / "probe.py").is_file()
+    assert (inside / "payload" / "probe.py").is_file()
     needed = (inside.parent / "requirements.txt").read_text()
     assert "invoke" in needed and "extra" not in needed
 
@@ -282,7 +282,7 @@ def test_the_graph_command_hands_its_flags_over_word_by_word(tmp_path: Path) -> 
     )
     assert done.returncode == 0, done.stderr
     words, path = json.loads(done.stdout)
-    assert words[:2] == ["-m", "mambaops.target.train.graph"]
+    assert words[:2] == ["-m", "mambaops.payload.train.graph"]
     assert words[2:] == [
         *("--wandb", "False", "--repeat", "1", "--no-mamba", "--resume", "auto"),
         *("--override", "gt.layers=4", "--name_tag", "a b"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mambaops.errors import CommandFailed, MachineError, StepDidNotTake, UsageError
+from mambaops.core.errors import CommandFailed, MachineError, StepDidNotTake, UsageError
 from mambaops.facts.model import Facts, load
 from mambaops.system import routes, toolkit
 from mambaops.system.routes import Route, toolkit_routes

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mambaops.errors import MambaopsError, UsageError
+from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.system import runtime_env, shell_env
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mambaops.cli.spelling import spelled
+from mambaops.cli.aliases import spelled
 
 
 @pytest.mark.parametrize(

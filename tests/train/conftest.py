@@ -17,7 +17,7 @@ SOURCE = Path(__file__).parents[2] / "src"
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `data/` (16 training pictures) and `tiny/` (a random Mamba of 60 000 parameters)."""
-    from mambaops.target.train import demo_data, tiny_model
+    from mambaops.payload.train import demo_data, tiny_model
 
     folder = tmp_path_factory.mktemp("demo")
     demo_data.write_set(str(folder / "data"), 16)
@@ -63,7 +63,7 @@ def flags(demo: Path, tmp_path: Path) -> Callable[..., list[str]]:
 @pytest.fixture
 def train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[list[str]], None]:
     """Run the program in this process, in a folder without a config/paths.yaml."""
-    from mambaops.target.train import vlm
+    from mambaops.payload.train import vlm
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MAMBA_MODEL", raising=False)
@@ -76,7 +76,7 @@ def start(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Start the program as a process of its own."""
 
     def begin(words: list[str], *before: str, **env: str) -> subprocess.Popen[str]:
-        argv = [sys.executable, *before, "-m", "mambaops.target.train.vlm", *words]
+        argv = [sys.executable, *before, "-m", "mambaops.payload.train.vlm", *words]
         whole = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1", **env}
         return subprocess.Popen(
             argv,

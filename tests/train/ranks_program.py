@@ -7,7 +7,7 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from mambaops.target.train import engine
+from mambaops.payload.train import engine
 
 
 class Noise(torch.utils.data.Dataset[Tensor]):

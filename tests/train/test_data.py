@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from mambaops.target.train import data, demo_data
-from mambaops.target.train.errors import InputError
-from mambaops.target.train.images import read_image
-from mambaops.target.train.tiny_model import train_tokenizer
+from mambaops.payload.train import data, demo_data
+from mambaops.payload.train.errors import InputError
+from mambaops.payload.train.images import read_image
+from mambaops.payload.train.tiny_model import train_tokenizer
 
 
 def write(path: Path, text: str, encoding: str = "utf-8") -> str:

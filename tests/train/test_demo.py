@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mambaops.target.train.errors import TrainError
+from mambaops.payload.train.errors import TrainError
 
 
 @pytest.mark.slow

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mambaops import models, training
-from mambaops.errors import MachineError, UsageError
+from mambaops.core.errors import MachineError, UsageError
+from mambaops.train import launch as training
+from mambaops.train import models
 
 
 def mambaops(words: list[str], folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -67,7 +68,7 @@ def test_the_programs_errors_come_through_without_a_traceback(tmp_path: Path) ->
 
 
 def test_characters_are_judged_without_java() -> None:
-    from mambaops.target.train.evaluate import caption_scores
+    from mambaops.payload.train.evaluate import caption_scores
 
     text = ["图片左上方有三个红色的圆形。", "图片右下方有一个蓝色的圆环。"]
     assert caption_scores(text, text)["bleu4"] == pytest.approx(1.0, abs=1e-6)
@@ -78,7 +79,7 @@ def test_characters_are_judged_without_java() -> None:
 
 
 def test_the_shuffled_control_moves_every_picture() -> None:
-    from mambaops.target.train.evaluate import shuffled
+    from mambaops.payload.train.evaluate import shuffled
 
     for length in (2, 3, 10, 101):
         order = shuffled(length)

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from mambaops.target.train import engine
-from mambaops.target.train.errors import OutOfMemory, TrainError
+from mambaops.payload.train import engine
+from mambaops.payload.train.errors import OutOfMemory, TrainError
 
 PROGRAM = Path(__file__).with_name("ranks_program.py")
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from mambaops.target.train import fetch_model
+from mambaops.payload.train import fetch_model
 
 MODEL, COMMIT = "tiny/mamba", "0123456789abcdef0123456789abcdef01234567"
 
@@ -107,7 +107,7 @@ def run(words: list[str], home: Path, **env: str) -> subprocess.CompletedProcess
         "HF_HOME": str(home / "hf"),
         **env,
     }
-    argv = [sys.executable, "-m", "mambaops.target.train.fetch_model", *words]
+    argv = [sys.executable, "-m", "mambaops.payload.train.fetch_model", *words]
     return subprocess.run(
         argv, cwd=home, env=whole, capture_output=True, text=True, timeout=120, check=False
     )

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from mambaops.target.train import captioner, lm
-from mambaops.target.train.bridge import Bridge, grid_shape
+from mambaops.payload.train import captioner, lm
+from mambaops.payload.train.bridge import Bridge, grid_shape
 
 CPU = torch.device("cpu")
 
@@ -90,7 +90,7 @@ def test_spread_tells_a_collapsed_bridge(model: Any) -> None:
 
 
 def test_no_decay_for_what_mamba_exempts(model: Any) -> None:
-    from mambaops.target.train.engine import parameter_groups
+    from mambaops.payload.train.engine import parameter_groups
 
     decay, plain = parameter_groups(model, 0.1)
     chosen = {id(p) for p in decay["params"]}
@@ -133,7 +133,7 @@ def test_every_family_trains_and_writes_at_its_own_width(
 ) -> None:
     from transformers import AutoTokenizer
 
-    from mambaops.target.train.banner import install_scan
+    from mambaops.payload.train.banner import install_scan
 
     config = configs()[family]
     config.save_pretrained(tmp_path)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mambaops.target import paths
-from mambaops.target.paths import Mapping, to_windows, to_wsl
+from mambaops.payload import paths
+from mambaops.payload.paths import Mapping, to_windows, to_wsl
 
 WSL = Mapping(root="/mnt", active=True, distro="Ubuntu")
 

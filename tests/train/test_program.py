@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mambaops.target.train import demo_data, watch
-from mambaops.target.train.errors import InputError, TrainError
+from mambaops.payload.train import demo_data, watch
+from mambaops.payload.train.errors import InputError, TrainError
 
 Flags = Callable[..., list[str]]
 Train = Callable[[list[str]], None]
@@ -170,7 +170,7 @@ def test_no_table_and_impossible_flags(flags: Flags, train: Train) -> None:
 def test_values_come_from_flag_environment_and_yaml_in_this_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from mambaops.target.train.options import DEFAULT_MODEL, parse
+    from mambaops.payload.train.options import DEFAULT_MODEL, parse
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MAMBA_MODEL", raising=False)
@@ -187,7 +187,7 @@ def test_values_come_from_flag_environment_and_yaml_in_this_order(
 
 
 def test_the_notes_command_line_is_understood() -> None:
-    from mambaops.target.train.options import parse
+    from mambaops.payload.train.options import parse
 
     words = "--epochs 20 --batch_size 1 --lr 2e-5 --max_visual_tokens 96 --max_text_len 512 --num_workers 4"
     settings = parse([*words.split(), "--from_scratch", "--mamba_model", "m"])
@@ -219,7 +219,7 @@ def test_a_full_disk_leaves_the_old_file_and_ends_with_an_error(
     )
     code = (
         limit
-        + "sys.argv[0] = 'vlm'; runpy.run_module('mambaops.target.train.vlm', run_name='__main__')"
+        + "sys.argv[0] = 'vlm'; runpy.run_module('mambaops.payload.train.vlm', run_name='__main__')"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
     done = subprocess.run(

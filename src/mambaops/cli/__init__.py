@@ -13,8 +13,8 @@ from invoke import Collection, Program
 from invoke.tasks import Task
 
 from mambaops import __version__
-from mambaops.cli.several import spread
-from mambaops.cli.spelling import spelled
+from mambaops.cli.aliases import spelled
+from mambaops.cli.variadic import spread
 
 
 def collection() -> Collection:

@@ -6,9 +6,9 @@ import difflib
 from pathlib import Path
 from typing import Any, get_args
 
-from mambaops.errors import UsageError
-from mambaops.plan.situation import Flags
-from mambaops.profiles import PACKAGES, Way
+from mambaops.core.errors import UsageError
+from mambaops.decide.situation import Flags
+from mambaops.profiles.model import PACKAGES, Way
 
 
 def flags_of(values: dict[str, Any]) -> Flags:
@@ -45,7 +45,7 @@ def _sources(words: list[str]) -> dict[str, str]:
 
 def _digest(path: str) -> str:
     """What lies at `path`: a change of the user's own sources is another build."""
-    from mambaops.build.sources import digest_of
+    from mambaops.compile.sources import digest_of
 
     return digest_of(Path(path).expanduser())
 

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mambaops.cli.door import emit, say
-from mambaops.errors import UsageError
+from mambaops.cli.task import emit, say
+from mambaops.core.errors import UsageError
 
 if TYPE_CHECKING:
     from mambaops.patching.apply import AppliedPatch
@@ -72,7 +72,7 @@ def _revert(folders: list[Path], *, as_json: bool) -> int:
 
 def _remember(folders: list[Path], digest: str) -> None:
     """Tell the plan how a source in the build tree is patched now; a folder of the user's has no record."""
-    from mambaops.build.sources import RECORD, mark_patched
+    from mambaops.compile.sources import RECORD, mark_patched
 
     for folder in folders:
         if (folder.parent / RECORD).is_file():

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from mambaops.cli.door import say
 from mambaops.cli.patch_output import Mode, patch_folders
-from mambaops.errors import MambaopsError
-from mambaops.plan.situation import Flags
+from mambaops.cli.task import say
+from mambaops.core.errors import MambaopsError
+from mambaops.decide.situation import Flags
 
 # pip asks setup.py for the metadata of what it fetches, and setup.py imports torch and wheel
 STEPS = ("create-venv", "install-torch", "prepare-build", "fetch-sources", "patch-setup")
@@ -23,10 +23,10 @@ def patch_profile(
     Raises:
         MambaopsError: nothing is fetched yet (check, diff, revert), or a step failed.
     """
-    from mambaops.cli.drive import drive
     from mambaops.cli.flags import flags_of
-    from mambaops.cli.planning import planned
-    from mambaops.plan.choice import setup_options
+    from mambaops.decide.choice import setup_options
+    from mambaops.run.drive import drive
+    from mambaops.run.planning import planned
 
     flags = flags_of({"arch": arch, "torch": torch})
     if not ninja:

@@ -6,8 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+from mambaops.core.errors import UsageError
 from mambaops.diagnose.explain import Explanation, explain_log, explain_stdin
-from mambaops.errors import UsageError
 from mambaops.facts import model
 from mambaops.facts.model import Facts
 
@@ -40,7 +40,7 @@ def log_path(given: str) -> Path | None:
 
 
 def _newest_log() -> Path | None:
-    from mambaops.resources import state_dir
+    from mambaops.core.paths import state_dir
 
     logs = list((state_dir() / "runs").glob("*/**/*.log"))
     return max(logs, key=lambda path: path.stat().st_mtime, default=None)
@@ -55,8 +55,8 @@ def report(
     found: Explanation, facts: Facts | None, *, log: Path | None, plan: str, target: Path | None
 ) -> Path | None:
     """Write the report where it was asked for; for an unknown failure also unasked, among our own files."""
+    from mambaops.core.paths import state_dir
     from mambaops.diagnose.report import write_report
-    from mambaops.resources import state_dir
 
     unknown = found.diagnosis.failed and not found.recognised
     if target is None and not unknown:

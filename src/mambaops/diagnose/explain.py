@@ -10,9 +10,9 @@ from typing import BinaryIO
 
 import msgspec
 
+from mambaops.core.errors import UsageError
 from mambaops.diagnose.match import Diagnosis, Finding, examine
 from mambaops.diagnose.text import whole_lines
-from mambaops.errors import UsageError
 from mambaops.facts.model import Facts
 
 _BLOCK = 1 << 20

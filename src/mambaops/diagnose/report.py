@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mambaops.diagnose.explain import Explanation, pieces_of
-from mambaops.diagnose.masking import mask
+from mambaops.diagnose.redaction import mask
 from mambaops.facts.model import Facts
 
 TAIL = 200  # lines of the log's end

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from mambaops.errors import UsageError
+from mambaops.core.errors import UsageError
 
 CATALOGUE = Path(__file__).with_name("failures.yaml")
 SHORTEST_NEEDLE = 4

@@ -13,7 +13,7 @@ from mambaops.doctor import live, render
 from mambaops.doctor.examine import examine
 from mambaops.doctor.model import Check
 from mambaops.facts.model import Facts
-from mambaops.profiles import Profile
+from mambaops.profiles.model import Profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ def check(request: Request) -> list[Check]:
 def _subject(request: Request) -> tuple[Profile | None, Facts]:
     profile = None
     if request.profile:
-        from mambaops.profiles import load_profile
+        from mambaops.profiles.model import load_profile
 
         profile = load_profile(request.profile)
     if request.facts:
@@ -57,7 +57,7 @@ def _subject(request: Request) -> tuple[Profile | None, Facts]:
 
 def target_python(request: Request, profile: Profile | None) -> Path:
     """The interpreter that things are installed for: named, the profile's, the active one, ours."""
-    from mambaops.environments import places
+    from mambaops.state.places import places
 
     if request.python:
         return Path(request.python)
@@ -73,8 +73,8 @@ def repaired(
     request: Request, checks: list[Check], *, sudo: bool, tell: Callable[[str], None]
 ) -> list[Check]:
     """Mend what is safe and examine once more (once: what did not help then will not help again)."""
+    from mambaops.core.errors import UsageError
     from mambaops.doctor.repair import repair
-    from mambaops.errors import UsageError
 
     if request.facts:
         raise UsageError("--fix mends this machine, and --facts describes another")
@@ -88,7 +88,7 @@ def masked_report(checks: list[Check]) -> str:
     """A block to paste into a question, without names, homes and secrets."""
     from importlib.metadata import version
 
-    from mambaops.diagnose.masking import mask
+    from mambaops.diagnose.redaction import mask
 
     versions = (
         f"mambaops {version('mambaops')}, Python {platform.python_version()}, {platform.platform()}"

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from mambaops.doctor import hardware, python_side, surroundings, toolchain
+from mambaops.doctor import hardware, python, resources, toolchain
 from mambaops.doctor.model import Check, Examiner
 from mambaops.facts.model import Facts
-from mambaops.profiles import Profile
+from mambaops.profiles.model import Profile
 
 EXAMINERS: tuple[Examiner, ...] = (
     hardware.driver,
     hardware.gpu,
     toolchain.toolkit,
     toolchain.compiler,
-    python_side.python,
-    python_side.torch,
-    python_side.packages,
-    surroundings.disk_and_memory,
-    surroundings.network,
+    python.python,
+    python.torch,
+    python.packages,
+    resources.disk_and_memory,
+    resources.network,
     hardware.wsl,
-    surroundings.models,
+    resources.models,
 )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mambaops.doctor.model import GIB, Check, release, size
 from mambaops.facts.model import Facts, Gpu
 from mambaops.knowledge.cuda import cubin_runs_on, driver_runs, minor_compat_floor, ptx_runs_on
-from mambaops.profiles import Profile
+from mambaops.profiles.model import Profile
 
 HELD = 1 * GIB  # memory that a GPU without any process must not hold
 

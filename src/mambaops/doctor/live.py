@@ -10,7 +10,7 @@ import msgspec
 
 from mambaops.doctor.model import Check, release
 from mambaops.facts.model import Facts
-from mambaops.profiles import Profile
+from mambaops.profiles.model import Profile
 
 MOST_SCRIPTS = 300
 SCRIPT_FOLDERS = (".", "scripts", "tools", "bin")
@@ -119,8 +119,8 @@ def _binaries(facts: Facts) -> Iterator[Check]:
     there = [path for path in ours if path.is_file()]
     if not there:
         return
-    from mambaops.errors import MambaopsError
-    from mambaops.wheels.elf import inspect_extension
+    from mambaops.core.errors import MambaopsError
+    from mambaops.wheels.inspect.elf import inspect_extension
 
     for path in there:
         try:
@@ -157,7 +157,7 @@ def _loads(path: Path, need: str | None, have: str | None) -> Check:
 
 def link_folder() -> Path:
     """Our own folder with the link `libcuda.so`."""
-    from mambaops.resources import cache_dir
+    from mambaops.core.paths import cache_dir
 
     return cache_dir() / "libcuda"
 

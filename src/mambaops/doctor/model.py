@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from mambaops.facts.model import Facts
-from mambaops.profiles import Profile
+from mambaops.profiles.model import Profile
 
 State = Literal["ok", "warning", "failed", "skipped"]
 AREAS = (

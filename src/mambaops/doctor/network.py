@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mambaops import proc
+from mambaops.core import process
 from mambaops.doctor.model import Check
 from mambaops.facts.model import Facts
 from mambaops.knowledge.addresses import addresses, astral_index, repository, torch_index
@@ -74,7 +74,7 @@ def _index(python: Path) -> Check:
         "0",
     ]
     started = time.monotonic()
-    done = proc.run(argv, timeout=3 * PATIENCE, check=False)
+    done = process.run(argv, timeout=3 * PATIENCE, check=False)
     seconds = time.monotonic() - started
     if done.ok:
         return Check(area=AREA, state="ok", what=f"pip's index answers ({seconds:.1f} s)")
@@ -87,7 +87,7 @@ def _index(python: Path) -> Check:
     )
 
 
-def _why(done: proc.Completed) -> str:
+def _why(done: process.Completed) -> str:
     from mambaops.diagnose.match import match
 
     if done.timed_out:

@@ -10,11 +10,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from mambaops import proc
+from mambaops.core import process
+from mambaops.core.errors import MambaopsError
 from mambaops.doctor import live
 from mambaops.doctor.model import Check
-from mambaops.doctor.python_side import BUILD_TOOLS
-from mambaops.errors import MambaopsError
+from mambaops.doctor.python import BUILD_TOOLS
 from mambaops.facts.model import Facts
 from mambaops.knowledge.torch_builds import torch_row
 
@@ -98,12 +98,12 @@ def _pip(facts: Facts, requirements: list[str], tell: Tell) -> bool:
         "--no-input",
         *requirements,
     ]
-    if not proc.run([python.executable, "-m", "pip", "--version"], check=False, timeout=30).ok:
+    if not process.run([python.executable, "-m", "pip", "--version"], check=False, timeout=30).ok:
         from uv import find_uv_bin
 
         argv = [find_uv_bin(), "pip", "install", "--python", python.executable, *requirements]
     tell(f"$ {' '.join(map(str, argv))}")
-    proc.run(argv, env={**os.environ, "LC_ALL": "C"}, timeout=600)
+    process.run(argv, env={**os.environ, "LC_ALL": "C"}, timeout=600)
     return True
 
 

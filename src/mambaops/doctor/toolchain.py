@@ -9,7 +9,7 @@ from mambaops.facts.model import Compiler, Facts, Toolkit
 from mambaops.knowledge.cuda import nvcc_can_target
 from mambaops.knowledge.cuda import toolkit as known_toolkit
 from mambaops.knowledge.torch_builds import torch_row
-from mambaops.profiles import Profile
+from mambaops.profiles.model import Profile
 
 OLDEST = (11, 6)  # both setup.py refuse less
 GXX_FOR_CXX20 = 11

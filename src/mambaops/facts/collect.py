@@ -8,11 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from mambaops import proc
-from mambaops.errors import MambaopsError, UsageError
+from mambaops.core import process
+from mambaops.core.errors import MambaopsError, UsageError
+from mambaops.core.paths import payload_file
 from mambaops.facts.complete import complete
 from mambaops.facts.model import Facts, decode
-from mambaops.resources import target_file
 
 TOO_OLD = 3  # the probe's exit status on a Python below 3.8
 
@@ -33,11 +33,11 @@ def collect(
         MambaopsError: it broke, or printed something that is no facts.
     """
     executable = _interpreter(python) if python else Path(sys.executable)
-    argv: list[str | Path] = [executable, target_file("probe.py"), "--timeout", f"{timeout:g}"]
+    argv: list[str | Path] = [executable, payload_file("probe.py"), "--timeout", f"{timeout:g}"]
     places = list(paths)
     if places:
         argv += ["--path", *places]
-    done = proc.run(argv, timeout=10 * timeout + 20, check=False)
+    done = process.run(argv, timeout=10 * timeout + 20, check=False)
     _check(done, executable)
     return complete(_decoded(done, executable))
 
@@ -48,7 +48,7 @@ def _interpreter(python: Path) -> Path:
     return beside if beside.exists() else python
 
 
-def _check(done: proc.Completed, python: Path) -> None:
+def _check(done: process.Completed, python: Path) -> None:
     said = (done.stderr.strip() or done.stdout.strip()).splitlines()
     last = said[-1] if said else ""
     hint = "name the interpreter of an environment: `--python /path/to/env/bin/python`"
@@ -68,7 +68,7 @@ def _check(done: proc.Completed, python: Path) -> None:
     )
 
 
-def _decoded(done: proc.Completed, python: Path) -> Facts:
+def _decoded(done: process.Completed, python: Path) -> Facts:
     # a sitecustomize or a wrapper may print before it: the JSON is the last line
     text = done.stdout.strip().rpartition("\n")[2]
     try:

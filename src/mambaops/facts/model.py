@@ -1,4 +1,4 @@
-"""What a machine is: frozen records, read from the JSON that `target/probe.py` prints.
+"""What a machine is: frozen records, read from the JSON that `payload/probe.py` prints.
 
 `None` means: looked for and not there (where it was looked for stands in `Facts.sources`). Unknown keys
 are ignored, so that an older mambaops reads the facts of a newer probe. Three CUDAs have three names:
@@ -213,7 +213,7 @@ def load(path: Path) -> Facts:
     Raises:
         UsageError: not there, not JSON, or not facts.
     """
-    from mambaops.errors import UsageError
+    from mambaops.core.errors import UsageError
 
     try:
         return decode(path.read_bytes())

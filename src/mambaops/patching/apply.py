@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mambaops.errors import UsageError
+from mambaops.core.errors import UsageError
 from mambaops.patching import catalogue
 from mambaops.patching.codemods.split import ID as SPLIT_ID
 from mambaops.patching.codemods.split import SPLIT, part_name, split_source, with_parts

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mambaops.errors import UsageError
+from mambaops.core.errors import UsageError
 
 # Compute capabilities that CUDA 11.0 to 13.x compile for.
 # Source: `nvcc --list-gpu-code` of 11.8, 12.8 and 13.0, and the CUDA release notes.

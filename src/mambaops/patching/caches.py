@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mambaops import proc
-from mambaops.errors import CommandFailed
+from mambaops.core import process
+from mambaops.core.errors import CommandFailed
 
 PACKAGES = ("causal-conv1d", "mamba-ssm")
 _TIMEOUT = 600.0
@@ -65,9 +65,9 @@ def _pip(everything: bool, packages: Sequence[str]) -> Purged:
 
 def _find_pip() -> list[str | Path] | None:
     own: list[str | Path] = [sys.executable, "-m", "pip"]
-    if proc.run([*own, "--version"], check=False, timeout=_TIMEOUT).ok:
+    if process.run([*own, "--version"], check=False, timeout=_TIMEOUT).ok:
         return own
-    found = proc.which("pip") or proc.which("pip3")
+    found = process.which("pip") or process.which("pip3")
     return [found] if found else None
 
 
@@ -109,11 +109,11 @@ def _find_uv() -> Path | None:
 
         return Path(find_uv_bin())
     except (ImportError, FileNotFoundError):
-        return proc.which("uv")
+        return process.which("uv")
 
 
 def _run(argv: Sequence[str | Path]) -> str:
-    done = proc.run(argv, timeout=_TIMEOUT)
+    done = process.run(argv, timeout=_TIMEOUT)
     return f"{done.stdout}\n{done.stderr}".strip()
 
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from mambaops.errors import MambaopsError
-from mambaops.resources import data_dir
+from mambaops.core.errors import MambaopsError
+from mambaops.core.paths import data_dir
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

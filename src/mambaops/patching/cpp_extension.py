@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mambaops import proc
-from mambaops.errors import UsageError
+from mambaops.core import process
+from mambaops.core.errors import UsageError
 from mambaops.patching.codemods.compiler_bounds import compiler_bounds
 from mambaops.patching.model import Edit, Note
 from mambaops.patching.pristine import Pristine, read, unified_diff
@@ -50,7 +50,7 @@ def find_file(python: Path) -> Path:
         CommandFailed: the interpreter does not run.
         UsageError: it has no torch, or one without that file.
     """
-    origin = proc.run([python, "-c", _WHERE], cwd=Path("/"), timeout=60).stdout.strip()
+    origin = process.run([python, "-c", _WHERE], cwd=Path("/"), timeout=60).stdout.strip()
     if not origin:
         raise UsageError(
             f"{python} has no torch", hint="give the interpreter of the environment that has it"

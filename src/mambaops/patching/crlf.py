@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mambaops.errors import MambaopsError, UsageError
+from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.patching.pristine import replace_bytes
 
 # Windows reads these itself, and cmd.exe even needs CRLF

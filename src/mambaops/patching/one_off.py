@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from mambaops.errors import MambaopsError
+from mambaops.core.errors import MambaopsError
 
 # e.g. "@@ -132,3 +132,3 @@ WarpReverseScan()"
 _HUNK = re.compile(r"@@ -(?P<start>\d+)(?:,(?P<length>\d+))? \+\d+(?:,\d+)? @@")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from mambaops.errors import MambaopsError, UsageError
+from mambaops.core.errors import MambaopsError, UsageError
 
 FOLDER = ".mambaops-pristine"
 # every codemod leaves it behind what it changed

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
-from mambaops.errors import UsageError
+from mambaops.core.errors import UsageError
 from mambaops.patching.codemods.constants import force_build, keep_cuda_build
 from mambaops.patching.codemods.cuda_archs import cuda_archs
 from mambaops.patching.codemods.flags import cxx_standard, nvcc_threads

@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from mambaops.errors import UsageError
+from mambaops.core.errors import UsageError
 from mambaops.patching.model import Edit, Note
 
 Node = TypeVar("Node", bound=cst.CSTNode)

@@ -11,11 +11,11 @@ from collections.abc import Iterable
 
 import msgspec
 
-from mambaops.plan import assess as judge
-from mambaops.plan.assess import Assess, Case, Verdict
-from mambaops.plan.choice import Choice, check_flags, decide
-from mambaops.plan.situation import Flags, Situation
-from mambaops.profiles import Profile
+from mambaops.decide import assess as judge
+from mambaops.decide.assess import Assess, Case, Verdict
+from mambaops.decide.choice import Choice, check_flags, decide
+from mambaops.decide.situation import Flags, Situation
+from mambaops.profiles.model import Profile
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,13 +9,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 
+from mambaops.decide.assess import Case
+from mambaops.decide.choice import build_key
 from mambaops.knowledge import cuda as cuda_tables
 from mambaops.knowledge.addresses import repository, torch_index
 from mambaops.knowledge.toolkit_wheels import toolkit_wheels
 from mambaops.plan import Plan, Step
-from mambaops.plan.assess import Case
-from mambaops.plan.choice import build_key
-from mambaops.profiles import PackageSpec
+from mambaops.profiles.model import PackageSpec
 
 HEAD = """#!/bin/sh
 # {title}

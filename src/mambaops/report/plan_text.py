@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mambaops.plan import Plan
-from mambaops.profiles import Profile
+from mambaops.profiles.model import Profile
 
 MARKS = {"done": "done   ", "needed": "needed ", "blocked": "BLOCKED"}
 

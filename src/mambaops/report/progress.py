@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from mambaops.build.compile import Progress
-from mambaops.build.estimate import remaining
+from mambaops.compile.builds import Progress
+from mambaops.compile.estimate import remaining
 from mambaops.report.amounts import duration
 
 PLAIN_SECONDS = 30.0

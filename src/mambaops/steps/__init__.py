@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mambaops.plan.assess import Case
+from mambaops.decide.assess import Case
 from mambaops.steps import (
     build_wheel,
     create_venv,

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mambaops import __version__
-from mambaops.build.compile import Built, Recipe, build
-from mambaops.build.jobs import job_count
-from mambaops.build.portable import portable_object
-from mambaops.build.wheel import (
+from mambaops.compile.builds import Built, Recipe, build
+from mambaops.compile.jobs import job_count
+from mambaops.compile.portable import portable_object
+from mambaops.compile.wheel import (
     Tools,
     check_architectures,
     describe,
@@ -20,14 +20,14 @@ from mambaops.build.wheel import (
     extensions,
     with_local_version,
 )
-from mambaops.errors import MachineError
-from mambaops.observe import source_folder
-from mambaops.plan.assess import Case, fitting_toolkit, host_compiler, to_build
-from mambaops.plan.choice import build_key, setup_options
+from mambaops.core.errors import MachineError
+from mambaops.decide.assess import Case, fitting_toolkit, host_compiler, to_build
+from mambaops.decide.choice import build_key, setup_options
 from mambaops.report.progress import BuildDisplay
+from mambaops.state.observe import source_folder
 from mambaops.steps.context import Context
+from mambaops.store.store import Store
 from mambaops.wheels.keys import BuildKey
-from mambaops.wheels.store import Store
 
 
 def act(context: Context, case: Case) -> None:

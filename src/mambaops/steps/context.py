@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mambaops import proc
-from mambaops.environments import Places
-from mambaops.plan.situation import Flags
-from mambaops.profiles import Profile
-from mambaops.runlog import RunLog
+from mambaops.core import process
+from mambaops.decide.situation import Flags
+from mambaops.profiles.model import Profile
+from mambaops.state.evidence import RunLog
+from mambaops.state.places import Places
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +33,11 @@ class Context:
         *,
         env: Mapping[str, str] | None = None,
         timeout: float = 3600,
-    ) -> proc.Completed:
+    ) -> process.Completed:
         """pip of the target environment, with the user's own configuration; output to the step's log."""
         argv: list[str | Path] = [self.where.python, "-m", "pip", *words]
         base = {**os.environ, "LC_ALL": "C", "PYTHONNOUSERSITE": "1", "PIP_NO_INPUT": "1"}
         base.pop("PYTHONPATH", None)
-        return proc.run(argv, env={**base, **(env or {})}, log=self.run.log(step), timeout=timeout)
+        return process.run(
+            argv, env={**base, **(env or {})}, log=self.run.log(step), timeout=timeout
+        )

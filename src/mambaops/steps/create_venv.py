@@ -7,10 +7,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from mambaops import proc
-from mambaops.errors import CommandFailed, MambaopsError
+from mambaops.core import process
+from mambaops.core.errors import CommandFailed, MambaopsError
+from mambaops.decide.assess import Case, conda_tool
 from mambaops.knowledge.tables import minor_of
-from mambaops.plan.assess import Case, conda_tool
 from mambaops.steps.context import Context
 
 STEP = "create-venv"
@@ -57,7 +57,7 @@ def _venv(context: Context, case: Case) -> None:
     python = find_python(case.choice.python, context)
     argv: list[str | Path] = [sys.executable, "-m", "virtualenv", "--quiet", "--no-download"]
     argv += ["--no-periodic-update", "-p", python, context.where.env]
-    proc.run(argv, log=context.run.log(STEP), timeout=300)
+    process.run(argv, log=context.run.log(STEP), timeout=300)
 
 
 def find_python(version: str, context: Context) -> Path:
@@ -71,13 +71,13 @@ def find_python(version: str, context: Context) -> Path:
         return Path(getattr(sys, "_base_executable", sys.executable))
     uv = [sys.executable, "-m", "uv", "python"]
     log = context.run.log(STEP)
-    found = proc.run([*uv, "find", "--no-python-downloads", version], check=False, log=log)
+    found = process.run([*uv, "find", "--no-python-downloads", version], check=False, log=log)
     if found.ok:
         return Path(found.stdout.strip())
     context.say(f"Python {version} is not here; fetching one with uv")
     try:
-        proc.run([*uv, "install", version], log=log, timeout=900)
-        return Path(proc.run([*uv, "find", version], log=log).stdout.strip())
+        process.run([*uv, "install", version], log=log, timeout=900)
+        return Path(process.run([*uv, "find", version], log=log).stdout.strip())
     except CommandFailed as error:
         raise MambaopsError(
             f"there is no Python {version} on this machine, and uv could not fetch one: "
@@ -96,7 +96,7 @@ def _conda(context: Context, case: Case) -> None:
     argv += ["--override-channels"] if spec.channels else []
     argv += [f"python={case.choice.python}", *spec.conda_packages]
     try:
-        proc.run(argv, log=context.run.log(STEP), timeout=3600)
+        process.run(argv, log=context.run.log(STEP), timeout=3600)
     except CommandFailed as error:
         raise MambaopsError(
             f"`{tool} create` failed: {error.output.splitlines()[-1] if error.output else error}",

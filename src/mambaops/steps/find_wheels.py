@@ -12,17 +12,17 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from mambaops.errors import MambaopsError
+from mambaops.core.errors import MambaopsError
+from mambaops.decide.assess import Case
+from mambaops.decide.situation import Prebuilt
+from mambaops.download.fetch import fetch
 from mambaops.facts.model import Facts
-from mambaops.observe import search_key
-from mambaops.plan.assess import Case
-from mambaops.plan.situation import Prebuilt
-from mambaops.runlog import read_notes, write_notes
+from mambaops.state.evidence import read_notes, write_notes
+from mambaops.state.observe import search_key
 from mambaops.steps.context import Context
-from mambaops.wheels.fetch import fetch
-from mambaops.wheels.offers import exists, offers, sources
-from mambaops.wheels.repair import repair_wheel
-from mambaops.wheels.select import Verdict, select
+from mambaops.wheels.repair.glibc import repair_wheel
+from mambaops.wheels.select.selection import Verdict, select
+from mambaops.wheels.sources.listing import exists, offers, sources
 
 # names that do not exist answer at once; more than this is a sign that nothing can be reached
 MOST_TRIES = 4

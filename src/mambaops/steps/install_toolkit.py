@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mambaops.build import toolkit
-from mambaops.errors import MachineError
+from mambaops.compile import toolkit
+from mambaops.core.errors import MachineError
+from mambaops.decide.assess import Case
 from mambaops.knowledge import cuda as cuda_tables
-from mambaops.plan.assess import Case
 from mambaops.steps.context import Context
 
 STEP = "install-toolkit"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mambaops.errors import CommandFailed, MambaopsError
+from mambaops.core.errors import CommandFailed, MambaopsError
+from mambaops.decide.assess import Case
 from mambaops.knowledge.addresses import torch_index
 from mambaops.knowledge.torch_builds import torch_row
-from mambaops.plan.assess import Case
 from mambaops.steps.context import Context
 
 STEP = "install-torch"

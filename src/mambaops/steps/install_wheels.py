@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mambaops.errors import MambaopsError
-from mambaops.plan.assess import Case, missing_requirements
+from mambaops.core.errors import MambaopsError
+from mambaops.decide.assess import Case, missing_requirements
+from mambaops.install.wheels import install_wheels
 from mambaops.steps.context import Context
-from mambaops.wheels.install import install_wheels
 
 STEP = "install-wheels"
 # never replaced by anything that a requirement pulls in

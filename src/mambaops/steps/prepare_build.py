@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mambaops.plan.assess import Case, missing_build_requirements
+from mambaops.decide.assess import Case, missing_build_requirements
 from mambaops.steps.context import Context
 
 STEP = "prepare-build"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mambaops.build.sources import fetch, mark_patched
-from mambaops.observe import source_folder
-from mambaops.plan.assess import Case, fitting_toolkit, to_build
-from mambaops.plan.choice import setup_options
-from mambaops.profiles import PackageSpec
+from mambaops.compile.sources import fetch, mark_patched
+from mambaops.decide.assess import Case, fitting_toolkit, to_build
+from mambaops.decide.choice import setup_options
+from mambaops.profiles.model import PackageSpec
+from mambaops.state.observe import source_folder
 from mambaops.steps.context import Context
 
 
@@ -49,7 +49,7 @@ def patch_setup(context: Context, case: Case) -> None:
 def patch_cpp_extension(context: Context, case: Case) -> None:
     """Add the profile's CUDA version to torch's compiler tables (P11)."""
     from mambaops.patching.doors import patch_cpp_extension_of
-    from mambaops.runlog import read_notes, write_notes
+    from mambaops.state.evidence import read_notes, write_notes
 
     version = case.profile.build.patch_cpp_extension
     patch_cpp_extension_of(context.where.python, version)

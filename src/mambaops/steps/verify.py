@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-from mambaops.errors import MambaopsError
-from mambaops.plan.assess import Case
-from mambaops.runlog import write_notes
+from mambaops.core.errors import MambaopsError
+from mambaops.decide.assess import Case
+from mambaops.state.evidence import write_notes
 from mambaops.steps.context import Context
-from mambaops.verify import Verification, verify
+from mambaops.verify.checks import Verification, verify
 
 
 def act(context: Context, case: Case) -> None:

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import msgspec
 
-from mambaops.errors import MachineError, UsageError
+from mambaops.core.errors import MachineError, UsageError
+from mambaops.core.paths import PACKAGE, data_dir
+from mambaops.core.process import run, which
 from mambaops.knowledge.addresses import addresses
-from mambaops.proc import run, which
-from mambaops.profiles import Profile
-from mambaops.resources import PACKAGE, data_dir
-from mambaops.system.tables import read
+from mambaops.knowledge.tables import read
+from mambaops.profiles.model import Profile
 
 RUNTIMES = ("docker", "podman")
 CONTEXT = "mambaops-context"  # what is sent to the image's build, beside the Dockerfile

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mambaops.errors import MachineError
-from mambaops.proc import which
-from mambaops.profiles import load_profile
+from mambaops.core.errors import MachineError
+from mambaops.core.process import which
+from mambaops.profiles.model import load_profile
 from mambaops.system import container
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from mambaops.errors import MachineError, MambaopsError, UsageError
+from mambaops.core.errors import MachineError, MambaopsError, UsageError
 from mambaops.facts.model import Facts
 from mambaops.system.routes import add_repository
 from mambaops.system.toolkit import nvcc_release

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from mambaops.errors import MambaopsError
+from mambaops.core.errors import MambaopsError
 
 
 def read_bytes(path: Path) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Hand over to a program under `target/`, run by another interpreter: same terminal, signals, status."""
+"""Hand over to a program under `payload/`, run by another interpreter: same terminal, signals, status."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from mambaops.errors import UsageError
-from mambaops.proc import which
-from mambaops.resources import CHECKOUT, PACKAGE, cache_dir
+from mambaops.core.errors import UsageError
+from mambaops.core.paths import CHECKOUT, PACKAGE, cache_dir
+from mambaops.core.process import which
 
 
 def chosen_python(python: str, env: Mapping[str, str]) -> Path:

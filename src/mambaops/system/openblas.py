@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from mambaops.proc import run
+from mambaops.core.process import run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

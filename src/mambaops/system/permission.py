@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mambaops.errors import MachineError
-from mambaops.proc import run, which
+from mambaops.core.errors import MachineError
+from mambaops.core.process import run, which
 
 
 def pasted(commands: Sequence[Sequence[str]], *, as_root: bool) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from mambaops.errors import MachineError
-from mambaops.proc import run, which
-from mambaops.system.tables import read
+from mambaops.core.errors import MachineError
+from mambaops.core.process import run, which
+from mambaops.knowledge.tables import read
 
 
 class Prerequisite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

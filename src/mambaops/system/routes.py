@@ -14,8 +14,7 @@ import msgspec
 
 from mambaops.facts.model import Facts
 from mambaops.knowledge import addresses, cuda
-from mambaops.knowledge.tables import minor_of, version_key
-from mambaops.system.tables import read
+from mambaops.knowledge.tables import minor_of, read, version_key
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

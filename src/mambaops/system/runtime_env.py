@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 
-from mambaops.errors import UsageError
+from mambaops.core.errors import UsageError
 
 
 def lines(variables: Mapping[str, str], shell: str) -> str:

@@ -10,8 +10,8 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from mambaops.errors import UsageError
-from mambaops.proc import which
+from mambaops.core.errors import UsageError
+from mambaops.core.process import which
 from mambaops.system.files import only_one, read_bytes, replace_bytes
 
 SHELLS = ("bash", "zsh", "fish")

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from mambaops.errors import MachineError, StepDidNotTake, UsageError
+from mambaops.core.errors import MachineError, StepDidNotTake, UsageError
+from mambaops.core.process import run
 from mambaops.knowledge.tables import minor_of
-from mambaops.proc import run
 from mambaops.system.permission import run_all
 from mambaops.system.routes import Route
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 
-from mambaops.errors import MachineError, UsageError
-from mambaops.proc import Completed, run, which
+from mambaops.core.errors import MachineError, UsageError
+from mambaops.core.process import Completed, run, which
 
 
 def command(words: Sequence[str], *, distribution: str = "", folder: str = "") -> list[str]:

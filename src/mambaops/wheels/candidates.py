@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mambaops.facts.model import Facts
-from mambaops.knowledge.packages import Release, release
+from mambaops.knowledge.releases import Release, release
 from mambaops.knowledge.torch_builds import torch_row
+from mambaops.knowledge.wheel_sources import wheel_sources
 from mambaops.wheels.names import Build, WheelName
-from mambaops.wheels.tables import wheel_sources
 
 # what the two packages' wheels ask of glibc beside `__libc_single_threaded`, and after a repair
 REPAIRED_GLIBC = "2.14"

@@ -8,8 +8,8 @@ from mambaops.facts.model import Facts
 from mambaops.knowledge.distributions import distribution
 from mambaops.knowledge.gpus import capability_of
 from mambaops.knowledge.tables import minor_of
+from mambaops.knowledge.wheel_sources import ngc_image
 from mambaops.wheels.candidates import abi_of_torch
-from mambaops.wheels.planned import ngc_image
 
 # as Windows and macOS write them -> as Linux and wheel names do
 _PROCESSORS = {"AMD64": "x86_64", "amd64": "x86_64", "arm64": "aarch64", "ARM64": "aarch64"}

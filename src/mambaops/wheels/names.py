@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from mambaops.errors import UsageError
+from mambaops.core.errors import UsageError
 
 PACKAGES = ("mamba-ssm", "causal-conv1d")
 

@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from mambaops.wheels.archive import UNRECORDED
 from mambaops.wheels.names import WheelName
-from mambaops.wheels.zipcheck import UNRECORDED
 
 CHUNK = 1024**2
 

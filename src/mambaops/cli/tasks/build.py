@@ -6,7 +6,7 @@ from typing import Any
 
 from invoke import Context
 
-from mambaops.cli.door import emit, say, task
+from mambaops.cli.task import emit, say, task
 
 COMMON = {
     "profile": "profile by name, or the path of a YAML file",
@@ -33,7 +33,7 @@ def _flags(values: dict[str, Any]) -> Any:
 
 
 def _run(values: dict[str, Any], only: tuple[str, ...] = ()) -> None:
-    from mambaops.cli.drive import drive
+    from mambaops.run.drive import drive
 
     drive(values["profile"], _flags(values), jobs=values.get("jobs", 0), only=only, say=say)
 
@@ -83,9 +83,9 @@ def plan(
     json: bool = False,
 ) -> None:
     """Every step with what will be done, what is skipped, what is in the way, and why. Changes nothing."""
-    from mambaops.cli.planning import planned
     from mambaops.plan.script import to_script
     from mambaops.report.plan_text import plan_text
+    from mambaops.run.planning import planned
 
     case, found = planned(profile, _flags(locals()), facts)
     if script:
@@ -135,7 +135,7 @@ def create_venv(
     c: Context, profile: str = "local", python: str = "", recreate: bool = False
 ) -> None:
     """Create the target environment: a venv or a conda environment (P04)."""
-    from mambaops.cli.drive import remove_environment
+    from mambaops.run.drive import remove_environment
 
     if recreate:
         remove_environment(profile, say)
@@ -162,7 +162,7 @@ def build_wheel(
 ) -> None:
     """Compile the wheels of one or both packages from patched sources (P16)."""
     from mambaops.cli.flags import check_package
-    from mambaops.profiles import PACKAGES
+    from mambaops.profiles.model import PACKAGES
 
     names = [check_package(package)] if package else list(PACKAGES)
     _run(locals(), tuple(f"build-wheel:{name}" for name in names))
@@ -181,7 +181,7 @@ def verify(
     c: Context, profile: str = "local", arch: str = "", torch: str = "", json: bool = False
 ) -> int:
     """Prove the environment: imports, places, binaries, and results where a GPU is (P19)."""
-    from mambaops.cli.drive import verified
+    from mambaops.run.drive import verified
     from mambaops.steps.verify import report
 
     result = verified(profile, _flags(locals()))
@@ -199,7 +199,7 @@ def verify(
 )
 def profiles(c: Context, explain: str = "", schema: bool = False, json: bool = False) -> None:
     """List the profiles, or explain one."""
-    from mambaops import profiles as known
+    from mambaops.profiles import model as known
     from mambaops.report.plan_text import explained, listed
 
     if schema:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from invoke import Context
 
-from mambaops.cli.door import emit, say, task
+from mambaops.cli.task import emit, say, task
 
 
 @task(
@@ -41,11 +41,11 @@ def bundle(
     """
     from pathlib import Path
 
-    from mambaops.cli.bundle_plan import spec_for
+    from mambaops.bundle.collect import collect
+    from mambaops.bundle.plan import spec_for
     from mambaops.cli.flags import flags_of
-    from mambaops.cli.planning import planned
-    from mambaops.wheels.bundle import collect
-    from mambaops.wheels.fetch_progress import for_stderr
+    from mambaops.download.progress import for_stderr
+    from mambaops.run.planning import planned
 
     flags = flags_of({"arch": arch, "torch": torch, "python": python, "cross": bool(facts)})
     case, _ = planned(profile, flags, facts)
@@ -87,9 +87,9 @@ def install_bundle(
     """
     from pathlib import Path
 
-    from mambaops.environments import places
-    from mambaops.wheels.bundle_install import install_bundle as install
-    from mambaops.wheels.bundle_install import name_of
+    from mambaops.bundle.install import install_bundle as install
+    from mambaops.bundle.install import name_of
+    from mambaops.state.places import places
 
     archive = Path(file)
     name = name_of(archive)

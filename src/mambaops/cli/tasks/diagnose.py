@@ -6,7 +6,7 @@ from pathlib import Path
 
 from invoke import Context
 
-from mambaops.cli.door import emit, say, task
+from mambaops.cli.task import emit, say, task
 
 
 @task(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from invoke import Context
 
-from mambaops.cli.door import emit, task
+from mambaops.cli.task import emit, task
 
 
 @task(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from invoke import Context
 
-from mambaops.cli.door import emit, say, task
+from mambaops.cli.task import emit, say, task
 
 
 @task(
@@ -25,7 +25,7 @@ def install_fallback(
     Refused where the real modules are, working or broken. `pip uninstall mambaops-fallback` or
     --remove takes them out.
     """
-    from mambaops import fallback
+    from mambaops.fallback import install as fallback
 
     target = fallback.find_python(python)
     outcome = fallback.remove(target) if remove else fallback.install(target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from invoke import Context
 
-from mambaops.cli.door import task
+from mambaops.cli.task import task
 
 _FLAGS = {
     "python": "interpreter of the environment that has torch (default: the active one)",
@@ -48,7 +48,7 @@ def run_graph_mamba(
 
     Words after `--` go to the program as they are: `mambaops run-graph-mamba -- --override gt.layers 4`.
     """
-    from mambaops.cli.words import flags, remainder
+    from mambaops.cli.passthrough import flags, remainder
     from mambaops.system.launch import hand_over
 
     values: dict[str, str | bool] = {
@@ -67,4 +67,4 @@ def run_graph_mamba(
         "--graph_mamba_root": graph_mamba_root,
     }
     pairs = [word for pair in override for word in ("--override", pair)]
-    hand_over(python, "mambaops.target.train.graph", flags(values) + pairs + remainder(c))
+    hand_over(python, "mambaops.payload.train.graph", flags(values) + pairs + remainder(c))

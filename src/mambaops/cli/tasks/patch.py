@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from invoke import Context
 
-from mambaops.cli.door import task
-from mambaops.errors import UsageError
+from mambaops.cli.task import task
+from mambaops.core.errors import UsageError
 
 if TYPE_CHECKING:
     from mambaops.patching.options import SetupOptions

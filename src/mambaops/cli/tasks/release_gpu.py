@@ -6,7 +6,7 @@ import sys
 
 from invoke import Context
 
-from mambaops.cli.door import emit, say, task
+from mambaops.cli.task import emit, say, task
 
 
 @task(
@@ -25,7 +25,7 @@ def release_gpu(
 
     Only a process of your own that holds GPU memory is ended: SIGTERM first, SIGKILL when it does not react.
     """
-    from mambaops import gpu_holders
+    from mambaops.gpu import holders as gpu_holders
 
     found = gpu_holders.holders()
     if not pid:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from invoke import Context
 
-from mambaops.cli.door import emit, say, task
+from mambaops.cli.task import emit, say, task
 
 
 @task(
@@ -37,9 +37,9 @@ def install_requirements(
     """
     from pathlib import Path
 
-    from mambaops.wheels.install_facts import default_python
-    from mambaops.wheels.requirements import Outcome
-    from mambaops.wheels.requirements import install_requirements as install
+    from mambaops.install.requirements import Outcome
+    from mambaops.install.requirements import install_requirements as install
+    from mambaops.install.target import default_python
 
     def text(outcome: Outcome) -> str:
         if outcome.dry_run:

@@ -6,7 +6,7 @@ from typing import Any
 
 from invoke import Context
 
-from mambaops.cli.door import emit, say, task
+from mambaops.cli.task import emit, say, task
 
 _ROUTES = {
     "cuda": "toolkit version, e.g. 12.8",
@@ -38,9 +38,9 @@ def get_nvcc(
     from pathlib import Path
 
     from mambaops.cli import system_output as show
-    from mambaops.errors import UsageError
+    from mambaops.core.errors import UsageError
+    from mambaops.core.paths import state_dir
     from mambaops.facts import collect, model
-    from mambaops.resources import state_dir
     from mambaops.system import routes as ways
     from mambaops.system import toolkit
 
@@ -80,7 +80,7 @@ def shell_env(
     import os
     from pathlib import Path
 
-    from mambaops.errors import UsageError
+    from mambaops.core.errors import UsageError
     from mambaops.system import shell_env as env
 
     if write and remove:
@@ -128,7 +128,7 @@ def cudnn_install(
     import os
     from pathlib import Path
 
-    from mambaops.errors import UsageError
+    from mambaops.core.errors import UsageError
     from mambaops.system import cudnn
     from mambaops.system.shell_env import find_home
 
@@ -145,8 +145,8 @@ def cudnn_install(
 
 
 def _cudnn_deb(cuda: str, sudo: bool) -> None:
+    from mambaops.core.paths import state_dir
     from mambaops.facts.collect import collect
-    from mambaops.resources import state_dir
     from mambaops.system import cudnn, permission
 
     commands = cudnn.deb_commands(collect(), cuda, str(state_dir() / "toolkits" / "cudnn"))
@@ -208,7 +208,7 @@ def wsl_run(c: Context, distribution: str = "", folder: str = "") -> int:
 
     `mambaops wsl-run --folder D:\\mamba -- mambaops build-mamba --profile wsl-5090`
     """
-    from mambaops.cli.words import remainder
+    from mambaops.cli.passthrough import remainder
     from mambaops.system import wsl
 
     words = remainder(c)
@@ -239,7 +239,7 @@ def container(
     dry_run: bool = False,
 ) -> None:
     """Write a Dockerfile whose image builds the profile's wheels on an old glibc; build it, run it."""
-    from mambaops.cli.words import remainder
+    from mambaops.cli.passthrough import remainder
     from mambaops.system.container_steps import carry_out
 
     words = remainder(c)
@@ -254,7 +254,7 @@ def container(
 )
 def env(c: Context, profile: str = "local", shell: str = "bash", json: bool = False) -> None:
     """Print a profile's run-time variables for a shell: `eval "$(mambaops env --profile wsl-5090)"`."""
-    from mambaops.profiles import load_profile
+    from mambaops.profiles.model import load_profile
     from mambaops.system.runtime_env import lines
 
     variables: dict[str, Any] = dict(load_profile(profile).runtime_env)

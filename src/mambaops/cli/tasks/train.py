@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from invoke import Context
 
-from mambaops.cli.door import say, task
+from mambaops.cli.task import say, task
 
 _WHERE = {
     "python": "interpreter of the environment that has torch and transformers",
@@ -52,8 +52,8 @@ def train_stage2(
 def _train(
     c: Context, stage: int, python: str, profile: str, install_only: bool, train_only: bool
 ) -> None:
-    from mambaops import training
-    from mambaops.cli.words import remainder
+    from mambaops.cli.passthrough import remainder
+    from mambaops.train import launch as training
 
     training.train(
         stage,
@@ -88,8 +88,8 @@ def generate(
     json: bool = False,
 ) -> None:
     """Write what a trained checkpoint says about a picture."""
-    from mambaops import training
-    from mambaops.cli.words import flags, remainder
+    from mambaops.cli.passthrough import flags, remainder
+    from mambaops.train import launch as training
 
     values: dict[str, str | bool] = {
         "--checkpoint": checkpoint,
@@ -98,7 +98,7 @@ def generate(
         "--json": json,
     }
     words = flags(values) + [word for path in image for word in ("--image", path)] + remainder(c)
-    training.run_module("mambaops.target.train.generate", words, python=python, profile=profile)
+    training.run_module("mambaops.payload.train.generate", words, python=python, profile=profile)
 
 
 @task(
@@ -125,8 +125,8 @@ def evaluate(
     json: bool = False,
 ) -> None:
     """Loss, exact match, BLEU-4, ROUGE-L and CIDEr of a checkpoint on a caption table."""
-    from mambaops import training
-    from mambaops.cli.words import flags, remainder
+    from mambaops.cli.passthrough import flags, remainder
+    from mambaops.train import launch as training
 
     values: dict[str, str | bool] = {
         "--checkpoint": checkpoint,
@@ -137,7 +137,7 @@ def evaluate(
         "--json": json,
     }
     words = flags(values) + remainder(c)
-    training.run_module("mambaops.target.train.evaluate", words, python=python, profile=profile)
+    training.run_module("mambaops.payload.train.evaluate", words, python=python, profile=profile)
 
 
 @task(
@@ -162,8 +162,9 @@ def fetch_model(
     Says first whether the folder or the cache holds it. HF_ENDPOINT names a mirror; HF_HUB_OFFLINE and
     TRANSFORMERS_OFFLINE are obeyed.
     """
-    from mambaops import models, training
-    from mambaops.cli.words import flags
+    from mambaops.cli.passthrough import flags
+    from mambaops.train import launch as training
+    from mambaops.train import models
 
     wanted = models.wanted_model(model, profile)
     words = flags({"--model": wanted, "--output": output, "--check": check})
@@ -191,12 +192,12 @@ def demo_data(
 
     What is tested (shape, colour, place, number together) never occurs in training.
     """
-    from mambaops import training
-    from mambaops.cli.words import flags
+    from mambaops.cli.passthrough import flags
+    from mambaops.train import launch as training
 
     values: dict[str, str | bool] = {"--output": output, "--count": str(count)}
     words = flags({**values, "--windows_paths": windows_paths})
-    training.run_module("mambaops.target.train.demo_data", words, python=python, profile=profile)
+    training.run_module("mambaops.payload.train.demo_data", words, python=python, profile=profile)
 
 
 @task(
@@ -216,7 +217,7 @@ def write_door(
     """
     from pathlib import Path
 
-    from mambaops import training
+    from mambaops.train import launch as training
 
     default = "run_stage2_train.ps1" if kind == "powershell" else "wsl_install_and_train.sh"
     say(f"wrote {training.write_door(kind, Path(output or default), profile)}")
@@ -237,7 +238,7 @@ def map_paths(c: Context, path: list[str], to_windows: bool = False, json: bool 
 
     Paths are given with --path, or after `--`. Exit 1 where one does not exist.
     """
-    from mambaops import training
-    from mambaops.cli.words import remainder
+    from mambaops.cli.passthrough import remainder
+    from mambaops.train import launch as training
 
     return training.print_mapped(path + remainder(c), to_windows=to_windows, as_json=json)

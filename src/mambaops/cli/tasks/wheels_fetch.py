@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from invoke import Context
 
-from mambaops.cli.door import emit, say, task
+from mambaops.cli.task import emit, say, task
 
 
 @task(
@@ -43,11 +43,11 @@ def fetch_wheel(
     """
     from pathlib import Path
 
-    from mambaops.wheels.fetch import fetch
-    from mambaops.wheels.fetch_address import address_of, chosen_address
-    from mambaops.wheels.fetch_progress import for_stderr
-    from mambaops.wheels.http import open_session
-    from mambaops.wheels.install_facts import default_python, facts_for
+    from mambaops.download.fetch import fetch
+    from mambaops.download.http import open_session
+    from mambaops.download.progress import for_stderr
+    from mambaops.install.target import default_python, facts_for
+    from mambaops.wheels.select.address import address_of, chosen_address
 
     if package and not url:
         machine = facts_for(facts, Path(python) if python or facts else default_python())
@@ -98,8 +98,8 @@ def install_wheel(
     """
     from pathlib import Path
 
-    from mambaops.wheels.install import install_wheels, matching_files
-    from mambaops.wheels.install_facts import default_python, facts_for
+    from mambaops.install.target import default_python, facts_for
+    from mambaops.install.wheels import install_wheels, matching_files
 
     interpreter = Path(python) if python else default_python()
     done = install_wheels(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from invoke import Context
 
-from mambaops.cli.door import emit, task
+from mambaops.cli.task import emit, task
 
 
 @task(
@@ -27,11 +27,11 @@ def inspect_wheel(
     """
     from pathlib import Path
 
-    from mambaops.wheels.inspect import fits
-    from mambaops.wheels.inspect import inspect_wheel as look
-    from mambaops.wheels.install_facts import default_python, facts_for
-    from mambaops.wheels.installed import inspect_installed
-    from mambaops.wheels.show import contents_text
+    from mambaops.install.installed import inspect_installed
+    from mambaops.install.target import default_python, facts_for
+    from mambaops.report.wheels import contents_text
+    from mambaops.wheels.inspect.contents import fits
+    from mambaops.wheels.inspect.contents import inspect_wheel as look
 
     interpreter = Path(python) if python else None
     is_file = target.endswith(".whl") or "/" in target or Path(target).is_file()
@@ -75,7 +75,7 @@ def repair_wheel(
     """
     from pathlib import Path
 
-    from mambaops.wheels.repair import repair_wheel as repair
+    from mambaops.wheels.repair.glibc import repair_wheel as repair
 
     done = repair(Path(file), glibc=glibc, out=Path(output) if output else None)
     emit(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from invoke import Context
 
-from mambaops.cli.door import emit, say, task
+from mambaops.cli.task import emit, say, task
 
 
 @task(
@@ -51,13 +51,13 @@ def select_wheel(
     """
     from pathlib import Path
 
-    from mambaops.errors import UsageError
-    from mambaops.wheels.choose import choose
-    from mambaops.wheels.install_facts import default_python, facts_for
+    from mambaops.core.errors import UsageError
+    from mambaops.install.target import default_python, facts_for
+    from mambaops.report.wheels import pair_text, selection_text
     from mambaops.wheels.names import PACKAGES
-    from mambaops.wheels.offers import offers, sources
-    from mambaops.wheels.select import pair_versions
-    from mambaops.wheels.show import pair_text, selection_text
+    from mambaops.wheels.select.confirm import choose
+    from mambaops.wheels.select.selection import pair_versions
+    from mambaops.wheels.sources.listing import offers, sources
 
     if not package and not pair:
         raise UsageError("no package is named", hint=f"--package {' or '.join(PACKAGES)}")

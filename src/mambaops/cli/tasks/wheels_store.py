@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from invoke import Context
 
-from mambaops.cli.door import emit, say, task
+from mambaops.cli.task import emit, say, task
 
 
 @task(
@@ -36,8 +36,8 @@ def wheels(
     """
     from pathlib import Path
 
-    from mambaops.wheels.store import Store
-    from mambaops.wheels.store_commands import run, text
+    from mambaops.store.commands import run, text
+    from mambaops.store.store import Store
 
     one = Store(Path(store) if store else None, say=say)
     answer = run(

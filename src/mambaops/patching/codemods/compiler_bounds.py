@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import libcst as cst
 
-from mambaops.errors import UsageError
+from mambaops.core.errors import UsageError
 from mambaops.patching.literals import dotted, text_of
 from mambaops.patching.source import MARK, Changes, Source
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from mambaops.errors import UsageError
+from mambaops.core.errors import UsageError
 from mambaops.patching.literals import dotted, trailing_comment
 from mambaops.patching.source import MARK, Changes
 

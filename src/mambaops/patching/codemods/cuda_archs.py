@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from mambaops.errors import UsageError
+from mambaops.core.errors import UsageError
 from mambaops.patching.archs import lowest, nvcc_flags
 from mambaops.patching.blocks import common_place, with_emptied_branches
 from mambaops.patching.literals import dotted, leading_text, text_of

@@ -6,7 +6,7 @@ import re
 
 import libcst as cst
 
-from mambaops.errors import UsageError
+from mambaops.core.errors import UsageError
 from mambaops.patching.literals import text_of
 from mambaops.patching.source import Changes
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from mambaops.errors import UsageError
+from mambaops.core.errors import UsageError
 from mambaops.patching.literals import dotted, text_of
 from mambaops.patching.source import Changes
 

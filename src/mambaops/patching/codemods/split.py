@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from mambaops.errors import UsageError
+from mambaops.core.errors import UsageError
 
 ID = "split-instantiations"
 # files that are worth it: minutes on one core, and nothing in them but templates and instantiations

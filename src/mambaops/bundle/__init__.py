@@ -1,0 +1,1 @@
+"""An environment in one file, carried to a machine without a network."""

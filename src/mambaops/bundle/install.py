@@ -1,0 +1,142 @@
+"""Install a bundle from its tar: unpack it safely, then let the script that it carries do the rest.
+
+The script is the same that works by itself on the other machine, so there is one way to install and not two.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from mambaops.bundle.archive import extract_tar, read_member
+from mambaops.bundle.model import FORMAT, MANIFEST, Manifest
+from mambaops.core import process
+from mambaops.core.errors import MachineError, MambaopsError, UsageError
+from mambaops.install.installers import uv_command
+
+Say = Callable[[str], None]
+MACHINE_STATUS = 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InstalledBundle:
+    """Where it went. `python` is the environment's interpreter; `packages` counts its wheels."""
+
+    name: str
+    environment: Path
+    python: Path
+    packages: int
+
+
+def install_bundle(
+    archive: Path,
+    into: Path,
+    *,
+    python: str = "",
+    keep_files: bool = False,
+    say: Say = lambda text: None,
+) -> InstalledBundle:
+    """Install a bundle into an environment, without a network. Interrupted, the same call goes on.
+
+    Args:
+        archive: the tar, or a folder that it was unpacked into.
+        python: interpreter to make the environment with; empty: the first of the bundle's version.
+        keep_files: leave the unpacked bundle beside the environment.
+
+    Raises:
+        UsageError: no such bundle. MachineError: it is for another machine.
+        MambaopsError: damaged, dangerous, or it could not be installed.
+    """
+    into = into.absolute()
+    if not archive.exists():
+        raise UsageError(f"there is no bundle `{archive}`")
+    unpacked = into.with_name(into.name + ".bundle")
+    folder = archive if archive.is_dir() else extract_tar(archive, unpacked)
+    manifest = read_manifest(folder)
+    interpreter = python or find_interpreter(manifest.python)
+    argv: list[str | Path] = ["sh", folder / "install.sh", "--into", into, "--python", interpreter]
+    done = process.run(argv, on_line=say, merge=True, check=False)
+    if not done.ok:
+        raise _failed(done)
+    if not keep_files and not archive.is_dir():
+        shutil.rmtree(unpacked)
+    wheels = sum(file.kind == "wheel" for file in manifest.files)
+    return InstalledBundle(
+        name=manifest.name, environment=into, python=into / "bin/python", packages=wheels
+    )
+
+
+def name_of(archive: Path) -> str:
+    """The profile that a bundle was made for, without unpacking it.
+
+    Raises:
+        UsageError: there is no such file. MambaopsError: it is no bundle.
+    """
+    if not archive.exists():
+        raise UsageError(f"there is no bundle `{archive}`")
+    if archive.is_dir():
+        return read_manifest(archive).name
+    return _decode(read_member(archive, MANIFEST), archive.name).name
+
+
+def _failed(done: process.Completed) -> MambaopsError:
+    message, _, hint = done.stdout.rpartition("error: ")[2].partition("\n\nhint: ")
+    kind = MachineError if done.returncode == MACHINE_STATUS else MambaopsError
+    return kind(message.strip() or f"install.sh exited {done.returncode}", hint=hint.strip())
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """`manifest.json` of an unpacked bundle.
+
+    Raises:
+        MambaopsError: it is none, or of another format.
+    """
+    try:
+        data = (folder / MANIFEST).read_bytes()
+    except OSError:
+        data = b""
+    return _decode(data, folder.name)
+
+
+def _decode(data: bytes, name: str) -> Manifest:
+    try:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise MambaopsError(
+            f"`{name}` is no bundle of mambaops: it has no {MANIFEST} that can be read ({error})",
+            hint="`mambaops bundle --profile NAME -o FILE.tar` makes one",
+        ) from error
+    if manifest.format != FORMAT:
+        raise MambaopsError(
+            f"the bundle has format {manifest.format}; this mambaops reads {FORMAT}",
+            hint="unpack it and run the install.sh that it carries",
+        )
+    return manifest
+
+
+def find_interpreter(version: str) -> str:
+    """An interpreter of "3.11": ours, one on PATH, or one that uv has. Nothing is downloaded.
+
+    Raises:
+        MachineError: there is none.
+    """
+    if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
+        return sys.executable
+    if found := process.which(f"python{version}"):
+        done = process.run([found, "--version"], check=False, timeout=30)
+        if done.ok:  # pyenv puts names on PATH that do not run
+            return str(found)
+    if uv := uv_command():
+        argv = [*uv, "python", "find", "--offline", "--no-python-downloads", version]
+        done = process.run(argv, check=False, timeout=60)
+        if done.ok:
+            return done.stdout.strip()
+    raise MachineError(
+        f"the bundle is for Python {version}; this machine has none that was found",
+        hint="install it, and name it with `--python /path/to/python`",
+    )

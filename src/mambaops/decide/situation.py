@@ -1,0 +1,68 @@
+"""Everything that a plan is decided from: the machine, the target environment, and what was made so far.
+
+Frozen and printable: a situation can be saved, replayed and compared. `mambaops.state.observe` reads one from
+the machine; nothing here does.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from mambaops.compile.source_tree import SourceTree as SourceTree
+from mambaops.facts.model import Facts
+
+
+class Flags(msgspec.Struct, frozen=True, kw_only=True):
+    """What the person asked for on the command line; empty means: as the profile says."""
+
+    arch: str = ""  # "8.0;9.0+PTX"
+    torch: str = ""  # "2.14.1"
+    python: str = ""  # "3.11"
+    source: dict[str, str] = {}  # package -> checkout or archive
+    source_ids: dict[str, str] = {}  # package -> digest of what lies there
+    cross: bool = False  # build for another machine
+    sudo: bool = False
+    ninja: bool | None = None
+    obtain: tuple[str, ...] = ()  # ways to get the packages, instead of the profile's
+
+
+class Prebuilt(msgspec.Struct, frozen=True, kw_only=True):
+    """A wheel that was looked for: its name, address and place on the disk, or why there is none."""
+
+    name: str = ""
+    url: str = ""
+    path: str = ""
+    reason: str = ""
+
+
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
+    """What is there. Keys of the dictionaries are distribution names.
+
+    Attributes:
+        facts: the machine, seen by the interpreter that runs mambaops (or recorded elsewhere).
+        target: the same, seen by the target environment's interpreter; None: no environment yet.
+        env: where the target environment lies or will lie.
+        sources: unpacked sources for the wanted build.
+        wheels: whole wheels for the wanted build.
+        prebuilt: what the search for prebuilt wheels brought; a package is missing until it was looked for.
+        cpp_extension: CUDA version that torch's compiler tables were mended for.
+        verified: fingerprint of the environment that passed `verify` last.
+        fingerprint: fingerprint of the environment as it is.
+    """
+
+    facts: Facts
+    target: Facts | None = None
+    env: str = ""
+    sources: dict[str, SourceTree] = {}
+    wheels: dict[str, str] = {}
+    prebuilt: dict[str, Prebuilt] = {}
+    cpp_extension: str = ""
+    verified: str = ""
+    fingerprint: str = ""
+
+
+def elsewhere(profile: str, facts: Facts) -> Situation:
+    """What can be known of another machine: its facts, taken inside an environment or outside of one."""
+    inside = facts.python.kind in ("venv", "conda")
+    env = facts.python.prefix if inside else f".mambaops/envs/{profile}"
+    return Situation(facts=facts, target=facts if inside else None, env=env)

@@ -1,0 +1,1 @@
+"""Files from the network, whole or not at all."""

@@ -1,0 +1,327 @@
+"""A file from the network, whole or not at all.
+
+It grows beside its place as `NAME.part`, is resumed after every kind of break (a reset, a stall, a kill), checked
+(length, archive, every member against RECORD, sha256 where it is known or was seen before) and only then
+moved into place. A lock keeps two processes from writing one file.
+"""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import requests
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
+
+from mambaops.core.errors import MambaopsError, UsageError
+from mambaops.core.files import sha256_of
+from mambaops.download.http import Again, Patience, body, get, masked, open_session
+from mambaops.download.progress import Progress, Silent
+from mambaops.download.state import Memory, Part, Remembered, lock_path
+from mambaops.wheels.archive import check_zip
+
+LOCAL_CHUNK = 1024**2
+# an attempt that brings less than this has brought nothing
+PROGRESS = 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fetched:
+    """What a fetch gave. `resumed`: part of it came from an earlier try; `from_cache`: it was there."""
+
+    path: Path
+    sha256: str
+    bytes: int
+    resumed: bool = False
+    from_cache: bool = False
+
+
+class Damaged(Exception):
+    """The file has the wrong inside, so another download may be better."""
+
+
+def fetch(
+    url: str,
+    dest_dir: Path,
+    *,
+    sha256: str | None = None,
+    name: str | None = None,
+    progress: Progress | None = None,
+    session: requests.Session | None = None,
+    patience: Patience | None = None,
+    memory: Memory | None = None,
+) -> Fetched:
+    """Fetch `url` (https, http, file, or a path) into `dest_dir`.
+
+    Args:
+        sha256: what the file must be; None: what it was at the first fetch, if there was one.
+        name: its file name; None: the last part of the address, decoded, whole.
+        memory: where hashes of earlier downloads are kept (default: the user's cache).
+
+    Raises:
+        UsageError: the address or the hash is none.
+        MambaopsError: it does not exist, cannot be reached, is damaged twice, is another file than
+            before, or does not fit on the disk. The half file stays for the next run.
+    """
+    from filelock import FileLock
+
+    memory = memory or Memory()
+    job = _Job(
+        url=url,
+        target=dest_dir.absolute() / (name or file_name(url)),
+        pin=_checked_hash(sha256),
+        progress=progress or Silent(),
+        session=session,
+        patience=patience or Patience(),
+        memory=memory,
+        remembered=memory.get(url),
+    )
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock_path(job.target)):
+        return job.already_there() or job.fetch()
+
+
+def file_name(url: str) -> str:
+    """The last part of an address, percent-decoded (`%2B` is `+`).
+
+    Raises:
+        UsageError: it has none that can be a file name.
+    """
+    name = unquote(urlsplit(url).path).rpartition("/")[2] if "://" in url else Path(url).name
+    if not name or name in (".", "..") or "/" in name or "\0" in name:
+        raise UsageError(f"`{masked(url)}` does not end in a file name", hint="give one: `--name`")
+    return name
+
+
+def _checked_hash(sha256: str | None) -> str | None:
+    if sha256 is None:
+        return None
+    digest = sha256.lower().removeprefix("sha256:").removeprefix("sha256=")
+    if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        raise UsageError(f"`{sha256}` is no sha256: it has 64 hexadecimal digits")
+    return digest
+
+
+@dataclass(kw_only=True, slots=True)
+class _Job:
+    url: str
+    target: Path
+    pin: str | None
+    progress: Progress
+    session: requests.Session | None
+    patience: Patience
+    memory: Memory
+    remembered: Remembered | None
+
+    def already_there(self) -> Fetched | None:
+        """The file in its place, if it is whole and the right one."""
+        if not self.target.exists():
+            return None
+        digest = sha256_of(self.target)
+        wanted = self.pin or (self.remembered and self.remembered.sha256)
+        try:
+            if wanted not in (None, digest):
+                raise Damaged(f"its sha256 is {digest}, not {wanted}")
+            if wanted is None:
+                check_archive(self.target, self.target.name)
+        except Damaged as error:
+            self.progress.note(f"`{self.target}` is there, but {error}: fetched again")
+            return None
+        size = self.target.stat().st_size
+        return Fetched(path=self.target, sha256=digest, bytes=size, from_cache=True)
+
+    def fetch(self) -> Fetched:
+        """Twice at most: what arrives damaged is fetched once more from its first byte."""
+        part = Part(self.target, self.url)
+        try:
+            self._bring(part)
+            try:
+                digest = self._check(part)
+            except Damaged as error:
+                self.progress.note(f"what arrived is damaged ({error}): fetching it again")
+                part.remove()
+                self._bring(part)
+                digest = self._check_again(part)
+        finally:
+            self.progress.stop()
+        size, resumed = part.offset, part.resumed_from > 0
+        part.finish(self.target)
+        self.memory.put(self.url, digest, size)
+        return Fetched(path=self.target, sha256=digest, bytes=size, resumed=resumed)
+
+    def _bring(self, part: Part) -> None:
+        if (local := local_path(self.url)) is not None:
+            self._copy(local, part)
+            return
+        session = self.session or open_session()
+        fruitless = _Fruitless(part, self.patience.attempts)
+        try:
+            for attempt in Retrying(
+                retry=retry_if_exception_type(Again),
+                stop=fruitless,
+                wait=lambda state: _wait(state, fruitless.count, self.patience),
+                before_sleep=self._tell,
+                reraise=True,
+            ):
+                with attempt:
+                    self._attempt(session, part)
+        except Again as error:
+            raise self._gave_up(error, part, fruitless.count) from error
+
+    def _attempt(self, session: requests.Session, part: Part) -> None:
+        with get(session, self.url, part.headers(), self.patience) as response:
+            if response.status_code == 416:
+                if part.settle_416(response):
+                    return
+                raise Again("the server has no such part; beginning again", wait=0.0)
+            part.accept(response)
+            self.progress.start(self.target.name, part.state.total, part.offset)
+            for piece in body(response, self.url, self.patience):
+                part.write(piece)
+                self.progress.advance(len(piece))
+        part.check_length()
+
+    def _copy(self, source: Path, part: Part) -> None:
+        part.reset()
+        try:
+            size = source.stat().st_size
+            self.progress.start(self.target.name, size, 0)
+            with source.open("rb") as file:
+                while piece := file.read(LOCAL_CHUNK):
+                    part.write(piece)
+                    self.progress.advance(len(piece))
+        except OSError as error:
+            raise MambaopsError(f"`{source}` cannot be read: {error.strerror}") from error
+
+    def _check(self, part: Part) -> str:
+        """The file's sha256, when it is whole and the right one.
+
+        Raises:
+            Damaged: its inside is broken.
+            MambaopsError: it is whole, but not the file that was wanted.
+        """
+        if not part.path.exists():
+            raise Damaged("it is empty")
+        digest = sha256_of(part.path)
+        if self.pin == digest:
+            return digest
+        check_archive(part.path, self.target.name)
+        wanted = self.pin or (self.remembered.sha256 if self.remembered else digest)
+        if wanted == digest:
+            return digest
+        part.remove()
+        if self.pin:
+            found = f"{masked(self.url)} has sha256 {digest}; {self.pin} was wanted"
+            raise MambaopsError(
+                found, hint="it is another file than the one that you know: refused"
+            )
+        raise MambaopsError(
+            f"{masked(self.url)} has changed: sha256 {digest} now, {wanted} when it was fetched on "
+            f"{self.remembered.when if self.remembered else '?'}",
+            hint=f"find out why; if the new one is right, take it with `--sha256 {digest}`",
+        )
+
+    def _check_again(self, part: Part) -> str:
+        try:
+            return self._check(part)
+        except Damaged as error:
+            part.remove()
+            raise MambaopsError(
+                f"{masked(self.url)} arrived damaged twice: {error}",
+                hint="the file on the server, a proxy, or this machine's disk is at fault: fetch it by another "
+                "way and compare sha256",
+            ) from error
+
+    def _tell(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        wait = state.next_action.sleep if state.next_action else 0.0
+        self.progress.note(f"{error}; next try in {wait:.0f} s")
+
+    def _gave_up(self, error: Again, part: Part, tries: int) -> MambaopsError:
+        kept = f"; {part.offset} bytes are kept" if part.offset else ""
+        return MambaopsError(
+            f"{error} (given up after {tries} tries that brought nothing new{kept})",
+            hint=error.hint or "run the same command again: it goes on where it stopped",
+        )
+
+
+class _Fruitless:
+    """Stops after so many attempts in a row that brought nothing: slow lines may break often."""
+
+    def __init__(self, part: Part, attempts: int) -> None:
+        self._part, self._attempts = part, attempts
+        self._best, self.count = part.furthest, 0
+
+    def __call__(self, state: RetryCallState) -> bool:
+        if self._part.furthest >= self._best + PROGRESS:
+            self._best, self.count = self._part.furthest, 0
+        self.count += 1
+        return self.count >= self._attempts
+
+
+def _wait(state: RetryCallState, fruitless: int, patience: Patience) -> float:
+    """What the server asked for, else twice as long each time, with some chance in it."""
+    import random
+
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, Again) and error.wait is not None:
+        return error.wait
+    longest: float = min(patience.longest_wait, patience.first_wait * 2 ** max(0, fruitless - 1))
+    # many machines of one lab must not come back in the same second; no secret is made of it
+    return longest * random.uniform(0.5, 1.0)
+
+
+def local_path(url: str) -> Path | None:
+    """The path that a `file://` address or a plain path names; None for the network."""
+    parts = urlsplit(url)
+    if parts.scheme in ("http", "https"):
+        return None
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    if "://" in url:
+        raise UsageError(
+            f"`{masked(url)}` has the scheme `{parts.scheme}`",
+            hint="https, http, file, or a path",
+        )
+    return Path(url).expanduser()
+
+
+def check_archive(path: Path, name: str) -> None:
+    """Is the inside whole? A wheel against its RECORD, other archives by unpacking in memory.
+
+    Raises:
+        Damaged: it is not.
+    """
+    try:
+        if name.endswith(".whl"):
+            check_zip(path)
+        elif name.endswith(".zip"):
+            with zipfile.ZipFile(path) as archive:
+                if bad := archive.testzip():
+                    raise Damaged(f"member `{bad}` is broken")
+        elif name.endswith((".tar.gz", ".tgz", ".tar", ".tar.bz2", ".tar.xz")):
+            _check_tar(path)
+        elif path.stat().st_size == 0:
+            raise Damaged("it is empty")
+    except MambaopsError as error:
+        raise Damaged(error.message + (f"; {error.hint}" if error.hint else "")) from error
+    except (zipfile.BadZipFile, tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise Damaged(f"{name} is not a whole archive ({error})") from error
+
+
+def _check_tar(path: Path) -> None:
+    with tarfile.open(path) as archive:
+        for member in archive:
+            for _ in _pieces(archive, member):
+                pass
+
+
+def _pieces(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
+    file = archive.extractfile(member) if member.isfile() else None
+    while file is not None and (piece := file.read(LOCAL_CHUNK)):
+        yield piece

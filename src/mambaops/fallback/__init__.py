@@ -1,0 +1,1 @@
+"""Stand-ins for kernels that were not compiled."""

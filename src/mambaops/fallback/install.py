@@ -1,0 +1,258 @@
+"""Put the stand-in kernel modules into a target environment, or take them out again.
+
+They let unmodified `mamba_ssm` and `causal_conv1d` import and run where nothing was compiled. They are
+an ordinary distribution, `mambaops-fallback`, with a RECORD: pip can list and uninstall it.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mambaops.core import paths, process
+from mambaops.core.errors import MachineError, MambaopsError, StepDidNotTake, UsageError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+DISTRIBUTION = "mambaops-fallback"
+PACKAGE = "mambaops_fallback"
+_LOOK_SECONDS = 300.0
+
+
+class ModuleFound(msgspec.Struct, frozen=True, kw_only=True):
+    """A kernel module of the target. `error`: why it cannot be imported, None if it can."""
+
+    file: str
+    standin: bool
+    error: str | None
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """What `payload/standins/look.py` saw: versions by distribution name, modules by module name."""
+
+    python: str
+    purelib: str
+    versions: dict[str, str | None]
+    missing: list[str]
+    modules: dict[str, ModuleFound | None]
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done: "installed", "removed" or "nothing"; `notes` are for the person."""
+
+    action: str
+    python: str
+    files: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def find_python(given: str) -> Path:
+    """The target's python: as given, or of the active virtual environment.
+
+    Raises:
+        UsageError: neither.
+    """
+    active = os.environ.get("VIRTUAL_ENV")
+    if not given and not active:
+        raise UsageError(
+            "which environment? no --python was given and no virtual environment is active",
+            hint="mambaops install-fallback --python /path/to/env/bin/python",
+        )
+    found = process.which(given) if given else Path(str(active)) / "bin" / "python"
+    if found is None or not found.exists():
+        raise UsageError(
+            f"no python at {given or found}", hint="give the python of the environment to change"
+        )
+    return found
+
+
+def look(python: Path, *, try_import: bool = True) -> Environment:
+    """Ask the target's python what it holds; `try_import` also imports the modules that are there.
+
+    Raises:
+        MambaopsError: it could not be run, or is older than 3.8.
+    """
+    script = paths.payload_file("standins", "look.py")
+    options = [] if try_import else ["--no-import"]
+    done = process.run([python, script, *options], timeout=_LOOK_SECONDS)
+    return msgspec.json.decode(done.stdout, type=Environment)
+
+
+def install(python: Path) -> Outcome:
+    """Install the stand-ins into `python`'s environment.
+
+    Raises:
+        MachineError: the environment has no torch.
+        MambaopsError: a real kernel module is there, working or broken; nothing was touched.
+        StepDidNotTake: installed, but the modules do not import.
+    """
+    before = look(python)
+    _refuse_real(before)
+    if before.versions.get("torch") is None:
+        raise MachineError(
+            f"{python} has no torch, and the stand-ins are written in it",
+            hint="install torch into that environment first",
+        )
+    purelib = Path(before.purelib)
+    with _locked(purelib):
+        _delete(purelib)
+        files = _write(purelib)
+    _check(python, look(python))
+    return Outcome(
+        action="installed", python=str(python), files=tuple(files), notes=tuple(_notes(before))
+    )
+
+
+def remove(python: Path) -> Outcome:
+    """Take the stand-ins out again; a real module is never touched."""
+    purelib = Path(look(python, try_import=False).purelib)
+    with _locked(purelib):
+        files = _delete(purelib)
+    return Outcome(action="removed" if files else "nothing", python=str(python), files=tuple(files))
+
+
+def _refuse_real(found: Environment) -> None:
+    real = [
+        f"{module.file} ({module.error or 'it imports'})"
+        for module in found.modules.values()
+        if module is not None and not module.standin
+    ]
+    if real:
+        raise MambaopsError(
+            "real kernel modules are installed, stand-ins must not hide them:\n  "
+            + "\n  ".join(real),
+            hint="if they are of no use: pip uninstall mamba-ssm causal-conv1d, then again; "
+            "`mambaops diagnose` explains their errors",
+        )
+
+
+def _locked(purelib: Path) -> BaseFileLock:
+    from filelock import FileLock
+
+    folder = paths.cache_dir() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(str(purelib).encode()).hexdigest()[:16]
+    return FileLock(folder / f"fallback-{name}.lock")
+
+
+def _version() -> str:
+    source = paths.payload_file("standins", "selective_scan_cuda.py").read_text("utf-8")
+    found = re.search(r'__version__ = "(.+)"', source)  # e.g. __version__ = "1.0"
+    assert found, "the stand-in names its version"
+    return found.group(1)
+
+
+def _sources() -> dict[str, bytes]:
+    """Path in site-packages -> content, of everything but the RECORD."""
+    files: dict[str, bytes] = {}
+    for source in sorted(paths.payload_file("scan").glob("*.py")):
+        files[f"{PACKAGE}/{source.name}"] = source.read_bytes()
+    for name in ("selective_scan_cuda.py", "causal_conv1d_cuda.py"):
+        files[name] = paths.payload_file("standins", name).read_bytes()
+    version = _version()
+    info = f"{PACKAGE}-{version}.dist-info"
+    files[f"{info}/METADATA"] = _METADATA.format(name=DISTRIBUTION, version=version).encode()
+    files[f"{info}/WHEEL"] = _WHEEL.encode()
+    files[f"{info}/INSTALLER"] = b"mambaops\n"
+    return files
+
+
+_METADATA = """Metadata-Version: 2.1
+Name: {name}
+Version: {version}
+Summary: Stand-ins for selective_scan_cuda and causal_conv1d_cuda in plain PyTorch
+License: MIT
+Requires-Python: >=3.8
+"""
+_WHEEL = "Wheel-Version: 1.0\nGenerator: mambaops\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+
+
+def _write(purelib: Path) -> list[str]:
+    """Write everything aside, then move it into place, the dist-info last."""
+    files = _sources()
+    info = f"{PACKAGE}-{_version()}.dist-info"
+    files[f"{info}/RECORD"] = _record(files, f"{info}/RECORD")
+    try:
+        aside = Path(tempfile.mkdtemp(prefix=".mambaops-fallback-", dir=purelib))
+    except OSError as error:
+        raise MachineError(
+            f"cannot write to {purelib}: {error.strerror}",
+            hint="use an environment of your own (python -m venv), or its owner's account",
+        ) from error
+    try:
+        for name, content in files.items():
+            path = aside / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+        for top in (PACKAGE, "selective_scan_cuda.py", "causal_conv1d_cuda.py", info):
+            (aside / top).replace(purelib / top)
+    finally:
+        shutil.rmtree(aside)
+    return sorted(files)
+
+
+def _record(files: dict[str, bytes], own: str) -> bytes:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    for name, content in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+        rows.writerow([name, f"sha256={digest}", len(content)])
+    rows.writerow([own, "", ""])
+    return text.getvalue().encode()
+
+
+def _delete(purelib: Path) -> list[str]:
+    """Delete what our RECORD lists, byte code included; returns the names."""
+    gone: list[str] = []
+    for info in sorted(purelib.glob(f"{PACKAGE}-*.dist-info")):
+        for row in csv.reader((info / "RECORD").read_text("utf-8").splitlines()):
+            path = purelib / row[0]
+            if path.is_file() and path.resolve().is_relative_to(purelib.resolve()):
+                path.unlink()
+                gone.append(row[0])
+            for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
+                compiled.unlink()
+        for folder in (purelib / PACKAGE / "__pycache__", purelib / PACKAGE, info):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+    return gone
+
+
+def _check(python: Path, after: Environment) -> None:
+    for name, module in after.modules.items():
+        if module is None or not module.standin or module.error:
+            found = "it is not found" if module is None else module.error or module.file
+            raise StepDidNotTake(
+                f"{name} was put into {after.purelib}, but {python} does not import it: {found}"
+            )
+
+
+def _notes(found: Environment) -> list[str]:
+    """What mamba_ssm needs besides, said now instead of at its import."""
+    notes = []
+    if found.versions.get("mamba-ssm") is None:
+        notes.append(
+            "mamba-ssm itself is not installed; its Python part alone: MAMBA_SKIP_CUDA_BUILD=TRUE "
+            "MAMBA_FORCE_BUILD=TRUE pip install --no-deps --no-build-isolation mamba-ssm"
+        )
+    if found.versions.get("causal-conv1d") is None:
+        notes.append(
+            "causal-conv1d itself is not installed (mamba_ssm then convolves with torch); its Python "
+            "part alone: CAUSAL_CONV1D_SKIP_CUDA_BUILD=TRUE CAUSAL_CONV1D_FORCE_BUILD=TRUE pip "
+            "install --no-deps --no-build-isolation causal-conv1d"
+        )
+    notes += [
+        f"{name} is missing and mamba_ssm imports it: pip install {name}" for name in found.missing
+    ]
+    return notes

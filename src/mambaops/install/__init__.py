@@ -1,0 +1,1 @@
+"""Wheels and requirements into an environment."""

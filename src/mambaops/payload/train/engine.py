@@ -1,0 +1,381 @@
+"""The training engine: plain PyTorch, shared by the captioner and by Graph-Mamba.
+
+What a program gives it: a model, `loss(model, batch)` (the SUM over labels, a scalar tensor) and
+`weight(batch)` (how many labels that is). What it gets back: seeds, devices and DDP under torchrun, BF16
+autocast with FP32 parameters, optimizer groups, warm-up and cosine, accumulation weighted by labels,
+clipping, skipped non-finite steps, atomic checkpoints, exact resume, and an orderly end on a signal.
+
+    runtime = engine.start(seed=0)
+    options = engine.Options(epochs=20, lr=2e-5, batch_size=1, accumulation=8)
+    trainer = engine.Trainer(model, options, runtime, loss=loss, weight=weight, state_file="out/last.pt")
+    trainer.resume()                                  # if the file is there
+    trainer.fit(engine.Loader(dataset, collate, options, runtime), on_log=print, on_epoch=validate)
+
+Random numbers drawn in a step depend on (seed, rank, step) alone and the order of the data on
+(seed, epoch) alone. So a resumed run needs no saved generator: its next losses are the same.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import time
+from contextlib import contextmanager, nullcontext
+from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from mambaops.payload.train.checkpoints import (
+    load_checkpoint,
+    load_weights,
+    save_atomically,
+    trainable_state,
+)
+from mambaops.payload.train.errors import (
+    OutOfMemory,
+    Stopped,
+    TrainError,
+    is_out_of_memory,
+    noted_signals,
+)
+from mambaops.payload.train.progress import Calls, Progress, nothing, to_device
+from mambaops.payload.train.setup import (
+    Loader,
+    Options,
+    Runtime,
+    Sampler,
+    finish,
+    learning_rate,
+    parameter_groups,
+    start,
+)
+
+__all__ = [
+    "Loader",
+    "Options",
+    "Progress",
+    "Runtime",
+    "Sampler",
+    "Trainer",
+    "finish",
+    "learning_rate",
+    "load_checkpoint",
+    "load_weights",
+    "parameter_groups",
+    "save_atomically",
+    "start",
+    "to_device",
+    "trainable_state",
+]
+
+
+class Trainer:
+    """Runs the loop. `model` may be any module; `unwrapped` is it without DDP around it.
+
+    Args:
+        loss: (model, batch moved by `to_device`) -> SUM of the losses over labels, scalar tensor.
+        weight: batch -> number of labels in it; gradients are those of the mean over all labels of
+            an accumulation window, over all ranks.
+        state_file: the checkpoint to resume from; holds trainable parameters and buffers only.
+        config: plain values kept in the checkpoint.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        options: Options,
+        runtime: Runtime,
+        *,
+        loss: Callable[[nn.Module, Any], Tensor],
+        weight: Callable[[Any], float],
+        state_file: str,
+        config: Optional[Dict[str, Any]] = None,
+    ) -> None:
+        self.options, self.runtime, self.progress = options, runtime, Progress()
+        self.unwrapped = model.to(runtime.device)
+        self.model = self._wrap(self.unwrapped)
+        self._loss, self._weight = loss, weight
+        self.state_file, self.config = state_file, dict(config or {})
+        fused = {"fused": True} if runtime.device.type == "cuda" else {}
+        groups = parameter_groups(self.unwrapped, options.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, lr=options.lr, betas=options.betas, **fused)
+        self._note: Dict[str, int] = {}
+        self._bad = 0
+        self.failed_saves: Dict[str, TrainError] = {}
+        self._since = time.monotonic()
+
+    def _wrap(self, model: nn.Module) -> nn.Module:
+        if self.runtime.world == 1:
+            return model
+        ids = [self.runtime.device.index] if self.runtime.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(model, device_ids=ids)
+
+    # -- one step -------------------------------------------------------------------------------
+    def autocast(self) -> ContextManager[Any]:
+        """BF16 autocast on CUDA (`amp=auto`) or where asked for; parameters stay FP32."""
+        kind = self.runtime.device.type
+        if self.options.amp == "bf16" or (self.options.amp == "auto" and kind == "cuda"):
+            return torch.autocast(kind, dtype=torch.bfloat16)
+        return nullcontext()
+
+    def _seed_step(self, number: int) -> None:
+        torch.manual_seed((self.options.seed * 1000003 + number) * 64 + self.runtime.rank)
+
+    def totals(self, *values: float) -> List[float]:
+        """Sums over all ranks."""
+        if self.runtime.world == 1:
+            return list(values)
+        total = torch.tensor(values, dtype=torch.float64, device=self.runtime.device)
+        dist.all_reduce(total)
+        return total.tolist()
+
+    def backward(self, batches: List[Any], ghosts: List[bool]) -> List[float]:
+        """Gradients of the mean loss over a window; returns [mean loss, labels, asked to stop]."""
+        labels = [0.0 if ghost else float(self._weight(b)) for b, ghost in zip(batches, ghosts)]
+        weight, stop = self.totals(sum(labels), float(bool(self._note)))
+        scale, total = self.runtime.world / max(weight, 1.0), 0.0
+        for number, batch in enumerate(batches):
+            last = number == len(batches) - 1
+            quiet = nullcontext() if last or self.runtime.world == 1 else self.model.no_sync()  # type: ignore[operator]
+            with quiet:
+                with self.autocast():
+                    loss = self._loss(self.model, to_device(batch, self.runtime.device))
+                loss = loss * (0.0 if ghosts[number] else 1.0)
+                (loss * scale).backward()
+            total += float(loss.detach())
+        return [self.totals(total)[0] / max(weight, 1.0), weight, stop]
+
+    def _update(self, total_steps: int) -> bool:
+        """Clip and step; False where the gradients are not finite (the step is skipped)."""
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self.options.clip or math.inf)
+        finite = bool(torch.isfinite(norm))
+        if finite:
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate(self.options, self.progress.step, total_steps)
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return finite
+
+    def rehearse(self, batch: Any) -> Dict[str, float]:
+        """One forward and backward without an update: the largest step must fit before epoch 1.
+
+        Returns:
+            {"loss": mean loss, "peak_bytes": device memory at its highest (0 on the CPU)}
+        """
+        cuda = self.runtime.device.type == "cuda"
+        if cuda:
+            torch.cuda.reset_peak_memory_stats(self.runtime.device)
+        self._seed_step(-1 % 2**20)
+        with self._memory_guard():
+            loss = self.backward([batch], [False])[0]
+        self.optimizer.zero_grad(set_to_none=True)
+        peak = torch.cuda.max_memory_allocated(self.runtime.device) if cuda else 0
+        return {"loss": loss, "peak_bytes": float(peak)}
+
+    # -- the loop -------------------------------------------------------------------------------
+    def fit(
+        self,
+        loader: Loader,
+        *,
+        on_log: Optional[Callable[[Dict[str, float]], None]] = None,
+        on_epoch: Optional[Callable[[int, float], None]] = None,
+        on_save: Optional[Callable[[int], None]] = None,
+        on_step: Optional[Callable[[int], None]] = None,
+    ) -> None:
+        """Train until `epochs` (or `max_steps`) are done.
+
+        Args:
+            on_log: called on rank 0 with step, epoch (from 1), loss, lr, labels_per_s, memory_bytes
+                at step 1 and every `log_every_steps`; every rank calls `on_epoch`.
+            on_epoch: (epoch from 1, its mean training loss), before the state is saved.
+            on_save: (step) after each save of `save_every_steps`, on rank 0.
+            on_step: (step) after every step, on every rank.
+
+        Raises:
+            Stopped: a signal came; saved. OutOfMemory: saved. TrainError: saved; see the message.
+        """
+        calls = Calls(on_log or nothing, on_save or nothing, on_step or nothing)
+        with noted_signals(self._note):
+            while self.progress.epoch < self.options.epochs and not self._is_over():
+                try:
+                    self._epoch(loader, calls)
+                except (Stopped, OutOfMemory):
+                    raise
+                except TrainError:  # such as a picture that cannot be read
+                    self.try_save()
+                    raise
+                mean = self.progress.end_epoch()
+                if on_epoch is not None:
+                    on_epoch(self.progress.epoch, mean)
+                self.try_save()
+        for failure in self.failed_saves.values():
+            raise failure
+
+    def _is_over(self) -> bool:
+        return bool(self.options.max_steps) and self.progress.step >= self.options.max_steps
+
+    def total_steps(self, loader: Loader) -> int:
+        whole = self.options.epochs * math.ceil(len(loader) / self.options.accumulation)
+        return min(whole, self.options.max_steps or whole)
+
+    def _epoch(self, loader: Loader, calls: Calls) -> None:
+        self.model.train()
+        self._since = time.monotonic()
+        for batches, ghosts in self._windows(loader):
+            self._seed_step(self.progress.step)
+            with self._memory_guard():
+                loss, weight, stop = self.backward(batches, ghosts)
+            self._step_taken(self._update(self.total_steps(loader)), loss, len(batches))
+            if math.isfinite(loss):
+                self.progress.add(loss, weight)
+            calls.on_step(self.progress.step)
+            self._log(calls.on_log)
+            self._save_on_the_way(calls.on_save)
+            if stop:
+                self._leave()
+            if self._is_over():
+                break
+
+    def _log(self, on_log: Callable[[Dict[str, float]], None]) -> None:
+        every = self.options.log_every_steps
+        if self.progress.step != 1 and (not every or self.progress.step % every):
+            return
+        if self.runtime.is_main:
+            on_log(self._record())
+        self.progress.window_loss = self.progress.window_weight = 0.0
+        self._since = time.monotonic()
+
+    def _windows(self, loader: Loader) -> Iterator[Any]:
+        """Lists of `accumulation` micro-batches (fewer at the end), with their ghost marks."""
+        number = self.progress.batches
+        batches: List[Any] = []
+        ghosts: List[bool] = []
+        for batch in loader.epoch(self.progress.epoch, number):
+            batches.append(batch)
+            ghosts.append(self.runtime.world > 1 and loader.sampler.is_ghost(number))
+            number += 1
+            if len(batches) == self.options.accumulation or number == len(loader):
+                yield batches, ghosts
+                batches, ghosts = [], []
+
+    def _step_taken(self, finite: bool, loss: float, batches: int) -> None:
+        self.progress.step += 1
+        self.progress.batches += batches
+        self._bad = 0 if finite and math.isfinite(loss) else self._bad + 1
+        if not finite:
+            self.progress.skipped += 1
+        if self._bad >= self.options.max_bad_steps:
+            raise TrainError(
+                f"{self._bad} steps in a row gave no finite gradient (step {self.progress.step})",
+                hint="lower --lr, check the data, or train without BF16: --amp off",
+            )
+
+    def _record(self) -> Dict[str, float]:
+        seconds = max(time.monotonic() - self._since, 1e-9)
+        cuda = self.runtime.device.type == "cuda"
+        now = self.progress
+        return {
+            "step": now.step,
+            "epoch": now.epoch + 1,
+            "loss": now.window_loss / now.window_weight if now.window_weight else math.nan,
+            "lr": self.optimizer.param_groups[0]["lr"],
+            "labels_per_s": now.window_weight / seconds,
+            "memory_bytes": torch.cuda.max_memory_allocated() if cuda else 0,
+            "skipped": now.skipped,
+        }
+
+    # -- saving ---------------------------------------------------------------------------------
+    def state(self) -> Dict[str, Any]:
+        """Everything that a resume needs, loadable with `weights_only=True`."""
+        return {
+            "step": self.progress.step,
+            "epoch": self.progress.epoch,
+            "model_state_dict": trainable_state(self.unwrapped),
+            "optimizer": self.optimizer.state_dict(),
+            "progress": dict(vars(self.progress)),
+            "config": self.config,
+        }
+
+    def save(self) -> None:
+        """Write `state_file` (rank 0 only)."""
+        if self.runtime.is_main:
+            save_atomically(self.state(), self.state_file)
+
+    def try_save(self, value: Optional[Dict[str, Any]] = None, path: str = "") -> bool:
+        """Save on the way (default: the state). A failure is said and the next save tries again, for
+        ending would lose what memory holds; what fails to the end is raised by `fit`."""
+        path = path or self.state_file
+        if not self.runtime.is_main:
+            return True
+        try:
+            save_atomically(self.state() if value is None else value, path)
+        except TrainError as error:
+            self.failed_saves[path] = error
+            print(
+                f"warning: {error.message} Training goes on; the next save tries again.", flush=True
+            )
+            return False
+        self.failed_saves.pop(path, None)
+        return True
+
+    def _save_on_the_way(self, on_save: Callable[[int], None]) -> None:
+        every = self.options.save_every_steps
+        if every and self.progress.step % every == 0:
+            self.try_save()
+            if self.runtime.is_main:
+                on_save(self.progress.step)
+
+    def _leave(self) -> None:
+        self.save()
+        signum = self._note.get("signum", signal.SIGTERM)
+        name = signal.Signals(signum).name
+        raise Stopped(
+            signum,
+            f"{name}: saved at step {self.progress.step} to {self.state_file}; --resume auto continues",
+        )
+
+    @contextmanager
+    def _memory_guard(self) -> Iterator[None]:
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            failure = self._out_of_memory(str(error))
+        else:
+            return
+        raise failure
+
+    def _out_of_memory(self, text: str) -> OutOfMemory:
+        """Outside the handler: the traceback would keep the step's tensors alive."""
+        cuda = self.runtime.device.type == "cuda"
+        peak = torch.cuda.max_memory_allocated() if cuda else 0
+        self.optimizer.zero_grad(set_to_none=True)
+        if cuda:
+            torch.cuda.empty_cache()
+        self.try_save()
+        measured = f"; measured peak {peak / 2**30:.2f} GiB" if cuda else ""
+        return OutOfMemory(
+            f"out of memory at step {self.progress.step + 1}{measured} ({text.splitlines()[0]})"
+        )
+
+    def resume(self, path: str = "") -> bool:
+        """Continue from `path` (default: `state_file`); False where there is no such file.
+
+        Raises:
+            TrainError: damaged, or of a model of another shape.
+        """
+        path = path or self.state_file
+        if not os.path.exists(path):
+            return False
+        saved = load_checkpoint(path)
+        if "optimizer" not in saved:
+            raise TrainError(f"{path} holds weights only: it cannot be resumed from")
+        load_weights(self.unwrapped, saved["model_state_dict"], path)
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.progress = Progress(**saved["progress"])
+        return True

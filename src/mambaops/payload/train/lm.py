@@ -1,0 +1,138 @@
+"""The language model: any Mamba, Mamba-2 or Falcon-Mamba of transformers, frozen, adapted or trained."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from typing import Any, List
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from mambaops.payload.train.errors import InputError
+from mambaops.payload.train.hub import explain_missing, is_offline, quiet_loading
+
+MODES = ("none", "lora", "full", "auto")
+TINY = 50_000_000  # parameters under which `auto` trains a pretrained model as a whole
+ADAPTED = ("in_proj", "x_proj", "out_proj")
+_WEIGHTS = (".safetensors", ".bin", ".safetensors.index.json")
+
+
+@dataclass
+class LanguageModel:
+    """A causal model, its tokenizer, and how much of it is trained."""
+
+    model: Any
+    tokenizer: Any
+    mode: str
+    is_random: bool
+    name: str
+
+    @property
+    def width(self) -> int:
+        return int(self.model.config.hidden_size)
+
+    @property
+    def embedding_scale(self) -> float:
+        """Root mean square of the word embeddings: the scale that visual tokens start at."""
+        weight = self.model.get_input_embeddings().weight
+        return float(weight.detach().float().pow(2).mean().sqrt())
+
+
+def has_weights(folder: str) -> bool:
+    return any(name.endswith(_WEIGHTS) for name in os.listdir(folder))
+
+
+def load(name: str, mode: str, device: torch.device, *, lora_rank: int = 16) -> LanguageModel:
+    """Load model and tokenizer by folder, cache or hub, and freeze or adapt it.
+
+    A folder with a configuration and no weights gives a randomly initialised model. `auto` trains a
+    random or a tiny model as a whole and leaves a pretrained one frozen. A frozen model is kept in
+    BF16 on a GPU; what is trained is kept in FP32 (BF16 parameters lose small updates).
+
+    Raises:
+        InputError: not to be had, no Mamba-like embedding interface, no end-of-sequence token.
+    """
+    quiet_loading()
+    model, is_random = _load_model(name)
+    count = sum(p.numel() for p in model.parameters())
+    if mode == "auto":
+        mode = "full" if is_random or count < TINY else "none"
+    frozen_type = torch.bfloat16 if device.type == "cuda" and mode != "full" else torch.float32
+    model = model.to(device=device, dtype=frozen_type)
+    for parameter in model.parameters():
+        parameter.requires_grad_(mode == "full")
+    if mode == "lora" and not add_lora(model, lora_rank):
+        raise InputError(
+            f"{name} has no layers named {', '.join(ADAPTED)}: --train_llm lora cannot be used"
+        )
+    return LanguageModel(model, load_tokenizer(name, model), mode, is_random, name)
+
+
+def _load_model(name: str) -> Any:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        if os.path.isdir(name) and os.path.exists(f"{name}/config.json") and not has_weights(name):
+            return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(name)), True
+        model = AutoModelForCausalLM.from_pretrained(
+            name, dtype=torch.float32, local_files_only=is_offline()
+        )
+    except (OSError, ValueError) as error:
+        raise explain_missing(name, "--mamba_model", error) from error
+    return model, False
+
+
+def load_tokenizer(name: str, model: Any) -> Any:
+    """The model's tokenizer, with the end mark that an answer needs to stop."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=is_offline())
+    except (OSError, ValueError) as error:
+        raise explain_missing(name, "--mamba_model", error) from error
+    if tokenizer.eos_token_id is None:
+        raise InputError(f"the tokenizer of {name} has no eos_token: an answer could never end")
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        raise InputError(f"the tokenizer of {name} knows {len(tokenizer)} tokens, the model {rows}")
+    return tokenizer
+
+
+class _LowRank(nn.Module):
+    """weight + up @ down. A parametrization, because fused kernels read the weight, not the layer."""
+
+    def __init__(self, weight: Tensor, rank: int) -> None:
+        super().__init__()
+        like = {"device": weight.device, "dtype": torch.float32}
+        self.down = nn.Parameter(torch.empty(rank, weight.shape[1], **like))
+        self.up = nn.Parameter(torch.zeros(weight.shape[0], rank, **like))
+        nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight + (self.up @ self.down).to(weight.dtype)
+
+
+def add_lora(model: nn.Module, rank: int) -> List[str]:
+    """Low-rank trainable additions to the mixers' projections; returns the adapted layers."""
+    named = [
+        (name, layer)
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.Linear) and name.rpartition(".")[2] in ADAPTED
+    ]
+    for _name, layer in named:
+        parametrize.register_parametrization(
+            layer, "weight", _LowRank(layer.weight, min(rank, *layer.weight.shape)), unsafe=False
+        )
+        layer.parametrizations.weight.original.requires_grad_(False)  # type: ignore[union-attr,operator]
+    return [name for name, _layer in named]
+
+
+def enable_checkpointing(model: Any) -> None:
+    """Recompute activations in backward (needs `.train()`, or transformers silently does not)."""
+    if hasattr(model, "activation_checkpointing_enable"):
+        model.activation_checkpointing_enable()
+    else:
+        model.gradient_checkpointing_enable({"use_reentrant": False})

@@ -1,0 +1,1 @@
+"""What a machine should become: one YAML file per profile."""

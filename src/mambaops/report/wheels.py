@@ -1,0 +1,118 @@
+"""Selections and contents as text for a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from mambaops.facts.model import Facts
+from mambaops.wheels.inspect.compatibility import Fit
+from mambaops.wheels.inspect.contents import WheelContents
+from mambaops.wheels.machine import machine_of
+from mambaops.wheels.select.selection import Pair, Selection, Verdict
+
+ALSO = 5
+GROUPS = 8
+
+
+def selection_text(selection: Selection, facts: Facts, *, everything: bool = False) -> str:
+    """The choice and why; then what else fits, and why the others do not."""
+    return "\n".join(_selection(selection, facts, everything))
+
+
+def _selection(selection: Selection, facts: Facts, everything: bool) -> Iterator[str]:
+    yield f"{selection.package} for {machine_line(facts)}"
+    if selection.chosen is None:
+        yield f"nothing fits ({len(selection.candidates)} candidates)"
+        yield from (line for miss in selection.nearest for line in _miss(miss))
+    else:
+        yield from verdict_lines("chosen: ", selection.chosen)
+    accepted = [v for v in selection.candidates if v.accepted][1:]
+    refused = [v for v in selection.candidates if not v.accepted]
+    if everything:
+        yield from (f"+ {v.name} [{v.source}]: {v.reason}" for v in accepted)
+        yield from (f"- {v.name} [{v.source}]: {v.reason}" for v in refused)
+        return
+    if accepted:
+        more = len(accepted) - ALSO
+        yield f"also: {', '.join(v.name for v in accepted[:ALSO])}" + f" and {more} more" * (
+            more > 0
+        )
+    if refused:
+        yield f"refused: {len(refused)}; most because:"
+        # a person wants the kinds, not thousands of lines: --all prints them
+        counted = Counter(v.reason for v in refused)
+        yield from (f"  {count:5d}  {reason}" for reason, count in counted.most_common(GROUPS))
+        yield "  (each with its reason: --all)"
+
+
+def verdict_lines(prefix: str, verdict: Verdict) -> Iterator[str]:
+    """One accepted verdict with all that is to be known."""
+    yield f"{prefix}{verdict.name}"
+    yield f"  {verdict.reason}"
+    yield f"  from {verdict.source}: {verdict.url or 'no address'}"
+    yield from (f"  note: {note}" for note in verdict.notes)
+    if verdict.repair:
+        yield f"  after fetching: mambaops repair-wheel {verdict.name} --glibc {verdict.repair}"
+
+
+def pair_text(pair: Pair, facts: Facts) -> str:
+    """Both packages, or why there is no pair."""
+    lines = [f"mamba-ssm and causal-conv1d for {machine_line(facts)}", pair.reason]
+    for verdict in (pair.conv, pair.mamba):
+        if verdict is not None:
+            lines += verdict_lines("chosen: ", verdict)
+    return "\n".join(lines)
+
+
+def machine_line(facts: Facts) -> str:
+    """One line: system, Python, torch, GPUs, driver."""
+    m = machine_of(facts)
+    torch = f"torch {m.torch} (CUDA {m.cuda or 'none'})" if m.torch else "no torch"
+    gpus = f"GPU {', '.join(m.capabilities)}" if m.capabilities else "no GPU seen"
+    driver = f"driver for CUDA {m.driver_cuda}" if m.driver_cuda else "no driver answering"
+    libc = f"glibc {m.glibc}" if m.glibc else "no glibc"
+    return f"{m.where} ({m.machine}, {libc}), Python {m.python}, {torch}, {gpus}, {driver}"
+
+
+def _miss(verdict: Verdict) -> Iterator[str]:
+    yield f"nearest: {verdict.name} [{verdict.source}]"
+    yield f"  {verdict.reason}"
+    yield f"  would fit with: {'; '.join(verdict.change)}"
+
+
+def contents_text(contents: WheelContents, fit: Fit | None) -> str:
+    """What is inside, one thing a line."""
+    rows = [
+        ("package", f"{contents.package} {contents.version}"),
+        ("processor", ", ".join(contents.machines) or "any (no compiled module)"),
+        ("machine code", ", ".join(contents.cubins) or "none"),
+        ("PTX", ", ".join(contents.ptx) or "none"),
+        ("CUDA runtime", contents.cuda or "not linked"),
+        ("torch", _torch(contents)),
+        ("C++11 ABI", {True: "new", False: "old", None: "not used"}[contents.cxx11_abi]),
+        (
+            "system",
+            ", ".join(
+                f"{family}_{version}"
+                for family in ("GLIBC", "GLIBCXX", "CXXABI")
+                if (version := contents.highest(family))
+            ),
+        ),
+        ("libraries", ", ".join(contents.needed) or "none"),
+        ("manylinux", contents.manylinux or "-"),
+    ]
+    lines = [contents.file, *(f"  {title:13s} {text}" for title, text in rows)]
+    lines += [f"  lie           {lie}" for lie in contents.lies]
+    lines += [f"  note          {note}" for note in contents.notes]
+    if fit is not None:
+        verdict = "loads" if fit.loads else "does not load"
+        runs = {True: "runs", False: "does not run", None: "running not judged"}[fit.runs]
+        lines.append(f"  here          {verdict}, {runs}: {fit.reason}")
+    return "\n".join(lines)
+
+
+def _torch(contents: WheelContents) -> str:
+    if contents.era.specifier is None:
+        return "not told by its symbols"
+    return f"{contents.era.specifier} (by {contents.era.evidence[0]})"

@@ -1,0 +1,1 @@
+"""Running a plan: looking, acting, looking again, evidence, remedies."""

@@ -1,0 +1,132 @@
+"""What the tasks around the plan share: run a profile, say what happened, explain a failure."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mambaops.core.errors import MambaopsError, UsageError
+from mambaops.decide.situation import Flags
+from mambaops.plan import Plan
+from mambaops.profiles.model import load_profile
+from mambaops.report.amounts import duration
+from mambaops.run.recovery import apply
+from mambaops.run.runner import Outcome, Run
+from mambaops.state.places import places
+from mambaops.verify.checks import Verification
+
+Say = Callable[[str], None]
+
+
+def drive(
+    profile: str, flags: Flags, *, jobs: int = 0, only: tuple[str, ...] = (), say: Say
+) -> Outcome:
+    """Run a profile's plan (or some steps of it) and tell the person what became of it.
+
+    Raises:
+        MambaopsError: as the runner; a failing step's log has been explained by then.
+    """
+    loaded = load_profile(profile)
+    run = Run(loaded, flags, say, jobs)
+    started = time.monotonic()
+    try:
+        outcome = run.all(only, announce=None if only else lambda plan: _announce(plan, say))
+    except MambaopsError:
+        rules = _explain(run, say)
+        if not apply(run, rules, say):
+            raise
+        say("trying once more")
+        outcome = _again(run, only, say)
+    _conclude(run, outcome, time.monotonic() - started, only, say)
+    return outcome
+
+
+def _announce(plan: Plan, say: Say) -> None:
+    from mambaops.report.plan_text import plan_text
+
+    if plan.with_status("needed") or plan.with_status("blocked"):
+        say(plan_text(plan))
+
+
+def _again(run: Run, only: tuple[str, ...], say: Say) -> Outcome:
+    """The second and last try after a cure."""
+    run.done.clear()
+    try:
+        return run.all(only)
+    except MambaopsError:
+        _explain(run, say)
+        raise
+
+
+def _explain(run: Run, say: Say) -> list[str]:
+    """Name the cause of a failed step from its logs; the rules that were recognised."""
+    from mambaops.diagnose.explain import explain_log
+
+    logs, rules = run.logs_of_failure(), list[str]()
+    for log in logs:
+        explanation = explain_log(log, run.machine)
+        if explanation.diagnosis.failed:
+            say(explanation.text())
+        rules += [one.rule for one in explanation.diagnosis.findings if not one.benign]
+    if logs:
+        say(f"full log: {logs[-1]}")
+    return rules
+
+
+def _conclude(run: Run, outcome: Outcome, seconds: float, only: tuple[str, ...], say: Say) -> None:
+    acted = [step for step in outcome.steps if step.outcome == "done"]
+    if not acted and only:
+        say(f"nothing to do: {', '.join(only)} of profile `{run.profile.name}` done before")
+    elif not acted:
+        say(f"nothing to do: profile `{run.profile.name}` is complete ({duration(seconds)})")
+    else:
+        say(f"done in {duration(seconds)}; evidence: {outcome.folder}")
+    choice = outcome.plan.choice
+    if outcome.steps and outcome.steps[-1].step == "verify":
+        say(f"environment: {run.where.env}   interpreter: {run.where.python}")
+        if not choice.kernels and list(run.profile.packages.items()):
+            say(
+                "no kernels were compiled: no GPU is visible and no --arch was given. "
+                "To compile for one:\n"
+                f"  mambaops build-mamba --profile {run.profile.name} --arch 9.0    "
+                "(8.0 A100, 8.6 RTX 30, 8.9 RTX 40, 9.0 H100, 12.0 RTX 50)"
+            )
+
+
+def remove_environment(profile: str, say: Say) -> None:
+    """Remove a profile's environment, and only that.
+
+    Raises:
+        UsageError: the folder is no environment of ours.
+    """
+    where = places(load_profile(profile).name)
+    if not where.env.exists():
+        return
+    if not (where.env / "pyvenv.cfg").exists() and not where.is_conda:
+        raise UsageError(
+            f"{where.env} is no Python environment: it is not removed",
+            hint="look what it is, and move it away",
+        )
+    shutil.rmtree(where.env)
+    say(f"removed {where.env}")
+
+
+def verified(profile: str, flags: Flags) -> Verification:
+    """Verify a profile's environment as it is.
+
+    Raises:
+        MambaopsError: there is no environment yet.
+    """
+    from mambaops.verify.checks import verify
+
+    run = Run(load_profile(profile), flags, lambda line: print(line, file=sys.stderr))
+    case = run.case()
+    if case.target is None:
+        raise MambaopsError(
+            f"there is no environment at {run.where.env}",
+            hint=f"`mambaops build-mamba --profile {run.profile.name}` makes it",
+        )
+    return verify(case, Path(run.where.python))

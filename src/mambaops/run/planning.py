@@ -1,0 +1,24 @@
+"""A plan for this machine, or for another one from its recorded facts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mambaops.decide.assess import Case
+from mambaops.decide.situation import Flags, elsewhere
+from mambaops.facts.model import load
+from mambaops.plan import Plan, make_case, make_plan
+from mambaops.profiles.model import load_profile
+from mambaops.state.places import places
+
+
+def planned(profile: str, flags: Flags, facts: str = "") -> tuple[Case, Plan]:
+    """The case and the plan; `facts` is a file for another machine, empty for this one."""
+    loaded = load_profile(profile)
+    if facts:
+        situation = elsewhere(loaded.name, load(Path(facts)))
+    else:
+        from mambaops.state.observe import observe
+
+        situation = observe(loaded, flags, places(loaded.name))
+    return make_case(loaded, situation, flags), make_plan(loaded, situation, flags)

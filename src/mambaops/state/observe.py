@@ -1,0 +1,120 @@
+"""Reads a situation from the machine: facts, the target environment, and what earlier runs have made."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+
+import msgspec
+
+from mambaops.compile.sources import read_tree
+from mambaops.decide.assess import Case
+from mambaops.decide.choice import build_key
+from mambaops.decide.situation import Flags, Prebuilt, Situation, SourceTree
+from mambaops.facts.collect import collect
+from mambaops.facts.model import Facts
+from mambaops.plan import make_case
+from mambaops.profiles.model import Profile
+from mambaops.state.evidence import read_notes
+from mambaops.state.places import Places
+from mambaops.store.store import Store
+
+STALE_SECONDS = 3600.0
+
+
+def observe(
+    profile: Profile, flags: Flags, where: Places, *, machine: Facts | None = None
+) -> Situation:
+    """Everything that the plan of `profile` is decided from.
+
+    Args:
+        machine: facts that were read before, where nothing about the machine can have changed.
+    """
+    facts = machine or collect(paths=[where.root])
+    target = collect(where.python) if where.python.exists() else None
+    situation = Situation(facts=facts, target=target, env=str(where.env))
+    case = make_case(profile, situation, flags)
+    return msgspec.structs.replace(
+        situation,
+        sources=_sources(case, where),
+        wheels=_wheels(case),
+        prebuilt=_prebuilt(case, where),
+        cpp_extension=str(read_notes(where.notes).get("cpp_extension", "")),
+        verified=str(read_notes(where.verified).get("fingerprint", "")),
+        fingerprint=fingerprint(case, target),
+    )
+
+
+def source_folder(case: Case, where: Places, package: str) -> Path:
+    """Where the source of one package is unpacked and built for this choice."""
+    spec = dict(case.profile.packages.items())[package]
+    key = build_key(package, spec, case.profile, case.choice, case.flags)
+    return where.build / f"{package}-{spec.version}-{key.digest()[:8]}"
+
+
+def _sources(case: Case, where: Places) -> dict[str, SourceTree]:
+    found = {
+        name: read_tree(source_folder(case, where, name))
+        for name, _ in case.profile.packages.items()
+        if case.choice.kernels
+    }
+    return {name: tree for name, tree in found.items() if tree is not None}
+
+
+def _wheels(case: Case) -> dict[str, str]:
+    if not case.choice.kernels:
+        return {}
+    store = Store()
+    found = {
+        name: store.find(build_key(name, spec, case.profile, case.choice, case.flags))
+        for name, spec in case.profile.packages.items()
+    }
+    return {name: str(path) for name, path in found.items() if path is not None}
+
+
+def _prebuilt(case: Case, where: Places) -> dict[str, Prebuilt]:
+    """What an earlier search brought, as long as it was made for the same choice.
+
+    A search that found nothing counts for an hour: the network may have been away.
+    """
+    notes = read_notes(where.notes).get("prebuilt", {})
+    if notes.get("for") != search_key(case):
+        return {}
+    found = msgspec.convert(notes.get("found", {}), type=dict[str, Prebuilt])
+    if not any(one.url for one in found.values()) and time.time() - notes["when"] > STALE_SECONDS:
+        return {}
+    return found
+
+
+def search_key(case: Case) -> str:
+    """Identity of a search for prebuilt wheels: what was wanted, for which machine."""
+    wanted = [
+        build_key(name, spec, case.profile, case.choice, case.flags).digest()
+        for name, spec in case.profile.packages.items()
+    ]
+    return hashlib.sha256(" ".join([*wanted, str(case.facts.host.glibc)]).encode()).hexdigest()[:16]
+
+
+def fingerprint(case: Case, target: Facts | None) -> str:
+    """Changes when anything that `verify` depends on changes in the target environment."""
+    if target is None:
+        return ""
+    parts = [target.python.version, target.torch.version if target.torch else ""]
+    parts += sorted(f"{name}={version}" for name, version in target.distributions.items())
+    parts += [";".join(case.choice.archs), *_records(target)]
+    parts += [f"{gpu.uuid}{gpu.name}" for gpu in case.facts.gpus]
+    parts.append(case.facts.driver.version or "")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _records(target: Facts) -> list[str]:
+    """Size and time of every extension: a swapped binary is another environment."""
+    found: list[str] = []
+    for package in target.packages.values():
+        for name in package.extensions:
+            path = Path(name) if Path(name).is_absolute() else Path(package.path) / name
+            if path.is_file():
+                stat = path.stat()
+                found.append(f"{path.name} {stat.st_size} {stat.st_mtime_ns}")
+    return found

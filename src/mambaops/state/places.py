@@ -1,0 +1,65 @@
+"""Where a profile's environment, builds and runs lie, and how its interpreter is named."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mambaops.core.paths import state_dir
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The folders of one profile under `.mambaops` (or `MAMBAOPS_HOME`)."""
+
+    profile: str
+    root: Path
+
+    @property
+    def env(self) -> Path:
+        """The target environment."""
+        return self.root / "envs" / self.profile
+
+    @property
+    def python(self) -> Path:
+        """The target environment's interpreter."""
+        if os.name == "nt":
+            return self.env / ("python.exe" if self.is_conda else "Scripts/python.exe")
+        return self.env / "bin" / "python"
+
+    @property
+    def is_conda(self) -> bool:
+        return (self.env / "conda-meta").is_dir()
+
+    @property
+    def build(self) -> Path:
+        """Unpacked sources and objects, one folder per build key."""
+        return self.root / "build" / self.profile
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def cuda_home(self) -> Path:
+        """The folder of links that makes the toolkit's wheels a CUDA_HOME."""
+        return self.env / "cuda-home"
+
+    @property
+    def verified(self) -> Path:
+        return self.env / "mambaops-verified.json"
+
+    @property
+    def notes(self) -> Path:
+        """Small facts that cannot be read back from the environment."""
+        return self.root / "state" / f"{self.profile}.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "state" / f"{self.profile}.lock"
+
+
+def places(profile: str) -> Places:
+    """The folders of a profile."""
+    return Places(profile, state_dir())

@@ -1,0 +1,158 @@
+"""What `mambaops wheels ACTION` does."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+import zipfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from packaging.version import InvalidVersion, Version
+
+from mambaops.core.errors import MambaopsError, UsageError
+from mambaops.core.files import sha256_of
+from mambaops.store.store import Entry, Store
+from mambaops.wheels.keys import BuildKey
+
+ACTIONS = ("list", "add", "prune", "path")
+UNITS = {"d": "days", "h": "hours", "m": "minutes", "w": "weeks"}
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """`path`: of the store, or of the wheel that was added. `wheels`: listed, added or removed ones."""
+
+    action: str
+    path: str
+    wheels: list[Entry] = []
+    dry_run: bool = False
+
+
+def run(store: Store, action: str, **options: Any) -> Answer:
+    """Do what is asked.
+
+    Raises:
+        UsageError: no such action, or an option that makes no sense.
+    """
+    if action not in ACTIONS:
+        raise UsageError(f"`wheels {action}`: there is no such action", hint=", ".join(ACTIONS))
+    if action == "list":
+        return Answer(action=action, path=str(store.path), wheels=store.list())
+    if action == "add":
+        return _add(store, options["file"], options["torch"])
+    if action == "prune":
+        return _prune(store, options["older_than"], options["keep"], options["dry_run"])
+    store.path.mkdir(parents=True, exist_ok=True)
+    return Answer(action=action, path=str(store.path))
+
+
+def text(answer: Answer) -> str:
+    """The answer for people; for `path` the path alone, to be used in a command."""
+    if answer.action in ("path", "add"):
+        return answer.path
+    lines = [_row(entry) for entry in answer.wheels]
+    total = sum(entry.size for entry in answer.wheels)
+    what = {"list": "in", "prune": "would go from" if answer.dry_run else "removed from"}
+    count = f"{len(lines)} wheel{'' if len(lines) == 1 else 's'}"
+    lines.append(f"{count}, {total / 1e6:.1f} MB, {what[answer.action]} {answer.path}")
+    return "\n".join(lines)
+
+
+def _row(entry: Entry) -> str:
+    used = time.strftime("%Y-%m-%d", time.localtime(entry.used or entry.added))
+    archs = " ".join(entry.key.architectures) if entry.key else "put there by hand"
+    return f"{entry.wheel}  {entry.size / 1e6:.1f} MB  used {used}  {archs}"
+
+
+def parse_age(age: str) -> timedelta:
+    """ "90d", "12h", "2w" as a time span.
+
+    Raises:
+        UsageError: anything else.
+    """
+    match = re.fullmatch(r"(\d+)([dhmw])", age.strip())
+    if not match:
+        raise UsageError(f"`{age}` is no age", hint="a number and d, h, m or w: 90d, 12h")
+    return timedelta(**{UNITS[match[2]]: int(match[1])})
+
+
+def _prune(store: Store, older_than: str, keep: int | None, dry_run: bool) -> Answer:
+    if not older_than and keep is None:
+        raise UsageError(
+            "`wheels prune` removes nothing unless it is told what",
+            hint="`--older-than 90d`, `--keep 3` (of each package), or `--keep 0` for everything",
+        )
+    age = parse_age(older_than) if older_than else None
+    gone = store.prune(keep=keep, older_than=age, dry_run=dry_run)
+    return Answer(action="prune", path=str(store.path), wheels=gone, dry_run=dry_run)
+
+
+def _add(store: Store, file: str, torch: str) -> Answer:
+    from mambaops.wheels.inspect.contents import inspect_wheel
+
+    if not file:
+        raise UsageError("`wheels add` wants a wheel", hint="`mambaops wheels add --file FILE`")
+    path = Path(file)
+    contents = inspect_wheel(path)
+    if contents.lies:
+        raise MambaopsError(
+            f"`{path.name}` is not what its name says: {contents.lies[0]}",
+            hint="fetch it again under its own name",
+        )
+    name = contents.name
+    assert name is not None  # only installed packages have none
+    against = torch or name.build.torch
+    if contents.extensions and not _is_version(against):
+        raise UsageError(
+            f"the name of `{path.name}` does not tell the torch that it was built against",
+            hint="say it: `--torch 2.8.0+cu128`",
+        )
+    key = BuildKey.of(
+        package=name.package,
+        version=name.version,
+        torch=against or "0",
+        cuda=name.build.cuda or contents.cuda,
+        cxx11_abi=contents.cxx11_abi,
+        python=name.python,
+        platform=name.platform,
+        architectures=[*contents.cubins, *(f"{one}+PTX" for one in contents.ptx)],
+        source=sha256_of(path),
+        flags=["added by hand"],
+    )
+    with tempfile.TemporaryDirectory(prefix="mambaops-") as folder:
+        added = store.add(_with_named_version(path, Path(folder)), key, {"from": path.name})
+    return Answer(
+        action="add",
+        path=str(added),
+        wheels=[entry for entry in store.list() if entry.wheel == added.name],
+    )
+
+
+def _is_version(text: str | None) -> bool:
+    try:
+        Version(text or "")
+    except InvalidVersion:
+        return False
+    return True
+
+
+def _with_named_version(path: Path, folder: Path) -> Path:
+    """The wheel, with the version of its name also inside.
+
+    Upstream renames its files; pip refuses such a file from `--find-links` ("has inconsistent version").
+    """
+    from mambaops.wheels.names import parse_wheel_name
+    from mambaops.wheels.rewrite import WheelRewriter
+
+    name = parse_wheel_name(path.name)
+    with zipfile.ZipFile(path) as archive:
+        inside = next(one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
+        if not str(name.build) or "+" in inside.split("/")[0]:
+            return path
+        target = folder / path.name
+        said = [f"METADATA says +{name.build} now, as the file's name does"]
+        WheelRewriter(archive, path.name, name).write(target, replaced={}, added={}, said=said)
+    return target

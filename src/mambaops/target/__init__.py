@@ -1,1 +1,0 @@
-"""Code that the target interpreter runs: Python 3.8 syntax, nothing imported from outside `target/`."""

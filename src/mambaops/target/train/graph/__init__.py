@@ -1,5 +1,0 @@
-"""Graph-Mamba on graphs of neurons: node classification with GatedGCN, with or without Mamba.
-
-`python -m mambaops.target.train.graph` needs torch and PyYAML only; `--graph_mamba_root` runs the
-original repository instead.
-"""

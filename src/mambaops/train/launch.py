@@ -1,0 +1,148 @@
+"""The way to the training programs: which interpreter, what must be in it, its variables, the install."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from mambaops.core import paths, process
+from mambaops.core.errors import MachineError, UsageError
+from mambaops.profiles.model import load_profile
+from mambaops.state.places import places
+from mambaops.system.launch import chosen_python, hand_over
+
+VLM = "mambaops.payload.train.vlm"
+NEEDED = ("torch", "transformers", "PIL")
+DOORS = {"powershell": ("powershell.ps1", "\r\n"), "wsl": ("wsl.sh", "\n")}
+
+_LOOK = (
+    "import importlib.util, sys;"
+    "print(' '.join(n for n in sys.argv[1:] if importlib.util.find_spec(n) is None))"
+)
+
+
+def target_python(python: str, profile: str) -> Path:
+    """The interpreter to train with: asked for, the profile's, the only one built here, the active one.
+
+    Raises:
+        UsageError: the profile's environment is not there, or there are several and none was named.
+    """
+    if python:
+        return chosen_python(python, os.environ)
+    if profile:
+        return _profile_python(profile)
+    built = _built_profiles()
+    if len(built) == 1:
+        return places(built[0]).python
+    if len(built) > 1:
+        raise UsageError(
+            f"which environment? There are several here: {', '.join(built)}",
+            hint="name one with --profile, or give --python",
+        )
+    return chosen_python("", os.environ)
+
+
+def _profile_python(profile: str) -> Path:
+    name = load_profile(profile).name
+    python = places(name).python
+    if not python.exists():
+        raise UsageError(
+            f"profile {name} has no environment yet ({python} is not there)",
+            hint=f"mambaops build-mamba --profile {profile}, or give --python",
+        )
+    return python
+
+
+def _built_profiles() -> list[str]:
+    folder = paths.state_dir() / "envs"
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return [name for name in names if places(name).python.exists()]
+
+
+def check_packages(python: Path, needed: tuple[str, ...] = NEEDED) -> None:
+    """Raises:
+    MachineError: the interpreter lacks a package that training imports.
+    """
+    missing = process.run([python, "-c", _LOOK, *needed], timeout=60).stdout.split()
+    if missing:
+        names = ["pillow" if name == "PIL" else name for name in missing]
+        raise MachineError(
+            f"{python} has no {', '.join(names)}, which training needs",
+            hint=f"{python} -m pip install {' '.join(names)}   (torch: mambaops build-mamba --profile NAME)",
+        )
+
+
+def install(profile: str) -> None:
+    """Bring the profile's environment about; does nothing where it is as wanted.
+
+    Raises:
+        CommandFailed: a step failed; its finding was printed.
+    """
+    process.run(
+        [sys.executable, "-m", "mambaops", "build-mamba", "--profile", profile],
+        on_line=lambda line: print(line, file=sys.stderr, flush=True),
+        merge=True,
+    )
+
+
+def train(
+    stage: int, words: list[str], *, python: str, profile: str, install_only: bool, train_only: bool
+) -> None:
+    """Install where a profile was named, then become the training program.
+
+    Raises:
+        UsageError: contradicting flags. MachineError: packages are missing.
+    """
+    if install_only and train_only:
+        raise UsageError("--install-only and --train-only exclude each other")
+    if install_only and not profile:
+        raise UsageError("--install-only needs --profile", hint="mambaops profiles lists them")
+    if profile and not python and not train_only:
+        install(profile)
+    if install_only:
+        return
+    run_module(VLM, ["--stage", str(stage), *words], python=python, profile=profile)
+
+
+def run_module(module: str, words: list[str], *, python: str, profile: str) -> None:
+    """Become `python -m module words…` with the profile's run-time variables (the user's own win)."""
+    chosen = target_python(python, profile)
+    check_packages(chosen, ("huggingface_hub",) if module.endswith("fetch_model") else NEEDED)
+    if profile:
+        for name, value in load_profile(profile).runtime_env.items():
+            os.environ.setdefault(name, value)
+    hand_over(str(chosen), module, words)
+
+
+def write_door(kind: str, output: Path, profile: str) -> Path:
+    """A script that starts stage 2 by one word: for PowerShell (CRLF) or for bash in WSL (LF).
+
+    Raises:
+        UsageError: an unknown kind.
+    """
+    if kind not in DOORS:
+        raise UsageError(f"no door of kind {kind}; there are {', '.join(DOORS)}")
+    name, newline = DOORS[kind]
+    template = paths.payload_file("train", "doors", name).read_text("utf-8")
+    text = template.replace("@PROFILE@", load_profile(profile).name)
+    temporary = output.with_name(output.name + ".tmp")
+    # PowerShell 5 reads UTF-8 only with a mark; bash takes none
+    encoding = "utf-8-sig" if kind == "powershell" else "utf-8"
+    temporary.write_bytes(text.replace("\n", newline).encode(encoding))
+    temporary.chmod(0o755)
+    temporary.replace(output)
+    return output
+
+
+def print_mapped(given: list[str], *, to_windows: bool, as_json: bool) -> int:
+    """Map paths (or those inside a .yaml or .csv) by `payload/paths.py`; 1 where one does not exist.
+
+    The mapping itself belongs to the target programs, so it is run, not imported.
+    """
+    script = paths.payload_file("paths.py")
+    words = (["--to_windows"] if to_windows else []) + (["--json"] if as_json else [])
+    done = process.run([sys.executable, script, *words, *given], check=False)
+    print(done.stdout, end="")
+    print(done.stderr, end="", file=sys.stderr)
+    return done.returncode

@@ -1,0 +1,1 @@
+"""Which wheel fits a machine, with a reason for every other one."""

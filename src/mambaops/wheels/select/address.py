@@ -1,0 +1,62 @@
+"""The address of a wheel: from its file name alone, or as the one that fits a machine best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mambaops.core.errors import MachineError, UsageError
+
+if TYPE_CHECKING:
+    from mambaops.facts.model import Facts
+
+
+def address_of(name: str) -> str:
+    """Where upstream publishes the wheel of this name, if it does.
+
+    Raises:
+        UsageError: no name, no wheel's name, or a wheel that is not upstream's.
+    """
+    from mambaops.knowledge.addresses import github_wheel
+    from mambaops.wheels.names import parse_wheel_name
+
+    if not name:
+        raise UsageError(
+            "nothing to fetch: neither `--url` nor `--name` is given",
+            hint="`--package mamba-ssm` fetches the one that fits this machine best",
+        )
+    parsed = parse_wheel_name(name)
+    if parsed.build.scheme not in ("upstream", "ngc"):
+        raise UsageError(
+            f"`{name}` is not named like upstream's release files (+cu…torch…cxx11abi…)",
+            hint="give its address: `--url`",
+        )
+    try:
+        return github_wheel(parsed.package, parsed.version, name)
+    except KeyError as error:
+        raise UsageError(f"no releases of `{parsed.package}` are known", hint="`--url`") from error
+
+
+def chosen_address(
+    package: str, facts: Facts, *, version: str = "", say: Callable[[str], None]
+) -> str:
+    """Where the wheel lies that fits a machine best.
+
+    Raises:
+        UsageError: an unknown package or a version that is none.
+        MachineError: nothing fits.
+    """
+    from mambaops.wheels.select.confirm import choose
+    from mambaops.wheels.sources.listing import offers, sources
+
+    offered = offers(package, facts, sources(facts), say=say)
+    selection = choose(package, facts, offered, say=say, version=version or None)
+    if selection.chosen is None or not selection.chosen.url:
+        nearest = f": {selection.nearest[0].reason}" if selection.nearest else ""
+        raise MachineError(
+            f"no prebuilt wheel of {package} fits{nearest}",
+            hint=f"`mambaops select-wheel --package {package}` shows the nearest misses; "
+            "`mambaops build-mamba` compiles one",
+        )
+    say(f"{selection.chosen.name}: {selection.chosen.reason}")
+    return selection.chosen.url

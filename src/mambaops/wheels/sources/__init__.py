@@ -1,0 +1,1 @@
+"""Where wheels are offered: folders, indexes, upstream's and Astral's matrices."""

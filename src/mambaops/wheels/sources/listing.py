@@ -1,0 +1,75 @@
+"""Everything on offer for a package on a machine: the sources read, one after the other, failures said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from mambaops.core.errors import MambaopsError
+from mambaops.facts.model import Facts
+from mambaops.knowledge.addresses import astral_index
+from mambaops.wheels.candidates import Candidate, Source
+from mambaops.wheels.sources.folder import StoreFolder
+from mambaops.wheels.sources.index import Index, find_links
+from mambaops.wheels.sources.planned import AstralIndexPlan, OtherInstallers, UpstreamPlan
+
+Say = Callable[[str], None]
+
+
+def sources(
+    facts: Facts,
+    *,
+    places: Sequence[str] = (),
+    store: Path | None = None,
+    online: bool = False,
+) -> list[Source]:
+    """The sources in their usual order.
+
+    Args:
+        places: values of --find-links. store: root of the store; None: the user's.
+        online: read Astral's index itself instead of its plan.
+    """
+    index = astral_index(facts.torch.cuda) if facts.torch and facts.torch.cuda else None
+    astral: Source = Index(index, name="astral") if online and index else AstralIndexPlan()
+    return [
+        StoreFolder(store),
+        *(find_links(place) for place in places),
+        UpstreamPlan(),
+        astral,
+        OtherInstallers(),
+    ]
+
+
+def offers(
+    package: str, facts: Facts, read: Iterable[Source], *, say: Say = lambda text: None
+) -> list[Candidate]:
+    """All candidates; a source that cannot be read is said and left out."""
+    found: list[Candidate] = []
+    for source in read:
+        try:
+            found += source.candidates(package, facts)
+        except MambaopsError as error:
+            say(f"{source.name}: left out: {error.message}")
+            if source.name == "astral":
+                found += AstralIndexPlan().candidates(package, facts)
+                say("astral: its plan is used instead (unverified)")
+    return found
+
+
+def exists(url: str) -> bool:
+    """Does an address answer? Asked with a ranged GET, because release files redirect HEAD badly.
+
+    Raises:
+        MambaopsError: no answer that decides it (no network, a refused login, …).
+    """
+    from mambaops.download.http import Again, Patience, get, open_session
+
+    try:
+        get(open_session(), url, {"Range": "bytes=0-0"}, Patience()).close()
+    except Again as error:
+        raise MambaopsError(str(error), hint=error.hint) from error
+    except MambaopsError as error:
+        if " answers 404" in error.message or " answers 410" in error.message:
+            return False
+        raise
+    return True
