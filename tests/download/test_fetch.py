@@ -12,14 +12,7 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
-
-from mambaops.core.errors import MambaopsError, UsageError
-from mambaops.download.fetch import Fetched, fetch, file_name
-from mambaops.download.http import Patience, masked, retry_after
-from mambaops.download.progress import Lines, Meter, progress_line
-from mambaops.download.state import Memory
-
-from .server import (
+from loopback import (
     Server,
     become,
     cut,
@@ -31,6 +24,12 @@ from .server import (
     without_length,
     wrong_range,
 )
+
+from mambaops.core.errors import MambaopsError, UsageError
+from mambaops.download.fetch import Fetched, fetch, file_name
+from mambaops.download.http import Patience, masked, retry_after
+from mambaops.download.progress import Lines, Meter, progress_line
+from mambaops.download.state import Memory
 
 QUICK = Patience(attempts=4, first_wait=0.01, longest_wait=0.05, connect=2.0, read=0.3)
 SIZE = 400_000

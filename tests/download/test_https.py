@@ -8,12 +8,11 @@ from pathlib import Path
 from shutil import which
 
 import pytest
+from loopback import Server, serve
 
 from mambaops.core.errors import MambaopsError
 from mambaops.download.fetch import fetch
 from mambaops.download.http import Patience
-
-from .server import Server, serve
 
 QUICK = Patience(attempts=2, first_wait=0.01, connect=3.0, read=3.0)
 

@@ -10,13 +10,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from small_wheels import wheel_members, write_zip
 
 from mambaops.core.errors import MachineError, MambaopsError, StepDidNotTake, UsageError
 from mambaops.install.installers import pip_settings, read_environment
 from mambaops.install.wheels import install_wheels, matching_files, read_wheel
 from mambaops.wheels.tags import target_tags
-
-from .conftest import wheel_members, write_zip
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from small_wheels import wheel_members, write_zip
 
 from mambaops.core.errors import MambaopsError
 from mambaops.wheels.archive import check_zip
-
-from .conftest import wheel_members, write_zip
 
 MEMBERS = wheel_members(
     "tiny", "1.0", {"tiny/__init__.py": b"x = 1\n", "tiny/b.bin": b"\1" * 500}, []

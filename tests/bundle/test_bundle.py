@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from small_wheels import Index, wheel_members, write_zip
 
 from mambaops.bundle.archive import extract_tar
 from mambaops.bundle.collect import Bundle, collect
@@ -28,8 +29,6 @@ from mambaops.bundle.model import BundleSpec
 from mambaops.core.errors import MachineError, MambaopsError, UsageError
 from mambaops.core.paths import payload_file
 from mambaops.install.installers import read_environment
-
-from .conftest import Index, wheel_members, write_zip
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 MACHINE = platform.machine()
