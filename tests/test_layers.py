@@ -40,7 +40,6 @@ ROOMS = (
     "train",
     "gpu",
     "fallback",
-    "develop",
     "cli",
 )
 # run by the target environment's interpreter: named by path, imported by nobody

@@ -42,7 +42,7 @@ def copy_of_the_checkout(folder: Path) -> Path:
 
 def bootstrap(folder: Path) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PYTHONPATH": str(folder / "src")}
-    argv = [sys.executable, "-m", "mambaops", "bootstrap"]
+    argv = [sys.executable, "-m", "invoke", "bootstrap"]
     return subprocess.run(
         argv, capture_output=True, text=True, cwd=folder, env=env, check=False, timeout=280
     )

@@ -33,7 +33,9 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts:
             assert f"mambaops/{path.relative_to(PACKAGE).as_posix()}" in inside
     assert {f"mambaops/env_profiles/{name}.yaml" for name in names()} <= inside
-    assert "mambaops/patches/catalogue.yaml" in inside
+    assert {"mambaops/patches/catalogue.yaml", "mambaops/py.typed"} <= inside
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in inside)
+    assert not [name for name in inside if not name.startswith("mambaops")]
 
 
 def test_installed_it_finds_its_profiles_and_patches(wheel: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ ALLOWED = {
 }
 # what takes minutes or gigabytes, and the test or session that runs it
 ELSEWHERE = {
-    "python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/invoke build-mamba --arch 9.0": (
+    "python3 -m venv .venv && .venv/bin/pip install -e '.[nox]' && .venv/bin/invoke build-mamba --arch 9.0": (
         "e2e/test_main_job.py"
     ),
     ".venv/bin/nox -s tests": "../.ci/run",
