@@ -51,7 +51,7 @@ REFUSED = {
     "no dist-info": ({"a.py": b""}, "has 0 .dist-info folders"),
     "two dist-infos": ({**MEMBERS, "other-1.dist-info/WHEEL": b""}, "has 2 .dist-info folders"),
     "a weak hash": (with_record(b"sha256=", b"md5="), "no usable hash"),
-    "no hash": (with_record(b"tiny/b.bin,sha256=", b"tiny/b.bin,="), "no usable hash"),
+    "no hash": (with_record(b"tiny/b.bin,sha256=", b"tiny/b.bin,="), "invalid hash algorithm"),
     "a hash that is none": (with_record(b"tiny/b.bin,sha256=", b"tiny/b.bin,sha256=!"), "RECORD"),
     "a climbing member": (evil_names("../evil.py"), "climbs out"),
     "climbing further in": (evil_names("tiny/../../evil.py"), "climbs out"),

@@ -6,10 +6,7 @@ an ordinary distribution, `mambaops-fallback`, with a RECORD: pip can list and u
 
 from __future__ import annotations
 
-import base64
-import csv
 import hashlib
-import io
 import os
 import re
 import shutil
@@ -21,6 +18,7 @@ import msgspec
 
 from mambaops.core import paths, process
 from mambaops.core.errors import MachineError, MambaopsError, StepDidNotTake, UsageError
+from mambaops.wheels.record import entry_of, read_record, write_record
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -182,7 +180,8 @@ def _write(purelib: Path) -> list[str]:
     """Write everything aside, then move it into place, the dist-info last."""
     files = _sources()
     info = f"{PACKAGE}-{_version()}.dist-info"
-    files[f"{info}/RECORD"] = _record(files, f"{info}/RECORD")
+    entries = [entry_of(name, content) for name, content in files.items()]
+    files[f"{info}/RECORD"] = write_record(entries, f"{info}/RECORD").encode()
     try:
         aside = Path(tempfile.mkdtemp(prefix=".mambaops-fallback-", dir=purelib))
     except OSError as error:
@@ -202,25 +201,15 @@ def _write(purelib: Path) -> list[str]:
     return sorted(files)
 
 
-def _record(files: dict[str, bytes], own: str) -> bytes:
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    for name, content in files.items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-        rows.writerow([name, f"sha256={digest}", len(content)])
-    rows.writerow([own, "", ""])
-    return text.getvalue().encode()
-
-
 def _delete(purelib: Path) -> list[str]:
     """Delete what our RECORD lists, byte code included; returns the names."""
     gone: list[str] = []
     for info in sorted(purelib.glob(f"{PACKAGE}-*.dist-info")):
-        for row in csv.reader((info / "RECORD").read_text("utf-8").splitlines()):
-            path = purelib / row[0]
+        for entry in read_record((info / "RECORD").read_text("utf-8")):
+            path = purelib / entry.path
             if path.is_file() and path.resolve().is_relative_to(purelib.resolve()):
                 path.unlink()
-                gone.append(row[0])
+                gone.append(entry.path)
             for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
                 compiled.unlink()
         for folder in (purelib / PACKAGE / "__pycache__", purelib / PACKAGE, info):

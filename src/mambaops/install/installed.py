@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import csv
-import hashlib
 from pathlib import Path
 
+from installer.records import RecordEntry
 from packaging.utils import canonicalize_name
 
 from mambaops.core.errors import MambaopsError
 from mambaops.install.installers import read_environment
 from mambaops.wheels.inspect.contents import WheelContents, describe
 from mambaops.wheels.inspect.elf import ELF_MAGIC, inspect_extension
+from mambaops.wheels.record import is_file_as_recorded, read_record
 
 
 def inspect_installed(package: str, python: Path) -> WheelContents:
@@ -30,15 +29,15 @@ def inspect_installed(package: str, python: Path) -> WheelContents:
             hint="name the environment: `--python /path/to/env/bin/python`",
         )
     folder = _dist_info(Path(found.location), name)
-    rows = _record(folder)
-    modules = [Path(found.location) / row[0] for row in rows if ".so" in row[0]]
+    entries = _record(folder)
+    modules = [Path(found.location) / one.path for one in entries if ".so" in one.path]
     contents = describe(
         f"{name} in {found.location}",
         None,
         (folder / "METADATA").read_bytes(),
         tuple(inspect_extension(path) for path in modules if _is_elf(path)),
     )
-    changed = _changed(Path(found.location), rows)
+    changed = _changed(Path(found.location), entries)
     notes = [f"`{path}` is not the file that was installed" for path in changed]
     if found.editable:
         notes.append("installed editable: modules built into its source folder are not listed here")
@@ -56,10 +55,9 @@ def _dist_info(location: Path, name: str) -> Path:
     )
 
 
-def _record(folder: Path) -> list[list[str]]:
+def _record(folder: Path) -> tuple[RecordEntry, ...]:
     try:
-        with (folder / "RECORD").open(encoding="utf-8", newline="") as file:
-            return [row for row in csv.reader(file) if row]
+        return read_record((folder / "RECORD").read_text(encoding="utf-8"))
     except OSError as error:
         raise MambaopsError(
             f"`{folder / 'RECORD'}` cannot be read: {error.strerror}",
@@ -75,23 +73,12 @@ def _is_elf(path: Path) -> bool:
         return False
 
 
-def _changed(location: Path, rows: list[list[str]]) -> list[str]:
+def _changed(location: Path, entries: tuple[RecordEntry, ...]) -> list[str]:
     """Compiled modules whose content is not RECORD's, or that are gone."""
-    found = []
-    for row in rows:
-        # e.g. sha256=NPlq1wzAJ8Z_9sIaUHR5ZyWA6KTwkqLNF0pXY5B8hQk
-        algorithm, _, expected = (row[1] if len(row) > 1 else "").partition("=")
-        if ".so" not in row[0] or algorithm != "sha256":
-            continue
-        path = location / row[0]
-        if not path.is_file() or _digest(path) != expected:
-            found.append(row[0])
-    return found
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1024**2):
-            digest.update(block)
-    return base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
+    return [
+        entry.path
+        for entry in entries
+        if ".so" in entry.path
+        and entry.hash_ is not None
+        and not is_file_as_recorded(entry, location / entry.path)
+    ]

@@ -7,18 +7,15 @@ packed.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import csv
-import hashlib
-import io
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from installer.records import RecordEntry
+
 from mambaops.core.errors import MambaopsError
+from mambaops.wheels.record import STRONG, UNRECORDED, BadRecord, is_as_recorded, read_record
 
 # The largest real wheels (torch with CUDA) unpack to about 5 GiB; code with many zeros packs 20:1 at most.
 MAX_UNPACKED = 32 * 1024**3
@@ -26,10 +23,6 @@ MAX_RATIO = 100
 MAX_MEMBERS = 200_000
 # below this no ratio matters: a tiny file of zeros harms nobody
 RATIO_FROM = 64 * 1024**2
-CHUNK = 1024**2
-STRONG = ("sha256", "sha384", "sha512")
-# they cannot hold their own hash (https://packaging.python.org/en/latest/specifications/binary-distribution-format/)
-UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 
 
 def check_zip(path: Path) -> None:
@@ -104,17 +97,28 @@ def check_record(path: Path, archive: zipfile.ZipFile, members: dict[str, zipfil
         MambaopsError: no RECORD, or a member and its line in RECORD do not agree.
     """
     folder = dist_info(path, members)
-    record = read_record(path, archive, folder)
     exempt = {f"{folder}/{name}" for name in UNRECORDED}
+    record = _entries(path, archive.read(f"{folder}/RECORD"), exempt)
     for name in sorted(set(members) - set(record) - exempt):
         raise _bad(path, f"holds `{name}`, which its RECORD does not know")
-    for name, (algorithm, digest) in record.items():
-        if name in exempt:
-            continue
+    for name, entry in record.items():
         if name not in members:
             raise _bad(path, f"lacks `{name}`, which its RECORD lists")
-        if _digest(archive, members[name], algorithm) != digest:
-            raise _bad(path, f"holds a `{name}` that is not the one in its RECORD")
+        with archive.open(members[name]) as member:
+            if not is_as_recorded(entry, member):
+                raise _bad(path, f"holds a `{name}` that is not the one in its RECORD")
+
+
+def _entries(path: Path, text: bytes, exempt: set[str]) -> dict[str, RecordEntry]:
+    try:
+        listed = read_record(text.decode("utf-8", errors="replace"))
+    except BadRecord as error:
+        raise _bad(path, f"has no usable RECORD ({error.message})") from error
+    entries = {entry.path: entry for entry in listed if entry.path not in exempt}
+    for entry in entries.values():
+        if entry.hash_ is None or entry.hash_.name not in STRONG or not entry.hash_.value:
+            raise _bad(path, f"has no usable hash for `{entry.path}` in its RECORD")
+    return entries
 
 
 def dist_info(path: Path, members: dict[str, zipfile.ZipInfo]) -> str:
@@ -131,42 +135,6 @@ def dist_info(path: Path, members: dict[str, zipfile.ZipInfo]) -> str:
         if f"{folders[0]}/{needed}" not in members:
             raise _bad(path, f"has no {folders[0]}/{needed}: it is no wheel")
     return folders[0]
-
-
-def read_record(path: Path, archive: zipfile.ZipFile, folder: str) -> dict[str, tuple[str, bytes]]:
-    """Member name -> (hash algorithm, digest); both empty for RECORD itself and signatures."""
-    text = archive.read(f"{folder}/RECORD").decode("utf-8", errors="replace")
-    return dict(_record_rows(path, text, folder))
-
-
-def _record_rows(path: Path, text: str, folder: str) -> Iterator[tuple[str, tuple[str, bytes]]]:
-    for number, row in enumerate(csv.reader(io.StringIO(text)), start=1):
-        if not row:
-            continue
-        name, spec = row[0], row[1] if len(row) > 1 else ""
-        # e.g. sha256=NPlq1wzAJ8Z_9sIaUHR5ZyWA6KTwkqLNF0pXY5B8hQk (base64, URL alphabet, no padding)
-        algorithm, _, encoded = spec.partition("=")
-        if name in {f"{folder}/{exempt}" for exempt in UNRECORDED}:
-            yield name, ("", b"")
-        elif algorithm not in STRONG or not encoded:
-            raise _bad(path, f"has no usable hash for `{name}` in line {number} of its RECORD")
-        else:
-            yield name, (algorithm, _unbase64(path, encoded, number))
-
-
-def _unbase64(path: Path, encoded: str, number: int) -> bytes:
-    try:
-        return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
-    except (binascii.Error, ValueError) as error:
-        raise _bad(path, f"has a hash in line {number} of its RECORD that is none") from error
-
-
-def _digest(archive: zipfile.ZipFile, info: zipfile.ZipInfo, algorithm: str) -> bytes:
-    digest = hashlib.new(algorithm)
-    with archive.open(info) as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.digest()
 
 
 def _bad(path: Path, found: str, *, hint: str = "") -> MambaopsError:

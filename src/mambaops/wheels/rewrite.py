@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import csv
-import hashlib
 import io
 import json
 import os
 import re
-import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from mambaops.wheels.archive import UNRECORDED
-from mambaops.wheels.names import WheelName
+from installer.records import RecordEntry
 
-CHUNK = 1024**2
+from mambaops.wheels.names import WheelName
+from mambaops.wheels.record import UNRECORDED, copy_recorded, write_record
 
 
 class WheelRewriter:
@@ -33,7 +29,7 @@ class WheelRewriter:
         self._archive = archive
         self._old = old
         self._name = name
-        self._record: list[tuple[str, str, str]] = []
+        self._record: list[RecordEntry] = []
 
     def write(
         self,
@@ -99,39 +95,16 @@ class WheelRewriter:
         self._stream(out, info, io.BytesIO(content))
 
     def _stream(self, out: zipfile.ZipFile, info: zipfile.ZipInfo, source: IO[bytes]) -> None:
-        hashed = _Hashed(source)
         with out.open(info, "w", force_zip64=True) as sink:
-            shutil.copyfileobj(hashed, sink, CHUNK)
-        self._record.append((info.filename, hashed.spec, str(hashed.size)))
+            self._record.append(copy_recorded(info.filename, source, sink))
 
     def _put_evidence(self, out: zipfile.ZipFile, said: Sequence[str]) -> None:
         text = json.dumps({"from": self._old, "done": list(said)}, indent=2) + "\n"
         self._put(out, _info(f"{self._folder}/mambaops-repair.json", 0o644), text.encode())
 
     def _put_record(self, out: zipfile.ZipFile) -> None:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerows([*self._record, (f"{self._folder}/RECORD", "", "")])
-        out.writestr(_info(f"{self._folder}/RECORD", 0o644), text.getvalue())
-
-
-class _Hashed:
-    """Reads on and keeps the hash and the length of what went through."""
-
-    def __init__(self, source: IO[bytes]) -> None:
-        self._source = source
-        self._digest = hashlib.sha256()
-        self.size = 0
-
-    def read(self, size: int = -1) -> bytes:
-        block = self._source.read(size)
-        self._digest.update(block)
-        self.size += len(block)
-        return block
-
-    @property
-    def spec(self) -> str:
-        return "sha256=" + base64.urlsafe_b64encode(self._digest.digest()).rstrip(b"=").decode()
+        own = f"{self._folder}/RECORD"
+        out.writestr(_info(own, 0o644), write_record(self._record, own))
 
 
 def _info(member: str, mode: int) -> zipfile.ZipInfo:
