@@ -18,13 +18,14 @@ from functools import partial
 from pathlib import Path
 
 from mambaops.core import process
-from mambaops.facts.model import load
 from mambaops.wheels.candidates import Candidate
 from mambaops.wheels.names import PACKAGES
 from mambaops.wheels.select.selection import pair_versions, select
 from mambaops.wheels.sources.listing import offers, sources
 
-MACHINES = Path(__file__).resolve().parent.parent / "tests" / "machines"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
+from recorded import facts_of, path_of
+
 # one where much fits, one where nothing does (nearest misses are worked out then), one refused at once
 CASES = ("ubuntu20-graph-mamba", "debian10-a800", "windows-5090")
 
@@ -45,14 +46,14 @@ def measure(rounds: int) -> list[dict[str, object]]:
     few = max(3, rounds // 4)
     rows = [row for case in CASES for row in _case(case, rounds, few)]
     command = [sys.executable, "-m", "mambaops", "select-wheel", "--package", "mamba-ssm"]
-    command += ["--facts", str(MACHINES / f"{CASES[0]}.json"), "--json"]
+    command += ["--facts", str(path_of(CASES[0])), "--json"]
     whole = timed(partial(process.run, command), few, time.perf_counter)
     return [*rows, _row(CASES[0], "the whole command", rows[0]["candidates"], *whole)]
 
 
 def _case(case: str, rounds: int, few: int) -> list[dict[str, object]]:
-    facts = load(MACHINES / f"{case}.json")
-    read = sources(facts, store=MACHINES / "no-store")
+    facts = facts_of(case)
+    read = sources(facts, store=Path("no-store"))
     both: dict[str, list[Candidate]] = {}
     rows = []
     for package in PACKAGES:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from recorded import path_of
 
 from mambaops.core.errors import UsageError
 from mambaops.diagnose.explain import explain_log
@@ -94,7 +95,7 @@ def test_list_prints_the_catalogue(tmp_path: Path) -> None:
 
 
 def test_facts_of_another_machine_sharpen(tmp_path: Path) -> None:
-    machine = Path(__file__).resolve().parents[1] / "machines" / "wsl-5090-ready.json"
+    machine = path_of("wsl-5090-ready")
     text = "NameError: name 'bare_metal_version' is not defined\n"
     done = mambaops(
         "diagnose", "--log", "-", "--facts", str(machine), "--json", cwd=tmp_path, stdin=text

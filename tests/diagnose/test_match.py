@@ -1,20 +1,18 @@
 """What comes first, what follows, and what facts change."""
 
-from pathlib import Path
-
 import msgspec
 import pytest
+from recorded import facts_of
 
 from mambaops.diagnose.match import examine, match
 from mambaops.diagnose.text import chunks, whole_lines
-from mambaops.facts.model import Facts, load
+from mambaops.facts.model import Facts
 
-MACHINES = Path(__file__).resolve().parents[1] / "machines"
 MISMATCH = "RuntimeError: ('The detected CUDA version (%s) mismatches the version that was used to compilePyTorch (%s). Please make sure to use the same CUDA versions.', '13.0', '12.8')"
 
 
 def machine(name: str) -> Facts:
-    return load(MACHINES / f"{name}.json")
+    return facts_of(name)
 
 
 def test_the_cause_comes_first_and_wrappers_follow() -> None:

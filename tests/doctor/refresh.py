@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from recorded import facts_of, names
+
 from mambaops.doctor.examine import examine, exit_code
 from mambaops.doctor.render import text
 from mambaops.facts.complete import complete
-from mambaops.facts.model import load
 from mambaops.profiles.model import load_profile
 
 HERE = Path(__file__).resolve().parent
-MACHINES = HERE.parent / "machines"
 # machines that a profile was made for, and some that it was not
 PROFILES = {
     "wsl-5090-bare": "wsl-5090",
@@ -29,7 +29,7 @@ PROFILES = {
 
 def cases() -> list[tuple[str, str]]:
     """(machine, profile or "") of every golden file."""
-    machines = sorted(path.stem for path in MACHINES.glob("*.json"))
+    machines = names()
     return [(name, "") for name in machines] + sorted(PROFILES.items())
 
 
@@ -39,7 +39,7 @@ def golden_file(machine: str, profile: str) -> Path:
 
 def rendered(machine: str, profile: str) -> str:
     """What `mambaops doctor --facts … [--profile …]` prints, and its exit status."""
-    facts = complete(load(MACHINES / f"{machine}.json"))
+    facts = complete(facts_of(machine))
     checks = examine(facts, load_profile(profile) if profile else None)
     return f"{text(checks)}\nexit {exit_code(checks)}\n"
 

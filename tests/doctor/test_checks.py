@@ -1,23 +1,21 @@
 """Each trouble of issue and catalogue is found before a build, on the machine that has it."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from recorded import facts_of, names
 
 from mambaops.doctor.examine import examine, exit_code
 from mambaops.doctor.hardware import runs
 from mambaops.doctor.model import AREAS, Check, release
 from mambaops.facts.complete import complete
-from mambaops.facts.model import Clock, Facts, GpuProcess, load
+from mambaops.facts.model import Clock, Facts, GpuProcess
 from mambaops.profiles.model import load_profile
-
-MACHINES = Path(__file__).resolve().parents[1] / "machines"
 
 
 def machine(name: str) -> Facts:
-    return complete(load(MACHINES / f"{name}.json"))
+    return complete(facts_of(name))
 
 
 def troubles(facts: Facts, profile: str = "") -> list[Check]:
@@ -153,9 +151,9 @@ def test_exit_status(name: str, profile: str, status: int) -> None:
     assert exit_code(examine(machine(name), load_profile(profile) if profile else None)) == status
 
 
-@pytest.mark.parametrize("path", sorted(MACHINES.glob("*.json")), ids=lambda path: path.stem)
-def test_every_area_is_spoken_of_and_every_trouble_has_a_cure(path: Path) -> None:
-    found = examine(machine(path.stem))
+@pytest.mark.parametrize("name", names())
+def test_every_area_is_spoken_of_and_every_trouble_has_a_cure(name: str) -> None:
+    found = examine(machine(name))
     assert {check.area for check in found} == set(AREAS)
     assert list(
         dict.fromkeys(

@@ -8,13 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+from recorded import facts_of, path_of
 
 from mambaops.doctor import live
 from mambaops.doctor.model import Check
 from mambaops.doctor.repair import repair
-from mambaops.facts.model import Facts, load
-
-MACHINES = Path(__file__).resolve().parents[1] / "machines"
+from mambaops.facts.model import Facts
 
 
 def doctor(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -36,27 +35,27 @@ def facts() -> Facts:
 
 
 def test_facts_of_another_machine(tmp_path: Path) -> None:
-    done = doctor("--facts", str(MACHINES / "v100.json"), "--profile", "wsl-5090", cwd=tmp_path)
+    done = doctor("--facts", str(path_of("v100")), "--profile", "wsl-5090", cwd=tmp_path)
     assert done.returncode == 4
     assert "[X ] GPU" in done.stdout
     assert done.stderr == ""
 
 
 def test_json(tmp_path: Path) -> None:
-    done = doctor("--facts", str(MACHINES / "hopper.json"), "--json", cwd=tmp_path)
+    done = doctor("--facts", str(path_of("hopper")), "--json", cwd=tmp_path)
     value = json.loads(done.stdout)
     assert value["exit_code"] == done.returncode == 1
     assert {"area", "state", "what", "cause", "cure"} <= set(value["checks"][0])
 
 
 def test_the_block_to_paste_is_masked(tmp_path: Path) -> None:
-    done = doctor("--facts", str(MACHINES / "hopper.json"), "--report", cwd=tmp_path)
+    done = doctor("--facts", str(path_of("hopper")), "--report", cwd=tmp_path)
     assert done.stdout.startswith("```text\nmambaops ")
     assert "/home/user/" not in done.stdout
 
 
 def test_fix_refuses_facts_of_another_machine(tmp_path: Path) -> None:
-    done = doctor("--facts", str(MACHINES / "hopper.json"), "--fix", cwd=tmp_path)
+    done = doctor("--facts", str(path_of("hopper")), "--fix", cwd=tmp_path)
     assert done.returncode == 2
     assert "another" in done.stderr
 
@@ -112,7 +111,7 @@ def test_the_link_for_the_linker_is_made_in_our_own_folder(
     monkeypatch.setenv("MAMBAOPS_CACHE", str(tmp_path))
     library = tmp_path / "libcuda.so.1"
     library.write_text("")
-    recorded = load(MACHINES / "broken-driver.json")
+    recorded = facts_of("broken-driver")
     facts = replace(
         recorded, driver=replace(recorded.driver, libcuda=str(library), libcuda_link=None)
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from commands import mambaops
 from loopback import serve, status, whole
+from recorded import path_of
 
 pytestmark = pytest.mark.usefixtures("own_places")
 
@@ -35,7 +36,7 @@ def test_what_is_not_there_is_an_error_with_a_hint(tmp_path):
 
 def test_fetch_wheel_by_package_says_why_nothing_fits_a_machine(tmp_path):
     """Debian 10 outside of conda: the wheels that fit by name ask for a newer libstdc++ than it has."""
-    recorded = Path(__file__).parents[1] / "machines/debian10-a800.json"
+    recorded = path_of("debian10-a800")
     machine = json.loads(recorded.read_text(encoding="utf-8"))
     machine["python"]["libstdcxx"] = None
     facts = tmp_path / "facts.json"

@@ -14,14 +14,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import texts
+from recorded import facts_of, path_of
 
 from mambaops.core import process
 from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.facts.collect import collect
 from mambaops.facts.complete import complete
-from mambaops.facts.model import Driver, Facts, Gpu, Host, Python, Torch, load
-
-MACHINES = Path(__file__).parents[1] / "machines"
+from mambaops.facts.model import Driver, Facts, Gpu, Host, Python, Torch
 
 
 @pytest.fixture
@@ -49,10 +48,10 @@ def test_capability_by_name_when_the_driver_is_too_old(on_path: Any) -> None:
 
 
 def test_cuda_by_the_version_of_a_driver_that_hangs() -> None:
-    facts = complete(load(MACHINES / "hanging-smi.json"))
+    facts = complete(facts_of("hanging-smi"))
     assert facts.driver.cuda == "12.8"
     assert "570.124.06" in facts.sources["driver.cuda"]
-    assert complete(load(MACHINES / "broken-driver.json")).driver.cuda is None
+    assert complete(facts_of("broken-driver")).driver.cuda is None
 
 
 def bare(**more: Any) -> Facts:
@@ -131,7 +130,7 @@ def test_the_command_prints_json_that_fits_its_schema() -> None:
 
 
 def test_the_command_prints_a_file_again() -> None:
-    path = MACHINES / "debian10-a800.json"
+    path = path_of("debian10-a800")
     done = mambaops("facts", "--facts", path, "--json")
     assert json.loads(done.stdout) == json.loads(path.read_text())
     text = mambaops("facts", "--facts", path).stdout

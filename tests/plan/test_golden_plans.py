@@ -1,4 +1,4 @@
-"""Golden plans: every profile on recorded machines. `python tests/plan/test_golden_plans.py` refreshes them."""
+"""Golden plans: every profile on recorded machines. `PYTHONPATH=tests/support python tests/plan/test_golden_plans.py` refreshes them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from recorded import facts_of
 
 from mambaops.core.errors import MachineError
 from mambaops.decide.situation import Flags, elsewhere
-from mambaops.facts.model import load
 from mambaops.plan import make_plan
 from mambaops.profiles.model import load_profile, names
 
 HERE = Path(__file__).parent
-MACHINES = HERE.parent / "machines"
 GOLDEN = HERE / "golden"
 # profile -> recorded machines that it is planned for; every profile also on a plain machine
 PAIRS = [
@@ -46,7 +45,7 @@ PAIRS += [(name, "no-gpu") for name in names() if name != "local"]
 
 def plan_text(profile: str, machine: str) -> str:
     loaded = load_profile(profile)
-    situation = elsewhere(loaded.name, load(MACHINES / f"{machine}.json"))
+    situation = elsewhere(loaded.name, facts_of(machine))
     try:
         plan = make_plan(loaded, situation, Flags())
     except MachineError as error:

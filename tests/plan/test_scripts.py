@@ -8,19 +8,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from recorded import facts_of
 
 from mambaops.decide.situation import Flags, elsewhere
-from mambaops.facts.model import load
 from mambaops.plan import make_case, make_plan
 from mambaops.plan.script import to_script
 from mambaops.profiles.model import load_profile, names
 
-MACHINES = Path(__file__).parent.parent / "machines"
-
 
 def script(profile: str, machine: str = "no-gpu", arch: str = "") -> str:
     loaded, flags = load_profile(profile), Flags(arch=arch)
-    situation = elsewhere(loaded.name, load(MACHINES / f"{machine}.json"))
+    situation = elsewhere(loaded.name, facts_of(machine))
     case = make_case(loaded, situation, flags)
     return to_script(case, make_plan(loaded, situation, flags))
 

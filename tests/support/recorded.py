@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import tempfile
+from functools import cache
 from pathlib import Path
 
-from mambaops.facts.model import Facts, load
+import msgspec
+from machine_files import assembled, machine_names
 
-FOLDER = Path(__file__).resolve().parents[1] / "machines"
+from mambaops.facts.model import Facts
 
 
 def names() -> list[str]:
     """Every recorded machine."""
-    return sorted(path.stem for path in FOLDER.glob("*.json"))
+    return machine_names()
 
 
+@cache
 def facts_of(name: str) -> Facts:
     """The facts of one recorded machine."""
-    return load(path_of(name))
+    return msgspec.convert(assembled(name), Facts)
 
 
 def path_of(name: str) -> Path:
     """Its facts as a file, for a command's `--facts`."""
-    return FOLDER / f"{name}.json"
+    path = Path(_folder().name) / f"{name}.json"
+    if not path.exists():
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(facts_of(name)), indent=1))
+    return path
+
+
+@cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """One for the whole run; it goes with the process."""
+    return tempfile.TemporaryDirectory(prefix="recorded-machines-")

@@ -7,9 +7,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from recorded import facts_of
 
 from mambaops.core.errors import MachineError, UsageError
-from mambaops.facts.model import load
 from mambaops.system import cudnn
 
 HEADER = """
@@ -142,9 +142,8 @@ def test_an_archive_for_another_cuda_is_said(home: Path) -> None:
 
 
 def test_deb_network_adds_the_repository_and_takes_the_major_version() -> None:
-    machines = Path(__file__).parent.parent / "machines"
-    commands = cudnn.deb_commands(load(machines / "debian10-a800.json"), "12.1", "F")
+    commands = cudnn.deb_commands(facts_of("debian10-a800"), "12.1", "F")
     assert commands[1][-1].endswith("/debian10/x86_64/cuda-keyring_1.1-1_all.deb")
     assert commands[-1] == ["apt-get", "install", "-y", "cudnn9-cuda-12"]
     with pytest.raises(MachineError, match="no apt repository"):
-        cudnn.deb_commands(load(machines / "rhel8.json"), "12.1", "F")
+        cudnn.deb_commands(facts_of("rhel8"), "12.1", "F")

@@ -6,17 +6,16 @@ import stat
 from pathlib import Path
 
 import pytest
+from recorded import facts_of, names
 
 from mambaops.core.errors import CommandFailed, MachineError, StepDidNotTake, UsageError
-from mambaops.facts.model import Facts, load
+from mambaops.facts.model import Facts
 from mambaops.system import routes, toolkit
 from mambaops.system.routes import Route, toolkit_routes
 
-MACHINES = Path(__file__).parent.parent / "machines"
-
 
 def _facts(name: str) -> Facts:
-    return load(MACHINES / f"{name}.json")
+    return facts_of(name)
 
 
 def _ids(name: str, cuda: str, *, sudo: bool = True) -> list[str]:
@@ -76,10 +75,10 @@ def test_wsl_takes_the_repository_without_drivers() -> None:
     assert "cuda-repo-wsl-ubuntu-12-8-local_12.8.1-1_amd64.deb" in local[1][-1]
 
 
-@pytest.mark.parametrize("path", sorted(MACHINES.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("name", names())
 @pytest.mark.parametrize("cuda", ["11.7", "12.1", "12.8", "13.0"])
-def test_no_route_on_any_machine_installs_a_driver(path: Path, cuda: str) -> None:
-    for route in toolkit_routes(load(path), cuda, sudo=True):
+def test_no_route_on_any_machine_installs_a_driver(name: str, cuda: str) -> None:
+    for route in toolkit_routes(_facts(name), cuda, sudo=True):
         for command in route.commands:
             assert not {"cuda", "cuda-drivers", "nvidia-driver", "--driver"} & set(command)
             if command[0] == "sh" and command[1] != "-c":

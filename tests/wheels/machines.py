@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from mambaops.facts.model import Facts, load
+from recorded import facts_of
+
+from mambaops.facts.model import Facts
 
 from .facts_of import machine
 
-RECORDED = Path(__file__).parent.parent / "machines"
 # the field notes' machines, as recorded
 NOTES = {
     "note-a800-debian10": "debian10-a800",
@@ -73,5 +73,5 @@ INVENTED: dict[str, dict[str, Any]] = {
 
 def machines() -> dict[str, Facts]:
     """Name -> facts."""
-    found = {name: load(RECORDED / f"{file}.json") for name, file in NOTES.items()}
+    found = {name: facts_of(file) for name, file in NOTES.items()}
     return found | {name: machine(**words) for name, words in INVENTED.items()}

@@ -9,6 +9,7 @@ from pathlib import Path
 import jsonschema
 import msgspec
 import pytest
+from recorded import path_of
 
 from mambaops.core import process
 from mambaops.facts.model import Facts
@@ -16,7 +17,6 @@ from mambaops.facts.model import Facts
 from .conftest import EXTENSION, UPSTREAM, Compile, make_wheel
 from .facts_of import machine
 
-MACHINES = Path(__file__).parent.parent / "machines"
 MAMBAOPS = Path(sys.executable).parent / "mambaops"
 VERDICT = {
     "type": "object",
@@ -73,7 +73,7 @@ def written(facts: Facts, folder: Path) -> Path:
 
 
 def test_select_prints_the_promised_json(tmp_path: Path) -> None:
-    facts = MACHINES / "ubuntu20-graph-mamba-torch200.json"
+    facts = path_of("ubuntu20-graph-mamba-torch200")
     flags = ["--package", "mamba-ssm", "--facts", facts, "--store", tmp_path, "--json"]
     done = call("select-wheel", *flags)
     assert done.returncode == 0, done.stderr
@@ -84,7 +84,7 @@ def test_select_prints_the_promised_json(tmp_path: Path) -> None:
 
 
 def test_select_exits_4_when_nothing_fits(tmp_path: Path) -> None:
-    recorded = json.loads((MACHINES / "debian10-a800.json").read_text(encoding="utf-8"))
+    recorded = json.loads(path_of("debian10-a800").read_text(encoding="utf-8"))
     recorded["python"]["libstdcxx"] = None  # outside of conda
     facts = tmp_path / "bare-debian10.json"
     facts.write_text(json.dumps(recorded), encoding="utf-8")
@@ -101,7 +101,7 @@ def test_select_exits_4_when_nothing_fits(tmp_path: Path) -> None:
 
 
 def test_select_prints_every_candidate_and_pairs(tmp_path: Path) -> None:
-    flags = ["--facts", MACHINES / "digress.json", "--store", tmp_path]
+    flags = ["--facts", path_of("digress"), "--store", tmp_path]
     done = call("select-wheel", "--package", "mamba-ssm", "--version", "2.2.2", "--all", *flags)
     assert done.returncode == 0, done.stderr
     # 84 planned, of which one fits
@@ -132,7 +132,7 @@ def test_select_takes_several_places(tmp_path: Path, wheel: Path) -> None:
 
 def test_select_says_what_it_does_not_understand(tmp_path: Path) -> None:
     assert call("select-wheel").returncode == 2
-    facts = ["--facts", MACHINES / "digress.json"]
+    facts = ["--facts", path_of("digress")]
     unknown = call("select-wheel", "--package", "torch", *facts)
     assert unknown.returncode == 2
     assert "known: mamba-ssm, causal-conv1d" in unknown.stderr

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from recorded import facts_of
 
-from mambaops.facts.model import load
 from mambaops.wheels.select.selection import select
 from mambaops.wheels.sources.planned import UpstreamPlan
 
@@ -19,7 +19,6 @@ from .machines import INVENTED, NOTES, machines
 from .refresh import GOLDEN, text
 
 ALL = machines()
-MACHINES = Path(__file__).parent.parent / "machines"
 
 
 @pytest.mark.parametrize("name", sorted(ALL))
@@ -61,7 +60,7 @@ def test_the_a800_in_a_conda_environment_gets_the_wheels_whose_abi_is_torchs() -
 
 def test_the_a800_without_conda_is_told_of_its_libstdcxx() -> None:
     """Debian 10's own libstdc++ is one version short of what wheels of that time ask for."""
-    facts = load(MACHINES / "debian10-a800.json")
+    facts = facts_of("debian10-a800")
     bare = replace(facts, python=replace(facts.python, libstdcxx=None))
     chosen = select("mamba-ssm", bare, UpstreamPlan().candidates("mamba-ssm", bare))
     assert chosen.chosen is None
