@@ -2,7 +2,8 @@
 # /// script
 # dependencies = ["nox>=2025.2.9"]
 # ///
-"""Pipelines. Sessions named like a profile bring this machine to that profile, step by step.
+"""Pipelines. Sessions named like a profile bring this machine to that profile, step by step; a session
+named like a step does that step.
 
 `nox -s wsl-5090 -- --arch 12.0` passes what follows `--` to every step. Developer sessions: tests, lint,
 typecheck, build_real, bench. The machine sessions use no environment of nox's own: mambaops keeps the
@@ -28,6 +29,18 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PROFILES = sorted(path.stem for path in (HERE / "env_profiles").glob("*.yaml"))
 # the interpreter that runs nox also has mambaops: both are installed by the README's first command
 MAMBAOPS = [sys.executable, "-m", "mambaops"]
+
+
+def _steps() -> dict[str, str]:
+    """Id and sentence of every step that does something; none where mambaops is not installed beside nox."""
+    try:
+        from mambaops.steps import all_steps
+    except ImportError:
+        return {}
+    return {step.id: step.help for step in all_steps() if step.act is not None}
+
+
+STEPS = _steps()
 
 
 def groups(*names: str) -> list[str]:
@@ -105,11 +118,23 @@ def _machine(profile: str) -> None:
                 "\n".join(f"{one['id']}: {one['reason']}\n  {one['hint']}" for one in blocked)
             )
         for step in plan["steps"]:
-            if not step["id"].startswith("check-"):
-                words = shlex.split(step["command"])[1:]
+            name, _, package = step["id"].partition(":")
+            if name in STEPS:
+                words = ["--package", package] if package else []
+                words = [name, "--profile", profile, *words, *session.posargs]
                 session.run(*MAMBAOPS, *words, external=True)
 
     session_of.__doc__ = f"Bring this machine to the profile {profile}."
+
+
+def _step(name: str, doc: str) -> None:
+    """Register the session of one step, which brings along what the step stands on."""
+
+    @nox.session(name=name, default=False, venv_backend="none", tags=["step"])
+    def session_of(session: nox.Session) -> None:
+        session.run(*MAMBAOPS, name, *session.posargs, external=True)
+
+    session_of.__doc__ = doc
 
 
 def _plan(session: nox.Session, profile: str) -> dict[str, list[dict[str, str]]]:
@@ -125,6 +150,8 @@ def _plan(session: nox.Session, profile: str) -> dict[str, list[dict[str, str]]]
 
 for _profile in PROFILES:
     _machine(_profile)
+for _name, _doc in STEPS.items():
+    _step(_name, _doc)
 
 if __name__ == "__main__":
     nox.main()

@@ -27,13 +27,13 @@ ROOMS = (
     "system",
     "compile",
     "decide",
-    "plan",
     "state",
     "install",
     "verify",
-    "report",
     "diagnose",
     "steps",
+    "plan",
+    "report",
     "run",
     "doctor",
     "bundle",
@@ -44,6 +44,8 @@ ROOMS = (
 )
 # run by the target environment's interpreter: named by path, imported by nobody
 PAYLOAD = "payload"
+# what a step module may import when it is loaded: `assess` is pure, `act` imports what it needs when it runs
+STEP_ROOMS = ("core", "knowledge", "facts", "profiles", "decide", "steps")
 # neither start a process nor read an environment variable
 PURE = (
     "knowledge",
@@ -158,6 +160,29 @@ def _at_load(path: Path) -> Iterator[str]:
         if isinstance(node, ast.ImportFrom) and node.module:
             names = {f"{node.module}.{alias.name}" for alias in node.names}
             yield from names & known or {node.module} & known
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "steps").glob("*.py")), ids=label)
+def test_the_judgement_of_a_step_is_pure(path: Path) -> None:
+    if path.name == "context.py":
+        return  # what steps act with; loaded when one acts
+    loaded = set(_at_load(path))
+    assert {room_of(name) for name in loaded} - {""} <= set(STEP_ROOMS)
+    assert "mambaops.core.process" not in loaded
+    judged = next((node for node in ast.walk(_tree(path)) if _is_assess(node)), None)
+    assert judged is None or not [node for node in ast.walk(judged) if _imports(node)]
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _is_assess(node: ast.AST) -> bool:
+    return isinstance(node, ast.FunctionDef) and node.name == "assess"
+
+
+def _imports(node: ast.AST) -> bool:
+    return isinstance(node, ast.Import | ast.ImportFrom)
 
 
 def payload_files() -> list[Path]:

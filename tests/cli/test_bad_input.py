@@ -184,9 +184,10 @@ def test_a_broken_archive_of_ones_own(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_setup_py_is_refused_before_anything_is_done(tmp_path: Path) -> None:
     from mambaops.cli.flags import flags_of
+    from mambaops.cli.request import Request
 
     with pytest.raises(UsageError, match=r"holds no setup\.py"):
-        flags_of({"source": [f"mamba-ssm={tmp_path}"]})
+        flags_of(Request(source=[f"mamba-ssm={tmp_path}"]))
 
 
 @pytest.fixture

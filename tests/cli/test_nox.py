@@ -11,6 +11,7 @@ import pytest
 
 from mambaops.core.paths import CHECKOUT
 from mambaops.profiles.model import names
+from mambaops.steps import all_steps
 
 
 def nox(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -28,6 +29,9 @@ def test_every_profile_is_a_session_and_tests_is_the_default(tmp_path: Path) -> 
     for name in [*names(), "lint", "typecheck", "build_real", "train_stage2", "bench"]:
         assert any(line.startswith(f"- {name} ") for line in lines), name
     assert any(line.startswith("* tests ") for line in lines)
+    for step in all_steps():
+        there = any(line.startswith(f"- {step.id} ") for line in lines)
+        assert there == (step.act is not None), step.id
 
 
 @pytest.mark.parametrize("profile", ["ubuntu20-graph-mamba", "windows-5090"])

@@ -15,7 +15,7 @@ from mambaops.compile.estimate import remaining, usual
 from mambaops.compile.jobs import job_count, pool
 from mambaops.compile.monitor import Unit, compiling, finished, units
 from mambaops.compile.portable import SYMBOL, portable_object
-from mambaops.report.amounts import duration, size
+from mambaops.core.amounts import duration, size
 from mambaops.wheels.inspect.elf import inspect_extension
 
 GIB = 1024**3

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from recorded import facts_of
 
+from mambaops.decide.case import make_case
 from mambaops.decide.situation import Flags, elsewhere
-from mambaops.plan import make_case, make_plan
 from mambaops.plan.script import to_script
 from mambaops.profiles.model import load_profile, names
 
@@ -20,7 +20,7 @@ def script(profile: str, machine: str = "no-gpu", arch: str = "") -> str:
     loaded, flags = load_profile(profile), Flags(arch=arch)
     situation = elsewhere(loaded.name, facts_of(machine))
     case = make_case(loaded, situation, flags)
-    return to_script(case, make_plan(loaded, situation, flags))
+    return to_script(case)
 
 
 def shellcheck() -> str:

@@ -10,7 +10,7 @@ import msgspec
 
 from mambaops.bundle.model import BundleSpec
 from mambaops.core.errors import MachineError, MambaopsError
-from mambaops.decide.assess import Case
+from mambaops.decide.case import Case
 from mambaops.decide.choice import build_key
 from mambaops.facts.model import Facts, Torch
 from mambaops.profiles.model import PackageSpec

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+from types import ModuleType
+from typing import Any
 
 from invoke import Collection, Program
 from invoke.tasks import Task
@@ -24,10 +26,16 @@ def collection() -> Collection:
     namespace = Collection()
     for info in sorted(pkgutil.iter_modules(tasks.__path__), key=lambda info: info.name):
         module = importlib.import_module(f"{tasks.__name__}.{info.name}")
-        for value in vars(module).values():
-            if isinstance(value, Task) and value.__module__ == module.__name__:
-                namespace.add_task(value)
+        for one in _tasks_of(module):
+            namespace.add_task(one)
     return namespace
+
+
+def _tasks_of(module: ModuleType) -> list[Task[Any]]:
+    """Those that a module defines, and those that it makes (`tasks()`)."""
+    made: list[Task[Any]] = module.tasks() if hasattr(module, "tasks") else []
+    own = [one for one in vars(module).values() if isinstance(one, Task)]
+    return [*made, *(one for one in own if one.__module__ == module.__name__)]
 
 
 def main() -> None:

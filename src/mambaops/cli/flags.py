@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
+from mambaops.cli.request import Request
 from mambaops.core.errors import UsageError
 from mambaops.decide.situation import Flags
-from mambaops.profiles.model import PACKAGES, Way
+from mambaops.profiles.model import PACKAGES, Strategy
 
 
-def flags_of(values: dict[str, Any]) -> Flags:
-    """Flags from a task's arguments; what a task does not have keeps its default.
+def flags_of(request: Request) -> Flags:
+    """The flags of a request.
 
     Raises:
-        UsageError: a package or a way to obtain it that does not exist.
+        UsageError: a package or a strategy to obtain it that does not exist.
     """
-    sources = _sources(values.get("source") or [])
+    sources = _sources(request.source)
     return Flags(
-        arch=values.get("arch", ""),
-        torch=values.get("torch", ""),
-        python=values.get("python", ""),
+        arch=request.arch,
+        torch=request.torch,
+        python=request.python,
         source=sources,
         source_ids={package: _digest(path) for package, path in sources.items()},
-        cross=values.get("cross", False),
-        sudo=values.get("sudo", False),
-        obtain=_ways(values.get("obtain", "")),
+        cross=request.cross,
+        sudo=request.sudo,
+        obtain=_strategies(request.obtain),
     )
 
 
@@ -51,7 +52,7 @@ def _digest(path: str) -> str:
 
 
 def check_package(name: str) -> str:
-    """The normalised name of one of the two packages.
+    """The normalised name of one of the packages.
 
     Raises:
         UsageError: another one.
@@ -62,14 +63,14 @@ def check_package(name: str) -> str:
     return normal
 
 
-def _ways(text: str) -> tuple[str, ...]:
-    ways = tuple(word.strip() for word in text.split(",") if word.strip())
-    known = get_args(Way)
-    for way in ways:
-        if way not in known:
-            near = difflib.get_close_matches(way, known, n=1)
+def _strategies(text: str) -> tuple[str, ...]:
+    wanted = tuple(word.strip() for word in text.split(",") if word.strip())
+    known = get_args(Strategy)
+    for one in wanted:
+        if one not in known:
+            near = difflib.get_close_matches(one, known, n=1)
             raise UsageError(
-                f"`--obtain {way}` is no way to get a package; there are: {', '.join(known)}",
+                f"`--obtain {one}` is no strategy to get a package; there are: {', '.join(known)}",
                 hint=f"did you mean `{near[0]}`?" if near else "",
             )
-    return ways
+    return wanted

@@ -7,8 +7,9 @@ from pathlib import Path
 import msgspec
 
 from mambaops.cli.patch_output import Mode, patch_folders
+from mambaops.cli.request import Request
 from mambaops.cli.task import say
-from mambaops.core.errors import MambaopsError
+from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.decide.situation import Flags
 
 # pip asks setup.py for the metadata of what it fetches, and setup.py imports torch and wheel
@@ -16,7 +17,7 @@ STEPS = ("create-venv", "install-torch", "prepare-build", "fetch-sources", "patc
 
 
 def patch_profile(
-    profile: str, arch: str, torch: str, ninja: bool, nvcc: str | None, mode: Mode, *, as_json: bool
+    request: Request, ninja: bool, nvcc: str | None, mode: Mode, *, as_json: bool
 ) -> int:
     """Fetch and patch (or check, show, revert) what the profile builds; what is asked comes from the profile.
 
@@ -28,17 +29,37 @@ def patch_profile(
     from mambaops.run.drive import drive
     from mambaops.run.planning import planned
 
-    flags = flags_of({"arch": arch, "torch": torch})
+    flags = flags_of(request)
     if not ninja:
         flags = msgspec.structs.replace(flags, ninja=False)
     if mode == "apply":
-        drive(profile, flags, only=STEPS, say=say)
-    case, _ = planned(profile, flags)
+        drive(request.profile, flags, only=STEPS, say=say)
+    case, _ = planned(request.profile, flags)
     folders = [Path(tree.path) for tree in case.situation.sources.values()]
     if not folders:
-        raise _nothing_there(profile, flags, case.choice.kernels)
+        raise _nothing_there(request.profile, flags, case.choice.kernels)
     options = setup_options(case.profile, case.choice, case.flags)
     return patch_folders(folders, options, nvcc, mode, as_json=as_json)
+
+
+def patch_torch_of(request: Request) -> int:
+    """The step of a profile that builds with a CUDA release which torch's tables lack.
+
+    Raises:
+        UsageError: the profile names none.
+    """
+    from mambaops.cli.flags import flags_of
+    from mambaops.profiles.model import load_profile
+    from mambaops.run.drive import drive
+
+    profile = load_profile(request.profile)
+    if not profile.build.patch_cpp_extension:
+        raise UsageError(
+            f"profile `{profile.name}` names no CUDA release that torch's tables lack",
+            hint="name one: `mambaops patch-cpp-extension --cuda 11.8`",
+        )
+    drive(request.profile, flags_of(request), only=("patch-cpp-extension",), say=say)
+    return 0
 
 
 def _nothing_there(profile: str, flags: Flags, kernels: bool) -> MambaopsError:

@@ -1,32 +1,28 @@
-"""What a step is judged by, and what the judgement says."""
+"""Everything that a step is judged by."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 
-from mambaops.decide.choice import Choice, build_key
+from mambaops.decide.choice import Choice, build_key, check_flags, decide
 from mambaops.decide.situation import Flags, Situation
 from mambaops.facts.model import Facts
 from mambaops.profiles.model import PackageSpec, Profile
-
-
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """`status` is done, needed or blocked; `hint` says what to do about a blocked step."""
-
-    status: str
-    reason: str
-    hint: str = ""
+from mambaops.wheels.keys import BuildKey
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a step is judged by."""
+    """The profile, what was chosen for this machine, and what is there.
+
+    Attributes:
+        package: distribution name of the package that a step is about; "" for a step about all of them.
+    """
 
     profile: Profile
     choice: Choice
     flags: Flags
     situation: Situation
+    package: str = ""
 
     @property
     def facts(self) -> Facts:
@@ -36,22 +32,32 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     def target(self) -> Facts | None:
         return self.situation.target
 
-    def wanted_version(self, package: str, spec: PackageSpec) -> str:
+    @property
+    def packages(self) -> dict[str, PackageSpec]:
+        """Distribution name -> what the profile wants of it, in build order."""
+        return dict(self.profile.packages.items())
+
+    def about(self, package: str) -> Case:
+        """The same case for a step that does one package."""
+        return msgspec.structs.replace(self, package=package)
+
+    def key(self, package: str) -> BuildKey:
+        """What identifies the wheel of one package for this choice."""
+        return build_key(package, self.packages[package], self.profile, self.choice, self.flags)
+
+    def wanted_version(self, package: str) -> str:
         """The version that the built wheel carries, with its local part."""
-        key = build_key(package, spec, self.profile, self.choice, self.flags)
-        return f"{spec.version}+{key.local_version()}"
+        return f"{self.packages[package].version}+{self.key(package).local_version()}"
 
 
-Assess = Callable[[Case], Verdict]
+def make_case(profile: Profile, situation: Situation, flags: Flags | None = None) -> Case:
+    """The decisions for a situation, and everything that steps are judged by.
 
-
-def done(reason: str) -> Verdict:
-    return Verdict(status="done", reason=reason)
-
-
-def needed(reason: str) -> Verdict:
-    return Verdict(status="needed", reason=reason)
-
-
-def blocked(reason: str, hint: str) -> Verdict:
-    return Verdict(status="blocked", reason=reason, hint=hint)
+    Raises:
+        UsageError: a flag that cannot be understood.
+        MachineError: no torch of the profile fits the machine.
+    """
+    flags = flags or Flags()
+    check_flags(flags, situation.facts)
+    choice = decide(profile, situation.facts, flags, situation.target)
+    return Case(profile=profile, choice=choice, flags=flags, situation=situation)

@@ -1,32 +1,14 @@
-"""The target environment and its torch. Pure."""
+"""What several steps ask about the target environment. Pure."""
 
 from __future__ import annotations
 
-from mambaops.decide.case import Case, Verdict, blocked, done, needed
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from mambaops.decide.case import Case
 from mambaops.decide.choice import Choice
 from mambaops.facts.model import Facts
 from mambaops.knowledge.tables import minor_of
-
-
-def create_venv(case: Case) -> Verdict:
-    """The target environment, with the right Python."""
-    wanted = case.choice.python
-    if case.target is None:
-        if case.profile.target.kind == "conda" and not conda_tool(case.facts):
-            return blocked(
-                f"profile `{case.profile.name}` needs a conda environment, and there is neither "
-                "conda, mamba nor micromamba",
-                "install micromamba or miniforge in your home (no root): "
-                "https://mamba.readthedocs.io/en/latest/installation/micromamba-installation.html",
-            )
-        return needed(f"no environment at {case.situation.env}; Python {wanted}")
-    found = minor_of(case.target.python.version)
-    if found != wanted:
-        return blocked(
-            f"{case.situation.env} has Python {found}, wanted is {wanted}",
-            f"`mambaops create-venv --profile {case.profile.name} --recreate` makes it anew",
-        )
-    return done(f"Python {case.target.python.version} at {case.situation.env}")
 
 
 def conda_tool(facts: Facts) -> str | None:
@@ -37,20 +19,6 @@ def conda_tool(facts: Facts) -> str | None:
     return None
 
 
-def install_torch(case: Case) -> Verdict:
-    """torch in the target environment, of the chosen release and CUDA build."""
-    wanted = case.choice.torch_version
-    why = case.choice.reasons.get("torch", "")
-    if case.target is None or case.target.torch is None:
-        return needed(f"torch {wanted}: {why}")
-    found = case.target.torch
-    if same_torch(found.version, found.cuda, case.choice):
-        return done(f"torch {found.version} is there")
-    return needed(
-        f"torch {found.version} (CUDA {found.cuda or 'none'}) is there, {wanted} wanted: {why}"
-    )
-
-
 def same_torch(version: str, cuda: str | None, choice: Choice) -> bool:
     """Is this torch the chosen release and CUDA build?"""
     same_release = version.split("+")[0] == choice.torch
@@ -58,3 +26,15 @@ def same_torch(version: str, cuda: str | None, choice: Choice) -> bool:
         # a CUDA build runs on the CPU as well: nothing to replace
         return same_release
     return same_release and cuda is not None and minor_of(cuda) == choice.torch_cuda
+
+
+def unsatisfied(case: Case, wanted: list[str]) -> list[str]:
+    """Those requirements that the target environment does not satisfy."""
+    installed = case.target.distributions if case.target else {}
+    missing: list[str] = []
+    for text in wanted:
+        requirement = Requirement(text)
+        have = installed.get(canonicalize_name(requirement.name))
+        if have is None or not requirement.specifier.contains(have, prereleases=True):
+            missing.append(text)
+    return missing

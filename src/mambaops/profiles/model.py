@@ -20,7 +20,7 @@ from mambaops.core.paths import data_dir
 
 Version = Annotated[str, Meta(pattern=r"^\d+(\.\d+)*([.+-]?[a-z0-9.]+)?$")]
 Route = Literal["machine", "wheels", "conda", "apt", "runfile"]
-Way = Literal["store", "prebuilt", "source", "fallback"]
+Strategy = Literal["store", "prebuilt", "source", "fallback"]
 PACKAGES = ("causal-conv1d", "mamba-ssm", "selective-scan")
 
 
@@ -68,7 +68,7 @@ class ToolkitSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         str, Meta(description="CUDA of nvcc; empty: the minor version that torch was built with")
     ] = ""
     routes: Annotated[
-        list[Route], Meta(description="ways to get nvcc, in the order in which they are tried")
+        list[Route], Meta(description="routes to nvcc, in the order in which they are tried")
     ] = msgspec.field(default_factory=lambda: ["machine", "wheels", "conda"])
 
 
@@ -140,8 +140,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     packages: Packages = Packages()
     build: Build = Build()
     obtain: Annotated[
-        list[Way],
-        Meta(description="ways to get each package, in the order in which they are tried"),
+        list[Strategy],
+        Meta(description="strategies to get each package, in the order in which they are tried"),
     ] = msgspec.field(default_factory=lambda: ["store", "prebuilt", "source", "fallback"])
     requirements: Annotated[
         list[str], Meta(description="installed beside the packages; never replaces torch")

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mambaops.core.errors import MambaopsError, UsageError
+from mambaops.core.amounts import duration
+from mambaops.core.errors import MambaopsError
 from mambaops.decide.situation import Flags
 from mambaops.plan import Plan
 from mambaops.profiles.model import load_profile
-from mambaops.report.amounts import duration
 from mambaops.run.recovery import apply
 from mambaops.run.runner import Outcome, Run
-from mambaops.state.places import places
 from mambaops.verify.checks import Verification
 
 Say = Callable[[str], None]
@@ -52,7 +50,7 @@ def _announce(plan: Plan, say: Say) -> None:
 
 
 def _again(run: Run, only: tuple[str, ...], say: Say) -> Outcome:
-    """The second and last try after a cure."""
+    """The second and last try after a remedy."""
     run.done.clear()
     try:
         return run.all(only)
@@ -87,7 +85,7 @@ def _conclude(run: Run, outcome: Outcome, seconds: float, only: tuple[str, ...],
     choice = outcome.plan.choice
     if outcome.steps and outcome.steps[-1].step == "verify":
         say(f"environment: {run.where.env}   interpreter: {run.where.python}")
-        if not choice.kernels and list(run.profile.packages.items()):
+        if not choice.kernels and dict(run.profile.packages.items()):
             say(
                 "no kernels were compiled: no GPU is visible and no --arch was given. "
                 "To compile for one:\n"
@@ -96,22 +94,9 @@ def _conclude(run: Run, outcome: Outcome, seconds: float, only: tuple[str, ...],
             )
 
 
-def remove_environment(profile: str, say: Say) -> None:
-    """Remove a profile's environment, and only that.
-
-    Raises:
-        UsageError: the folder is no environment of ours.
-    """
-    where = places(load_profile(profile).name)
-    if not where.env.exists():
-        return
-    if not (where.env / "pyvenv.cfg").exists() and not where.is_conda:
-        raise UsageError(
-            f"{where.env} is no Python environment: it is not removed",
-            hint="look what it is, and move it away",
-        )
-    shutil.rmtree(where.env)
-    say(f"removed {where.env}")
+def undo(profile: str, flags: Flags, step: str, *, say: Say) -> None:
+    """Take back what one step of a profile did. Errors as in `Run.undo`."""
+    Run(load_profile(profile), flags, say).undo(step)
 
 
 def verified(profile: str, flags: Flags) -> Verification:

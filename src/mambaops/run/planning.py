@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mambaops.decide.assess import Case
+from mambaops.decide.case import Case, make_case
 from mambaops.decide.situation import Flags, elsewhere
 from mambaops.facts.model import load
-from mambaops.plan import Plan, make_case, make_plan
+from mambaops.plan import Plan, make_plan
 from mambaops.profiles.model import load_profile
 from mambaops.state.places import places
 

@@ -6,26 +6,34 @@ once more afterwards: a command that exits 0 and changes nothing is an error.
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from mambaops.core.errors import Interrupted, MachineError, MambaopsError, StepDidNotTake
-from mambaops.decide.assess import Case
+from mambaops.core.amounts import duration
+from mambaops.core.errors import (
+    Interrupted,
+    MachineError,
+    MambaopsError,
+    StepDidNotTake,
+    UsageError,
+)
+from mambaops.decide.case import Case, make_case
 from mambaops.decide.situation import Flags, Situation
 from mambaops.facts.model import Facts
-from mambaops.plan import Plan, Step, make_case, make_plan, step_functions, with_foundations
+from mambaops.plan import Plan, PlannedStep, make_plan
+from mambaops.plan.order import instances, with_foundations
 from mambaops.profiles.model import Profile
-from mambaops.report.amounts import duration
+from mambaops.run.lock import locked
 from mambaops.state.evidence import RunLog
 from mambaops.state.observe import observe
 from mambaops.state.places import Places, places
-from mambaops.steps import ACTS, act_of
+from mambaops.steps import all_steps
 from mambaops.steps.context import Context
+from mambaops.steps.step import Instance, Step
 
 Say = Callable[[str], None]
 
@@ -49,14 +57,21 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class Run:
-    """One run of a profile. State: the situation changes with every step."""
+    """One run of a profile. State: the situation changes with every step.
+
+    Attributes:
+        jobs: compilers at once; 0: as the profile or the machine says.
+        steps: the steps that there are.
+    """
 
     profile: Profile
     flags: Flags
     say: Say
     jobs: int = 0
+    steps: Sequence[Step] = ()
 
     def __post_init__(self) -> None:
+        self.steps = self.steps or all_steps()
         self.where: Places = places(self.profile.name)
         self.machine: Facts | None = None
         self.done: list[Done] = []
@@ -83,42 +98,34 @@ class Run:
             MachineError: a step is blocked; nothing has been changed then.
             MambaopsError: a step failed.
         """
-        with _locked(self.where):
+        with locked(self.where):
             before = self.situation()
-            plan = make_plan(self.profile, before, self.flags)
+            plan = make_plan(self.profile, before, self.flags, steps=self.steps)
             if announce is not None:
                 announce(plan)
-            names = with_foundations(only)
+            names = with_foundations(only, self.steps)
             wanted = [step for step in plan.steps if not only or step.id in names]
-            self._refuse_blocked(wanted)
-            todo = [step for step in wanted if step.status == "needed"]
-            if not todo:
+            _refuse_blocked(wanted)
+            if not any(step.status == "needed" for step in wanted):
                 return Outcome(plan=plan, steps=[_before(step) for step in wanted])
-            return self._steps(plan, wanted, before)
+            return self._run(plan, wanted, before)
 
-    def _refuse_blocked(self, steps: list[Step]) -> None:
-        """Nothing is begun that cannot be finished."""
-        blocked = [step for step in steps if step.status == "blocked"]
-        if not blocked:
-            return
-        raise MachineError(
-            "\n".join(f"{step.id}: {step.reason}" for step in blocked),
-            hint="\n".join(f"{step.id}: {step.hint}" for step in blocked if step.hint),
-        )
+    def undo(self, name: str) -> None:
+        """Take back what one step did.
 
-    def _steps(self, plan: Plan, steps: list[Step], before: Situation) -> Outcome:
+        Raises:
+            UsageError: nothing can take it back, or what lies there is not ours.
+        """
+        step = next(one for one in self.steps if one.id == name)
+        if step.undo is None:
+            raise UsageError(f"`{name}` cannot be undone")
+        with locked(self.where):
+            step.undo(self._context(RunLog.begin(self.where.runs, self.profile.name)), self.case())
+
+    def _run(self, plan: Plan, steps: list[PlannedStep], before: Situation) -> Outcome:
         log = self.log = RunLog.begin(self.where.runs, self.profile.name)
-        context = Context(
-            profile=self.profile,
-            flags=self.flags,
-            where=self.where,
-            run=log,
-            say=self.say,
-            jobs=self.jobs,
-            packages=tuple(
-                step.id.partition(":")[2] for step in steps if step.id.startswith("build-wheel:")
-            ),
-        )
+        packages = tuple(name for step in steps if (name := step.id.partition(":")[2]))
+        context = self._context(log, packages)
         log.write("facts-before.json", before)
         log.write("plan.json", plan)
         try:
@@ -131,6 +138,17 @@ class Run:
             log.write("outcome.json", outcome)
         log.write("facts-after.json", self.situation())
         return outcome
+
+    def _context(self, log: RunLog, packages: tuple[str, ...] = ()) -> Context:
+        return Context(
+            profile=self.profile,
+            flags=self.flags,
+            where=self.where,
+            run=log,
+            say=self.say,
+            jobs=self.jobs,
+            packages=packages,
+        )
 
     def logs_of_failure(self) -> list[Path]:
         """Logs of the step that failed, newest last; empty when none did or it left none."""
@@ -148,79 +166,61 @@ class Run:
 
     def _step(self, context: Context, name: str) -> None:
         case = self.case()
-        found = [assess for step, assess in step_functions(case) if step == name]
-        if not found:
+        instance = self._instance(case, name)
+        if instance is None:
             return  # an earlier step has made it unnecessary
-        verdict = found[0](case)
+        verdict = instance.judge(case)
         if verdict.status == "done":
             self.done.append(Done(step=name, outcome="done before", reason=verdict.reason))
-            return
-        if verdict.status == "blocked":
+        elif verdict.status == "blocked":
             raise MachineError(f"{name}: {verdict.reason}", hint=verdict.hint)
-        if not is_step(name):
-            return  # a check that depends on a later step; the step itself is judged again
-        self.say(f"{name}: {verdict.reason}")
+        elif instance.step.act is not None:
+            # a check that is needed depends on a later step, which is judged again itself
+            self.say(f"{name}: {verdict.reason}")
+            self._act(context, case, instance)
+
+    def _act(self, context: Context, case: Case, instance: Instance) -> None:
+        assert instance.step.act is not None
         started = time.monotonic()
         try:
-            act_of(name)(context, case)
-            self._look_again(name)
+            instance.step.act(context, case)
+            self._look_again(instance)
         except (MambaopsError, KeyboardInterrupt) as error:
-            seconds = time.monotonic() - started
-            self.done.append(
-                Done(step=name, outcome="failed", seconds=round(seconds, 1), reason=str(error))
-            )
+            self._record(instance.id, "failed", started, str(error))
             raise
-        seconds = time.monotonic() - started
-        self.say(f"{name}: done in {duration(seconds)}")
-        self.done.append(Done(step=name, outcome="done", seconds=round(seconds, 1)))
+        self.say(f"{instance.id}: done in {duration(time.monotonic() - started)}")
+        self._record(instance.id, "done", started)
 
-    def _look_again(self, name: str) -> None:
-        if name == "install-toolkit":
-            self.machine = None  # the machine itself may have been changed
+    def _record(self, name: str, outcome: str, started: float, reason: str = "") -> None:
+        seconds = round(time.monotonic() - started, 1)
+        self.done.append(Done(step=name, outcome=outcome, seconds=seconds, reason=reason))
+
+    def _look_again(self, instance: Instance) -> None:
+        if instance.step.changes_machine:
+            self.machine = None
         case = self.case()
-        for step, assess in step_functions(case):
-            if step == name:
-                verdict = assess(case)
-                if verdict.status != "done":
-                    raise StepDidNotTake(
-                        f"{name} ended well, and yet: {verdict.reason}",
-                        hint=verdict.hint or "`mambaops facts` shows what is there",
-                    )
+        found = self._instance(case, instance.id)
+        verdict = found.judge(case) if found else None
+        if verdict is not None and verdict.status != "done":
+            raise StepDidNotTake(
+                f"{instance.id} ended well, and yet: {verdict.reason}",
+                hint=verdict.hint or "`mambaops facts` shows what is there",
+            )
+
+    def _instance(self, case: Case, name: str) -> Instance | None:
+        return next((one for one in instances(self.steps, case) if one.id == name), None)
 
 
-def _before(step: Step) -> Done:
+def _refuse_blocked(steps: list[PlannedStep]) -> None:
+    """Nothing is begun that cannot be finished."""
+    blocked = [step for step in steps if step.status == "blocked"]
+    if not blocked:
+        return
+    raise MachineError(
+        "\n".join(f"{step.id}: {step.reason}" for step in blocked),
+        hint="\n".join(f"{step.id}: {step.hint}" for step in blocked if step.hint),
+    )
+
+
+def _before(step: PlannedStep) -> Done:
     return Done(step=step.id, outcome="done before", reason=step.reason)
-
-
-@contextlib.contextmanager
-def _locked(where: Places) -> Iterator[None]:
-    """One mambaops at a time on one profile's environment.
-
-    Raises:
-        MambaopsError: another one is at work, or the place cannot be written to.
-    """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(where.lock, timeout=0)
-    try:
-        where.lock.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise MambaopsError(
-            f"another mambaops is working on profile `{where.profile}` in {where.root}",
-            hint="wait for it, or work elsewhere: `export MAMBAOPS_HOME=/another/folder`",
-        ) from None
-    except OSError as error:
-        raise MambaopsError(
-            f"{where.root} cannot be written to: {error.strerror or error}",
-            hint="name a folder of yours: `export MAMBAOPS_HOME=/a/folder/of/yours`",
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def is_step(name: str) -> bool:
-    """Is this the id of a step that does something?"""
-    return name.partition(":")[0] in ACTS

@@ -9,12 +9,10 @@ from pathlib import Path
 import msgspec
 
 from mambaops.compile.sources import read_tree
-from mambaops.decide.assess import Case
-from mambaops.decide.choice import build_key
+from mambaops.decide.case import Case, make_case
 from mambaops.decide.situation import Flags, Prebuilt, Situation, SourceTree
 from mambaops.facts.collect import collect
 from mambaops.facts.model import Facts
-from mambaops.plan import make_case
 from mambaops.profiles.model import Profile
 from mambaops.state.evidence import read_notes
 from mambaops.state.places import Places
@@ -48,15 +46,14 @@ def observe(
 
 def source_folder(case: Case, where: Places, package: str) -> Path:
     """Where the source of one package is unpacked and built for this choice."""
-    spec = dict(case.profile.packages.items())[package]
-    key = build_key(package, spec, case.profile, case.choice, case.flags)
-    return where.build / f"{package}-{spec.version}-{key.digest()[:8]}"
+    key = case.key(package)
+    return where.build / f"{package}-{key.version}-{key.digest()[:8]}"
 
 
 def _sources(case: Case, where: Places) -> dict[str, SourceTree]:
     found = {
         name: read_tree(source_folder(case, where, name))
-        for name, _ in case.profile.packages.items()
+        for name in case.packages
         if case.choice.kernels
     }
     return {name: tree for name, tree in found.items() if tree is not None}
@@ -66,10 +63,7 @@ def _wheels(case: Case) -> dict[str, str]:
     if not case.choice.kernels:
         return {}
     store = Store()
-    found = {
-        name: store.find(build_key(name, spec, case.profile, case.choice, case.flags))
-        for name, spec in case.profile.packages.items()
-    }
+    found = {name: store.find(case.key(name)) for name in case.packages}
     return {name: str(path) for name, path in found.items() if path is not None}
 
 
@@ -89,10 +83,7 @@ def _prebuilt(case: Case, where: Places) -> dict[str, Prebuilt]:
 
 def search_key(case: Case) -> str:
     """Identity of a search for prebuilt wheels: what was wanted, for which machine."""
-    wanted = [
-        build_key(name, spec, case.profile, case.choice, case.flags).digest()
-        for name, spec in case.profile.packages.items()
-    ]
+    wanted = [case.key(name).digest() for name in case.packages]
     return hashlib.sha256(" ".join([*wanted, str(case.facts.host.glibc)]).encode()).hexdigest()[:16]
 
 

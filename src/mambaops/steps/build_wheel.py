@@ -1,4 +1,4 @@
-"""Compiling the wheels that are missing: both at once, watched, checked, put into the store."""
+"""Compiling the wheels that are missing: all at once, watched, checked, put into the store."""
 
 from __future__ import annotations
 
@@ -6,28 +6,35 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mambaops import __version__
-from mambaops.compile.builds import Built, Recipe, build
-from mambaops.compile.jobs import job_count
-from mambaops.compile.portable import portable_object
-from mambaops.compile.wheel import (
-    Tools,
-    check_architectures,
-    describe,
-    environment,
-    extensions,
-    with_local_version,
-)
 from mambaops.core.errors import MachineError
-from mambaops.decide.assess import Case, fitting_toolkit, host_compiler, to_build
-from mambaops.decide.choice import build_key, setup_options
-from mambaops.report.progress import BuildDisplay
-from mambaops.state.observe import source_folder
-from mambaops.steps.context import Context
-from mambaops.store.store import Store
-from mambaops.wheels.keys import BuildKey
+from mambaops.decide.case import Case
+from mambaops.decide.choice import setup_options
+from mambaops.decide.packages import compiles, has_prebuilt, is_installed, still_to_look, to_build
+from mambaops.decide.toolkit import fitting_toolkit, host_compiler
+from mambaops.decide.verdict import Verdict, done, needed
+from mambaops.steps.step import Step
+
+if TYPE_CHECKING:
+    from mambaops.compile.builds import Built, Recipe
+    from mambaops.compile.wheel import Tools
+    from mambaops.steps.context import Context
+    from mambaops.wheels.keys import BuildKey
+
+
+def assess(case: Case) -> Verdict:
+    """There is a wheel of `case.package` for the wanted build, or none has to be made."""
+    package = case.package
+    if package in case.situation.wheels:
+        return done(case.situation.wheels[package])
+    if is_installed(case, package):
+        return done(f"{case.wanted_version(package)} is installed")
+    if has_prebuilt(case, package):
+        return done(f"not compiled: {case.situation.prebuilt[package].name} fits")
+    unless = " (unless a prebuilt wheel is found)" if still_to_look(case, package) else ""
+    return needed(f"no wheel for {', '.join(case.choice.archs)} yet{unless}")
 
 
 def act(context: Context, case: Case) -> None:
@@ -36,25 +43,25 @@ def act(context: Context, case: Case) -> None:
     Raises:
         CommandFailed: a compilation failed. StepDidNotTake: the binaries hold other architectures.
     """
+    from mambaops.compile.builds import build
+    from mambaops.compile.display import BuildDisplay
+
     packages = [name for name, _ in to_build(case) if name in context.packages]
     tools = _tools(context, case)
     link = _portable(context, case, tools)
-    keys = {name: _key(case, name) for name in packages}
+    keys = {name: case.key(name) for name in packages}
     recipes = [_recipe(context, case, tools, keys[name], name, link) for name in packages]
     jobs, why = _jobs(context, case)
     context.say(f"compiling {' and '.join(packages)} with {jobs} compilers at once ({why})")
-    with BuildDisplay(context.say, [context.run.log(f"build-wheel:{n}") for n in packages]) as tell:
+    with BuildDisplay(context.say, [context.run.log(f"{STEP.id}:{n}") for n in packages]) as tell:
         finished = build(recipes, jobs=jobs, tick=tell)
     for one in finished:
         _keep(context, case, tools, keys[one.package], one, jobs)
 
 
-def _key(case: Case, package: str) -> BuildKey:
-    spec = dict(case.profile.packages.items())[package]
-    return build_key(package, spec, case.profile, case.choice, case.flags)
-
-
 def _tools(context: Context, case: Case) -> Tools:
+    from mambaops.compile.wheel import Tools
+
     toolkit, refused = fitting_toolkit(case)
     if toolkit is None:
         raise MachineError("no nvcc fits: " + "; ".join(refused or ["none was found"]))
@@ -81,22 +88,28 @@ def _launcher(context: Context, case: Case) -> str:
 
 
 def _portable(context: Context, case: Case, tools: Tools) -> Path | None:
+    from mambaops.compile.portable import portable_object
+
     if not case.profile.build.portable:
         return None
     folder = context.where.build / "portable"
-    return portable_object(folder, tools.compiler.path, context.run.log("build-wheel"))
+    return portable_object(folder, tools.compiler.path, context.run.log(STEP.id))
 
 
 def _recipe(
     context: Context, case: Case, tools: Tools, key: BuildKey, package: str, link: Path | None
 ) -> Recipe:
+    from mambaops.compile.builds import Recipe
+    from mambaops.compile.wheel import environment
+    from mambaops.state.observe import source_folder
+
     env = environment(os.environ, tools, key, extra=case.profile.build.env, link_object=link)
     folder = source_folder(case, context.where, package)
     return Recipe(
         package=package,
         tree=Path(case.situation.sources[package].path),
         out=folder / "wheel",
-        log=context.run.log(f"build-wheel:{package}"),
+        log=context.run.log(f"{STEP.id}:{package}"),
         python=context.where.python,
         env=env,
         ninja=setup_options(case.profile, case.choice, case.flags).ninja,
@@ -104,6 +117,8 @@ def _recipe(
 
 
 def _jobs(context: Context, case: Case) -> tuple[int, str]:
+    from mambaops.compile.jobs import job_count
+
     wanted = context.jobs or case.profile.build.jobs or _max_jobs()
     host = case.facts.host
     return job_count(wanted, host.cores, host.memory_available, len(case.choice.archs))
@@ -118,6 +133,14 @@ def _keep(
     context: Context, case: Case, tools: Tools, key: BuildKey, built: Built, jobs: int
 ) -> None:
     """Check what came out, write its manifest, and put both into the store."""
+    from mambaops.compile.wheel import (
+        check_architectures,
+        describe,
+        extensions,
+        with_local_version,
+    )
+    from mambaops.store.store import Store
+
     wheel = with_local_version(built.wheel, key)
     found = extensions(wheel)
     check_architectures(built.package, found, case.choice.archs)
@@ -184,3 +207,29 @@ def _flags(tree: Path) -> list[str]:
             if line.startswith("cuda_post_cflags ="):
                 return line.split("=", 1)[1].split()
     return []
+
+
+def script(case: Case) -> list[str]:
+    name = case.package
+    key = case.key(name)
+    prefix = name.replace("-", "_").upper().replace("MAMBA_SSM", "MAMBA")
+    force = f"{prefix}_FORCE_BUILD=TRUE"
+    if prefix == "MAMBA":
+        force += " MAMBA_KEEP_CUDA_BUILD=TRUE"
+    local = " ".join(f"{key}={value}" for key, value in key.environment().items())
+    return [
+        f'(cd {name}-src && PATH="$ENV/bin:$PATH" LC_ALL=C {force} {local} \\',
+        '  "$PY" setup.py bdist_wheel --dist-dir ../wheels)',
+    ]
+
+
+STEP = Step(
+    id="build-wheel",
+    help="Compile the wheels of the packages from patched sources.",
+    assess=assess,
+    act=act,
+    script=script,
+    stands_on=("check-space", "install-toolkit", "patch-cpp-extension", "patch-setup"),
+    wanted=compiles,
+    per_package=True,
+)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mambaops.core import process
 from mambaops.decide.situation import Flags
 from mambaops.profiles.model import Profile
-from mambaops.state.evidence import RunLog
+from mambaops.state.evidence import RunLog, read_notes, write_notes
 from mambaops.state.places import Places
 
 
@@ -29,7 +29,7 @@ class Context:
     def pip(
         self,
         step: str,
-        words: list[str | Path],
+        words: Sequence[str | Path],
         *,
         env: Mapping[str, str] | None = None,
         timeout: float = 3600,
@@ -41,3 +41,7 @@ class Context:
         return process.run(
             argv, env={**base, **(env or {})}, log=self.run.log(step), timeout=timeout
         )
+
+    def note(self, **facts: object) -> None:
+        """Remember small facts that cannot be read back from the environment."""
+        write_notes(self.where.notes, {**read_notes(self.where.notes), **facts})

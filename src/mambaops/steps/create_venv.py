@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mambaops.core import process
-from mambaops.core.errors import CommandFailed, MambaopsError
-from mambaops.decide.assess import Case, conda_tool
+from mambaops.core.errors import CommandFailed, MambaopsError, UsageError
+from mambaops.decide.case import Case
+from mambaops.decide.environment import conda_tool
+from mambaops.decide.verdict import Verdict, blocked, done, needed
 from mambaops.knowledge.tables import minor_of
-from mambaops.steps.context import Context
+from mambaops.steps.step import Step
 
-STEP = "create-venv"
+if TYPE_CHECKING:
+    from mambaops.steps.context import Context
+
+
+def assess(case: Case) -> Verdict:
+    """The target environment, with the right Python."""
+    wanted = case.choice.python
+    if case.target is None:
+        if case.profile.target.kind == "conda" and not conda_tool(case.facts):
+            return blocked(
+                f"profile `{case.profile.name}` needs a conda environment, and there is neither "
+                "conda, mamba nor micromamba",
+                "install micromamba or miniforge in your home (no root): "
+                "https://mamba.readthedocs.io/en/latest/installation/micromamba-installation.html",
+            )
+        return needed(f"no environment at {case.situation.env}; Python {wanted}")
+    found = minor_of(case.target.python.version)
+    if found != wanted:
+        return blocked(
+            f"{case.situation.env} has Python {found}, wanted is {wanted}",
+            f"`mambaops create-venv --profile {case.profile.name} --recreate` makes it anew",
+        )
+    return done(f"Python {case.target.python.version} at {case.situation.env}")
 
 
 def act(context: Context, case: Case) -> None:
@@ -47,17 +72,13 @@ def _unwritable(env: Path, error: OSError) -> MambaopsError:
     )
 
 
-def recreate(context: Context, case: Case) -> None:
-    """Remove the environment and make it anew."""
-    shutil.rmtree(context.where.env, ignore_errors=True)
-    act(context, case)
-
-
 def _venv(context: Context, case: Case) -> None:
+    from mambaops.core import process
+
     python = find_python(case.choice.python, context)
     argv: list[str | Path] = [sys.executable, "-m", "virtualenv", "--quiet", "--no-download"]
     argv += ["--no-periodic-update", "-p", python, context.where.env]
-    process.run(argv, log=context.run.log(STEP), timeout=300)
+    process.run(argv, log=context.run.log(STEP.id), timeout=300)
 
 
 def find_python(version: str, context: Context) -> Path:
@@ -66,11 +87,13 @@ def find_python(version: str, context: Context) -> Path:
     Raises:
         MambaopsError: there is none, and none could be fetched.
     """
+    from mambaops.core import process
+
     if minor_of(".".join(map(str, sys.version_info[:3]))) == version:
         # the interpreter below our own virtual environment, which may be removed one day
         return Path(getattr(sys, "_base_executable", sys.executable))
     uv = [sys.executable, "-m", "uv", "python"]
-    log = context.run.log(STEP)
+    log = context.run.log(STEP.id)
     found = process.run([*uv, "find", "--no-python-downloads", version], check=False, log=log)
     if found.ok:
         return Path(found.stdout.strip())
@@ -88,6 +111,8 @@ def find_python(version: str, context: Context) -> Path:
 
 
 def _conda(context: Context, case: Case) -> None:
+    from mambaops.core import process
+
     tool, spec = conda_tool(case.facts), case.profile.target
     assert tool is not None  # the assessment blocks without one
     argv: list[str | Path] = [tool, "create", "--yes", "--prefix", context.where.env]
@@ -96,9 +121,49 @@ def _conda(context: Context, case: Case) -> None:
     argv += ["--override-channels"] if spec.channels else []
     argv += [f"python={case.choice.python}", *spec.conda_packages]
     try:
-        process.run(argv, log=context.run.log(STEP), timeout=3600)
+        process.run(argv, log=context.run.log(STEP.id), timeout=3600)
     except CommandFailed as error:
         raise MambaopsError(
             f"`{tool} create` failed: {error.output.splitlines()[-1] if error.output else error}",
-            hint=f"the whole log is {context.run.log(STEP)}",
+            hint=f"the whole log is {context.run.log(STEP.id)}",
         ) from error
+
+
+def undo(context: Context, case: Case) -> None:
+    """Remove the environment, and only that.
+
+    Raises:
+        UsageError: the folder is no environment of ours.
+    """
+    env = context.where.env
+    if not env.exists():
+        return
+    if not (env / "pyvenv.cfg").exists() and not context.where.is_conda:
+        raise UsageError(
+            f"{env} is no Python environment: it is not removed",
+            hint="look what it is, and move it away",
+        )
+    shutil.rmtree(env)
+    context.say(f"removed {env}")
+
+
+def script(case: Case) -> list[str]:
+    target = case.profile.target
+    if target.kind == "conda":
+        channels = " ".join(f"-c {one}" for one in target.channels)
+        packages = " ".join(shlex.quote(one) for one in target.conda_packages)
+        return [
+            f'conda create --yes --prefix "$ENV" {channels} python={case.choice.python} {packages}'
+        ]
+    return [f'python{case.choice.python} -m venv "$ENV"', '"$PY" -m pip install --upgrade pip']
+
+
+STEP = Step(
+    id="create-venv",
+    help="Create the target environment: a venv or a conda environment.",
+    assess=assess,
+    act=act,
+    script=script,
+    undo=undo,
+    after=("check-space",),
+)

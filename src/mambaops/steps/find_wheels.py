@@ -8,29 +8,57 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
 
 from mambaops.core.errors import MambaopsError
-from mambaops.decide.assess import Case
+from mambaops.decide.case import Case
+from mambaops.decide.packages import is_there, wants_prebuilt
 from mambaops.decide.situation import Prebuilt
-from mambaops.download.fetch import fetch
+from mambaops.decide.verdict import Verdict, done, needed
 from mambaops.facts.model import Facts
-from mambaops.state.evidence import read_notes, write_notes
-from mambaops.state.observe import search_key
-from mambaops.steps.context import Context
-from mambaops.wheels.repair.glibc import repair_wheel
-from mambaops.wheels.select.selection import Verdict, select
-from mambaops.wheels.sources.listing import exists, offers, sources
+from mambaops.steps.step import Step
+
+if TYPE_CHECKING:
+    from mambaops.steps.context import Context
+    from mambaops.wheels.select.verdicts import Verdict as WheelVerdict
 
 # names that do not exist answer at once; more than this is a sign that nothing can be reached
 MOST_TRIES = 4
 PREBUILT = ("causal-conv1d", "mamba-ssm")
 
 
+def assess(case: Case) -> Verdict:
+    """Prebuilt wheels are looked for before anything is compiled, where the profile says so."""
+    missing = [
+        name
+        for name, spec in case.packages.items()
+        if not is_there(case, name) and name not in case.situation.prebuilt
+    ]
+    if not missing:
+        return done(_found_prebuilt(case))
+    return needed("look for a prebuilt wheel of " + " and ".join(missing))
+
+
+def _found_prebuilt(case: Case) -> str:
+    if not case.situation.prebuilt:
+        return "the wheels are there"
+    return "; ".join(
+        f"{name}: {found.name or found.reason}" for name, found in case.situation.prebuilt.items()
+    )
+
+
+def wanted(case: Case) -> bool:
+    """Only where kernels are wanted and prebuilt wheels come before compiling."""
+    return case.choice.kernels and wants_prebuilt(case)
+
+
 def act(context: Context, case: Case) -> None:
     """Look for every package that is missing, and remember what was found for this choice."""
+    from mambaops.state.observe import search_key
+
     assert case.target is not None
     facts = msgspec.structs.replace(case.target, gpus=case.facts.gpus, driver=case.facts.driver)
     found = {
@@ -39,16 +67,19 @@ def act(context: Context, case: Case) -> None:
         if name not in case.situation.wheels
     }
     found = _pairs_only(context, found)
-    notes = read_notes(context.where.notes)
-    record = {
-        "for": search_key(case),
-        "when": time.time(),
-        "found": msgspec.to_builtins(found),
-    }
-    write_notes(context.where.notes, {**notes, "prebuilt": record})
+    context.note(
+        prebuilt={
+            "for": search_key(case),
+            "when": time.time(),
+            "found": msgspec.to_builtins(found),
+        }
+    )
 
 
 def _search(context: Context, case: Case, package: str, version: str, facts: Facts) -> Prebuilt:
+    from mambaops.wheels.select.selection import select
+    from mambaops.wheels.sources.listing import offers, sources
+
     if package not in PREBUILT:
         return Prebuilt(reason="nobody publishes wheels of it")
     read = sources(facts, places=case.profile.find_links, online=True)
@@ -62,7 +93,7 @@ def _search(context: Context, case: Case, package: str, version: str, facts: Fac
     return _fetch_first(context, package, accepted[:MOST_TRIES])
 
 
-def _fetch_first(context: Context, package: str, accepted: list[Verdict]) -> Prebuilt:
+def _fetch_first(context: Context, package: str, accepted: list[WheelVerdict]) -> Prebuilt:
     """The first one that is really there. A host that does not answer is not asked again."""
     tried: list[str] = []
     silent: set[str] = set()
@@ -77,17 +108,20 @@ def _fetch_first(context: Context, package: str, accepted: list[Verdict]) -> Pre
             context.say(f"{package}: {tried[-1]}")
             continue
         context.say(f"{package}: {verdict.name} ({verdict.reason})")
-        path = _mended(context, whole, verdict)
+        path = _repaired(context, whole, verdict)
         return Prebuilt(name=path.name, url=verdict.url, path=str(path), reason=verdict.reason)
     return Prebuilt(reason=f"none of those that fit could be fetched: {tried[0]}")
 
 
-def _bring(context: Context, verdict: Verdict, host: str, silent: set[str]) -> Path:
+def _bring(context: Context, verdict: WheelVerdict, host: str, silent: set[str]) -> Path:
     """Ask whether it is there (once, quickly), then fetch it with all patience.
 
     Raises:
         MambaopsError: it is not there, the host does not answer, or the file does not come whole.
     """
+    from mambaops.download.fetch import fetch
+    from mambaops.wheels.sources.listing import exists
+
     if host:
         try:
             there = exists(verdict.url)
@@ -99,13 +133,15 @@ def _bring(context: Context, verdict: Verdict, host: str, silent: set[str]) -> P
     return fetch(verdict.url, context.where.root / "wheels").path
 
 
-def _mended(context: Context, path: Path, verdict: Verdict) -> Path:
+def _repaired(context: Context, path: Path, verdict: WheelVerdict) -> Path:
     """The wheel itself, or its repaired copy where the choice depends on the repair."""
+    from mambaops.wheels.repair.glibc import repair_wheel
+
     if not verdict.repair:
         return path
-    mended = repair_wheel(path, glibc=verdict.repair, out=path.parent)
-    context.say(f"{path.name}: mended for glibc {verdict.repair}: {mended.wheel.name}")
-    return mended.wheel
+    repaired = repair_wheel(path, glibc=verdict.repair, out=path.parent)
+    context.say(f"{path.name}: repaired for glibc {verdict.repair}: {repaired.wheel.name}")
+    return repaired.wheel
 
 
 def _pairs_only(context: Context, found: dict[str, Prebuilt]) -> dict[str, Prebuilt]:
@@ -118,3 +154,13 @@ def _pairs_only(context: Context, found: dict[str, Prebuilt]) -> dict[str, Prebu
         name: Prebuilt(reason=one.reason if not one.url else "the other package has none")
         for name, one in found.items()
     }
+
+
+STEP = Step(
+    id="find-wheels",
+    help="Look for prebuilt wheels that fit, and fetch them.",
+    assess=assess,
+    act=act,
+    stands_on=("install-torch",),
+    wanted=wanted,
+)

@@ -6,16 +6,36 @@ from PyTorch's own index. Where that cannot be reached, the user's configured in
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mambaops.core.errors import CommandFailed, MambaopsError
-from mambaops.decide.assess import Case
+from mambaops.decide.case import Case
+from mambaops.decide.environment import same_torch
+from mambaops.decide.verdict import Verdict, done, needed
 from mambaops.knowledge.addresses import torch_index
 from mambaops.knowledge.torch_builds import torch_row
-from mambaops.steps.context import Context
+from mambaops.steps.step import Step
 
-STEP = "install-torch"
+if TYPE_CHECKING:
+    from mambaops.steps.context import Context
+
 REACH_SECONDS = 3.0
+
+
+def assess(case: Case) -> Verdict:
+    """torch in the target environment, of the chosen release and CUDA build."""
+    wanted = case.choice.torch_version
+    why = case.choice.reasons.get("torch", "")
+    if case.target is None or case.target.torch is None:
+        return needed(f"torch {wanted}: {why}")
+    found = case.target.torch
+    if same_torch(found.version, found.cuda, case.choice):
+        return done(f"torch {found.version} is there")
+    return needed(
+        f"torch {found.version} (CUDA {found.cuda or 'none'}) is there, {wanted} wanted: {why}"
+    )
 
 
 def act(context: Context, case: Case) -> None:
@@ -28,7 +48,7 @@ def act(context: Context, case: Case) -> None:
     for words, why in _attempts(context, case):
         context.say(f"torch {case.choice.torch_version}: {why}")
         try:
-            context.pip(STEP, ["install", *words])
+            context.pip(STEP.id, ["install", *words])
             return
         except CommandFailed as error:
             last = error
@@ -36,7 +56,7 @@ def act(context: Context, case: Case) -> None:
     raise MambaopsError(
         f"torch {case.choice.torch_version} could not be installed"
         + (f": {_reason(last)}" if last else ": no index that has it can be reached"),
-        hint=f"the whole log is {context.run.log(STEP)}; another release: `--torch VERSION`; "
+        hint=f"the whole log is {context.run.log(STEP.id)}; another release: `--torch VERSION`; "
         "without a network: `mambaops bundle` on a machine that has one",
     )
 
@@ -100,3 +120,30 @@ def _reachable(context: Context, index: str) -> bool:
         context.say(f"{index} cannot be reached ({type(error).__name__})")
         return False
     return True
+
+
+def script(case: Case) -> list[str]:
+    choice = case.choice
+    wanted = [f"torch=={choice.torch}", *case.profile.torch.companions]
+    if choice.torch_cuda is None:
+        wanted = [f"torch=={choice.torch}"]
+    words = " ".join(shlex.quote(one) for one in wanted)
+    index = torch_index(choice.torch_cuda)
+    if case.profile.torch.channel == "nightly":
+        nightly = torch_index(choice.torch_cuda, nightly=True)
+        names = " ".join(one.split("=")[0] for one in wanted)
+        return [
+            f'"$PY" -m pip install --pre {names} --index-url {nightly} ||',
+            f'  "$PY" -m pip install {words} --extra-index-url {index}',
+        ]
+    return [f'"$PY" -m pip install {words} --extra-index-url {index}']
+
+
+STEP = Step(
+    id="install-torch",
+    help="Install the chosen torch, of the CUDA build that the driver and the GPU take.",
+    assess=assess,
+    act=act,
+    script=script,
+    stands_on=("create-venv",),
+)

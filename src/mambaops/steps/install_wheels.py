@@ -1,4 +1,4 @@
-"""Both wheels into the target environment, and beside them what the packages really need.
+"""The wheels into the target environment, and beside them what the packages really need.
 
 The wheels go in with `--no-deps`: their own pins would replace torch and triton (mamba-ssm 2.3.2 asks for
 triton>=3.5 and an exact tilelang that only Mamba-3 uses). What is left out is said.
@@ -6,16 +6,46 @@ triton>=3.5 and an exact tilelang that only Mamba-3 uses). What is left out is s
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from mambaops.core.errors import MambaopsError
-from mambaops.decide.assess import Case, missing_requirements
-from mambaops.install.wheels import install_wheels
-from mambaops.steps.context import Context
+from mambaops.decide.case import Case
+from mambaops.decide.environment import unsatisfied
+from mambaops.decide.packages import has_prebuilt, is_installed
+from mambaops.decide.verdict import Verdict, done, needed
+from mambaops.steps.step import Step
 
-STEP = "install-wheels"
+if TYPE_CHECKING:
+    from mambaops.steps.context import Context
+
 # never replaced by anything that a requirement pulls in
 KEPT = ("torch", "triton", "torchvision", "torchaudio")
+
+
+def assess(case: Case) -> Verdict:
+    """Both packages and what they really need, in the target environment."""
+    absent = [
+        name
+        for name in case.packages
+        if case.choice.kernels and not is_installed(case, name) and not _prebuilt_in(case, name)
+    ]
+    lacking = unsatisfied(case, case.profile.requirements)
+    if absent or lacking:
+        return needed(" and ".join(absent + lacking))
+    return done("installed")
+
+
+def _prebuilt_in(case: Case, package: str) -> bool:
+    """A prebuilt wheel carries upstream's version, so its release is what can be compared."""
+    if not has_prebuilt(case, package) or case.target is None:
+        return False
+    found = case.target.packages.get(package)
+    return found is not None and found.version.split("+")[0] == case.packages[package].version
 
 
 def act(context: Context, case: Case) -> None:
@@ -27,12 +57,14 @@ def act(context: Context, case: Case) -> None:
     """
     if case.choice.kernels:
         _wheels(context, case)
-    missing = missing_requirements(case)
+    missing = unsatisfied(case, case.profile.requirements)
     if missing:
         _requirements(context, case, missing)
 
 
 def _wheels(context: Context, case: Case) -> None:
+    from mambaops.install.wheels import install_wheels
+
     files = [Path(path) for path in _files(case)]
     if not files:
         return
@@ -44,9 +76,9 @@ def _wheels(context: Context, case: Case) -> None:
 
 def _files(case: Case) -> list[str]:
     found = []
-    for name, spec in case.profile.packages.items():
+    for name in case.packages:
         installed = case.target.packages.get(name) if case.target else None
-        if installed is not None and installed.version == case.wanted_version(name, spec):
+        if installed is not None and installed.version == case.wanted_version(name):
             continue
         if name in case.situation.wheels:
             found.append(case.situation.wheels[name])
@@ -57,9 +89,6 @@ def _files(case: Case) -> list[str]:
 
 def ignored_pins(files: list[Path], case: Case) -> list[str]:
     """What the wheels ask for and do not get, because it would replace what is there."""
-    from packaging.requirements import Requirement
-    from packaging.utils import canonicalize_name
-
     said = []
     installed = case.target.distributions if case.target else {}
     wanted = {canonicalize_name(Requirement(text).name) for text in case.profile.requirements}
@@ -97,10 +126,28 @@ def _requirements(context: Context, case: Case, missing: list[str]) -> None:
     for page in case.profile.find_links:
         words += ["--find-links", page]
     try:
-        context.pip(STEP, words)
+        context.pip(STEP.id, words)
     except MambaopsError as error:
         raise MambaopsError(
             f"the requirements could not be installed without replacing torch: {error.message}",
-            hint=f"the whole log is {context.run.log(STEP)}; `mambaops install-requirements` shows "
+            hint=f"the whole log is {context.run.log(STEP.id)}; `mambaops install-requirements` shows "
             "what would have to change",
         ) from error
+
+
+def script(case: Case) -> list[str]:
+    requirements = " ".join(shlex.quote(one) for one in case.profile.requirements)
+    lines = [f'"$PY" -m pip install {requirements}'] if requirements else []
+    if case.choice.kernels:
+        lines.append('"$PY" -m pip install --no-deps --force-reinstall wheels/*.whl')
+    return lines
+
+
+STEP = Step(
+    id="install-wheels",
+    help="Install the wheels and what they need, without replacing torch.",
+    assess=assess,
+    act=act,
+    script=script,
+    after=("build-wheel", "find-wheels", "install-torch"),
+)

@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import shlex
+from typing import TYPE_CHECKING
 
-from mambaops.decide.assess import Case, missing_build_requirements
-from mambaops.steps.context import Context
+from mambaops.decide.case import Case
+from mambaops.decide.environment import unsatisfied
+from mambaops.decide.packages import compiles
+from mambaops.decide.verdict import Verdict, done, needed
+from mambaops.steps.step import Step
 
-STEP = "prepare-build"
+if TYPE_CHECKING:
+    from mambaops.steps.context import Context
+
+
+def assess(case: Case) -> Verdict:
+    """Everything that setup.py imports and runs is there."""
+    missing = unsatisfied(case, case.profile.build_requirements)
+    return needed(", ".join(missing)) if missing else done("setup.py has what it needs")
 
 
 def act(context: Context, case: Case) -> None:
     """Install what is missing; torch's own setuptools bound is in the profile's list."""
-    words: list[str | Path] = ["install", *missing_build_requirements(case)]
-    context.pip(STEP, words)
+    context.pip(STEP.id, ["install", *unsatisfied(case, case.profile.build_requirements)])
+
+
+def script(case: Case) -> list[str]:
+    words = " ".join(shlex.quote(one) for one in case.profile.build_requirements)
+    return [f'"$PY" -m pip install {words}']
+
+
+STEP = Step(
+    id="prepare-build",
+    help="Install what setup.py needs beside torch.",
+    assess=assess,
+    act=act,
+    script=script,
+    stands_on=("create-venv",),
+    after=("install-toolkit",),
+    wanted=compiles,
+    only_to_compile=True,
+)

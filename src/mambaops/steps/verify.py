@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from mambaops.core.errors import MambaopsError
-from mambaops.decide.assess import Case
-from mambaops.state.evidence import write_notes
-from mambaops.steps.context import Context
-from mambaops.verify.checks import Verification, verify
+from mambaops.decide.case import Case
+from mambaops.decide.verdict import Verdict, done, needed
+from mambaops.steps.step import Step
+
+if TYPE_CHECKING:
+    from mambaops.steps.context import Context
+
+
+def assess(case: Case) -> Verdict:
+    """The environment passed `verify` since it was last changed."""
+    situation = case.situation
+    if situation.verified and situation.verified == situation.fingerprint:
+        return done("this very environment has passed")
+    if situation.verified:
+        return needed("the environment was changed since it passed")
+    return needed("imports, binaries, and results against a reference")
 
 
 def act(context: Context, case: Case) -> None:
@@ -17,6 +30,9 @@ def act(context: Context, case: Case) -> None:
     Raises:
         MambaopsError: a check failed, or one that this machine could make was skipped.
     """
+    from mambaops.state.evidence import write_notes
+    from mambaops.verify.checks import report, verify
+
     result = verify(case, context.where.python, context.run.log("verify"))
     context.run.write("verify.json", result)
     for line in report(result):
@@ -33,15 +49,18 @@ def act(context: Context, case: Case) -> None:
     )
 
 
-def report(result: Verification) -> list[str]:
-    """One line per check, and the count; a skip is not counted as a pass."""
-    lines = [
-        f"  {check.outcome:8}{check.id}" + (f": {check.reason}" if check.reason else "")
-        for check in result.checks
-    ]
-    count = {
-        outcome: sum(check.outcome == outcome for check in result.checks)
-        for outcome in ("ok", "failed", "skipped")
-    }
-    lines.append(f"{count['ok']} passed, {count['failed']} failed, {count['skipped']} skipped")
-    return lines
+def script(case: Case) -> list[str]:
+    modules = ["torch"]
+    if case.choice.kernels:
+        modules += ["causal_conv1d_cuda", "selective_scan_cuda", "mamba_ssm"]
+    return [f'(cd / && "$PY" -c "import {", ".join(modules)}; print(torch.__version__)")']
+
+
+STEP = Step(
+    id="verify",
+    help="Prove the environment: imports, places, binaries, and results where a GPU is.",
+    assess=assess,
+    act=act,
+    script=script,
+    after=("install-wheels",),
+)

@@ -16,7 +16,7 @@ import msgspec
 
 from mambaops.core import process
 from mambaops.core.paths import payload_file
-from mambaops.decide.assess import Case
+from mambaops.decide.case import Case
 from mambaops.facts.model import Facts, Package
 from mambaops.knowledge.cuda import cubin_runs_on, ptx_runs_on
 from mambaops.knowledge.releases import generation, same_generation
@@ -252,3 +252,17 @@ def _scan_smoke(python: Path, log: Path | None) -> Iterator[Check]:
     yield Check(
         id="scan-without-kernels", outcome=outcome, reason=reason, value=done.stdout.strip() or None
     )
+
+
+def report(result: Verification) -> list[str]:
+    """One line per check, and the count; a skip is not counted as a pass."""
+    lines = [
+        f"  {check.outcome:8}{check.id}" + (f": {check.reason}" if check.reason else "")
+        for check in result.checks
+    ]
+    count = {
+        outcome: sum(check.outcome == outcome for check in result.checks)
+        for outcome in ("ok", "failed", "skipped")
+    }
+    lines.append(f"{count['ok']} passed, {count['failed']} failed, {count['skipped']} skipped")
+    return lines

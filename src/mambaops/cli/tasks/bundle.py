@@ -44,10 +44,11 @@ def bundle(
     from mambaops.bundle.collect import collect
     from mambaops.bundle.plan import spec_for
     from mambaops.cli.flags import flags_of
+    from mambaops.cli.request import Request
     from mambaops.download.progress import for_stderr
     from mambaops.run.planning import planned
 
-    flags = flags_of({"arch": arch, "torch": torch, "python": python, "cross": bool(facts)})
+    flags = flags_of(Request(arch=arch, torch=torch, python=python, cross=bool(facts)))
     case, _ = planned(profile, flags, facts)
     spec = spec_for(case, with_toolkit=with_toolkit, models=models or (), say=say)
     path = Path(output or f"{spec.name}.tar")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Context
 
+from mambaops.cli.request import Request, planning_task
 from mambaops.cli.task import task
 from mambaops.core.errors import UsageError
 
@@ -14,53 +15,48 @@ if TYPE_CHECKING:
     from mambaops.patching.options import SetupOptions
 
 _SETUP_HELP = {
-    "source": "unpacked source folder; without it the profile's two sources are fetched",
-    "arch": 'GPU architectures, e.g. "8.0;9.0+PTX"; without it upstream\'s own list stays',
     "ninja": "--no-ninja compiles file by file",
     "force-build": "--no-force-build lets setup.py look for a prebuilt wheel",
     "one-ptx": "all architectures from the lowest one's PTX: faster to build",
     "threads": "nvcc's --threads; 0 leaves upstream's",
-    "torch": "torch release that it is built against: raises the C++ standard where torch demands it",
     "nvcc": "nvcc release that will compile it; leaves out diffs that only newer ones need",
     "check": "only say whether it is patched so; exit 1 if not",
     "diff": "only show what would be changed",
     "revert": "put every byte back",
-    "profile": "whose sources to fetch",
+    "json": "print JSON",
 }
 
 
-@task(name="patch-setup", help=_SETUP_HELP)
+@planning_task("patch-setup", **_SETUP_HELP)
 def patch_setup(
-    c: Context,
-    source: str = "",
-    arch: str = "",
+    request: Request,
     ninja: bool = True,
     force_build: bool = True,
     one_ptx: bool = False,
     threads: int = 0,
-    torch: str = "",
     nvcc: str = "",
     check: bool = False,
     diff: bool = False,
     revert: bool = False,
     json: bool = False,
-    profile: str = "local",
 ) -> int:
     """Make a package's setup.py compile exactly what is asked.
 
-    Works on every release of causal-conv1d and mamba-ssm and on VMamba's selective_scan. The first
+    `--source FOLDER` is an unpacked source; without one (or with PACKAGE=PATH) the profile's sources are
+    fetched. Works on every release of causal-conv1d and mamba-ssm and on VMamba's selective_scan. The first
     contents are kept: patching again starts from them, --revert restores them to the byte.
     """
     from mambaops.cli.patch_output import choose_mode, patch_folders
 
     mode = choose_mode(check=check, diff=diff, revert=revert)
-    if source:
-        options = _setup_options(arch, ninja, force_build, one_ptx, threads, torch)
-        return patch_folders([Path(source)], options, nvcc or None, mode, as_json=json)
+    folders = [Path(word) for word in request.source if "=" not in word or Path(word).exists()]
+    if folders:
+        options = _setup_options(request, ninja, force_build, one_ptx, threads)
+        return patch_folders(folders, options, nvcc or None, mode, as_json=json)
     from mambaops.cli.patch_profile import patch_profile
 
     _refuse_without_source(one_ptx=one_ptx, threads=bool(threads), no_force_build=not force_build)
-    return patch_profile(profile, arch, torch, ninja, nvcc or None, mode, as_json=json)
+    return patch_profile(request, ninja, nvcc or None, mode, as_json=json)
 
 
 def _refuse_without_source(**given: bool) -> None:
@@ -72,38 +68,38 @@ def _refuse_without_source(**given: bool) -> None:
 
 
 def _setup_options(
-    arch: str, ninja: bool, force_build: bool, one_ptx: bool, threads: int, torch: str
+    request: Request, ninja: bool, force_build: bool, one_ptx: bool, threads: int
 ) -> SetupOptions:
     from mambaops.patching.archs import parse_archs
     from mambaops.patching.options import SetupOptions
     from mambaops.patching.setup_py import standard_for_torch
 
     return SetupOptions(
-        archs=parse_archs(arch) if arch else (),
+        archs=parse_archs(request.arch) if request.arch else (),
         ninja=ninja,
         force_build=force_build,
         one_ptx=one_ptx,
         nvcc_threads=threads or None,
-        cxx_standard=standard_for_torch(torch) if torch else None,
+        cxx_standard=standard_for_torch(request.torch) if request.torch else None,
     )
 
 
 _BOUNDS_HELP = {
+    "python": "interpreter of an environment that has torch; or, for a profile, a Python version",
     "cuda": 'the CUDA release whose rows are missing, e.g. "11.8"',
-    "python": "interpreter of the environment that has torch (default: this one)",
     "file": "a cpp_extension.py itself",
     "gcc-max": "newest major version of gcc to let through, e.g. 13; never lowers a bound",
     "check": "only say whether the rows are there; exit 1 if not",
     "diff": "only show what would be changed",
     "revert": "put every byte back",
+    "json": "print JSON",
 }
 
 
-@task(name="patch-cpp-extension", help=_BOUNDS_HELP)
+@planning_task("patch-cpp-extension", **_BOUNDS_HELP)
 def patch_cpp_extension(
-    c: Context,
+    request: Request,
     cuda: str = "",
-    python: str = "",
     file: str = "",
     gcc_max: int = 0,
     check: bool = False,
@@ -111,7 +107,7 @@ def patch_cpp_extension(
     revert: bool = False,
     json: bool = False,
 ) -> int:
-    """Add a CUDA release to the tables of compilers in an installed torch.
+    """Add a CUDA release to the tables of compilers in an installed torch: the profile's, or one named.
 
     torch has no row for CUDA 11.8 in CUDA_GCC_VERSIONS and CUDA_CLANG_VERSIONS; and its bounds refuse
     compilers that nvcc takes (--gcc-max raises them).
@@ -119,7 +115,11 @@ def patch_cpp_extension(
     from mambaops.cli.patch_output import choose_mode, patch_bounds
 
     mode = choose_mode(check=check, diff=diff, revert=revert)
-    return patch_bounds(python, file, cuda, gcc_max or None, mode, as_json=json)
+    if cuda or file or gcc_max or mode != "apply":
+        return patch_bounds(request.python, file, cuda, gcc_max or None, mode, as_json=json)
+    from mambaops.cli.patch_profile import patch_torch_of
+
+    return patch_torch_of(request)
 
 
 @task(

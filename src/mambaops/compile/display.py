@@ -9,7 +9,7 @@ from types import TracebackType
 
 from mambaops.compile.builds import Progress
 from mambaops.compile.estimate import remaining
-from mambaops.report.amounts import duration
+from mambaops.core.amounts import duration
 
 PLAIN_SECONDS = 30.0
 

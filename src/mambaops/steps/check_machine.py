@@ -1,22 +1,17 @@
-"""Is this the machine that the profile is for, and is there room on it? Pure."""
+"""Is this the machine that the profile is for?"""
 
 from __future__ import annotations
 
-from mambaops.decide.case import Case, Verdict, blocked, done
-from mambaops.facts.model import Disk, Facts
+from mambaops.decide.case import Case
+from mambaops.decide.verdict import Verdict, blocked, done
+from mambaops.facts.model import Facts
 from mambaops.profiles.model import Profile
-
-GIB = 1024**3
-# a torch with its CUDA libraries, the toolkit's wheels and both build trees (measured: 8.1 GiB)
-DISK_NEEDED = 10 * GIB
-CPU_DISK_NEEDED = 3 * GIB
-# one nvcc for one architecture peaks near 2.5 GiB (flash-attention and these packages, measured)
-MEMORY_NEEDED = 3 * GIB
+from mambaops.steps.step import Step
 
 
-def check_machine(case: Case) -> Verdict:
+def assess(case: Case) -> Verdict:
     """Is this the machine that the profile is for?"""
-    misfits = mismatches(case.profile, case.facts)
+    misfits = _mismatches(case.profile, case.facts)
     if not misfits:
         return done("this machine is what the profile expects")
     if case.flags.cross:
@@ -27,7 +22,7 @@ def check_machine(case: Case) -> Verdict:
     )
 
 
-def mismatches(profile: Profile, facts: Facts) -> list[str]:
+def _mismatches(profile: Profile, facts: Facts) -> list[str]:
     """What the profile expects and the machine is not, as found and wanted."""
     expect, host = profile.expect, facts.host
     found: list[str] = []
@@ -65,39 +60,8 @@ def _gpu_mismatch(profile: Profile, facts: Facts) -> list[str]:
     return []
 
 
-def check_space(case: Case) -> Verdict:
-    """Is there room on the disk and in memory for what is about to happen?"""
-    wanted = DISK_NEEDED if case.choice.kernels else CPU_DISK_NEEDED
-    disk = _disk(case.facts)
-    if disk is not None and not disk.writable:
-        return blocked(
-            f"{disk.path} cannot be written to", "set MAMBAOPS_HOME to a folder of your own"
-        )
-    half_done = case.target is not None and case.target.torch is not None
-    if disk is not None and disk.free is not None and disk.free < wanted and not half_done:
-        return blocked(
-            f"{disk.path} has {disk.free / GIB:.1f} GiB free, {wanted / GIB:.0f} are needed",
-            "make room, or put `.mambaops` elsewhere: `export MAMBAOPS_HOME=/big/disk/mambaops`",
-        )
-    memory = _memory(case.facts)
-    if case.choice.kernels and memory is not None and memory < MEMORY_NEEDED:
-        return blocked(
-            f"{memory / GIB:.1f} GiB of memory, one nvcc needs about {MEMORY_NEEDED / GIB:.0f}",
-            "add swap (WSL: `memory=` in .wslconfig), or build on another machine with --cross",
-        )
-    return done("room enough")
-
-
-def _disk(facts: Facts) -> Disk | None:
-    """The disk that environments and builds go to."""
-    for why in ("asked for", "environments and builds", "working folder"):
-        for disk in facts.host.disks:
-            if disk.why == why:
-                return disk
-    return None
-
-
-def _memory(facts: Facts) -> int | None:
-    limits = [facts.host.memory_total, facts.host.memory_limit]
-    known = [one for one in limits if one is not None]
-    return min(known) + (facts.host.swap_total or 0) if known else None
+STEP = Step(
+    id="check-machine",
+    help="Is this the machine that the profile is for?",
+    assess=assess,
+)

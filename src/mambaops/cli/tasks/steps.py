@@ -1,0 +1,105 @@
+"""Every step of a pipeline as a task of its own, made from the modules in `mambaops/steps/`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from invoke.tasks import Task
+
+from mambaops.cli.request import Request, planning_task
+from mambaops.cli.task import emit, say
+from mambaops.steps import all_steps
+from mambaops.steps.step import Step
+
+UNDO = "take back what the step did"
+
+
+def _run(request: Request, *only: str) -> None:
+    from mambaops.cli.flags import flags_of
+    from mambaops.run.drive import drive
+
+    drive(request.profile, flags_of(request), jobs=request.jobs, only=only, say=say)
+
+
+def _undo(request: Request, step: str) -> None:
+    from mambaops.cli.flags import flags_of
+    from mambaops.run.drive import undo
+
+    undo(request.profile, flags_of(request), step, say=say)
+
+
+def _plain(step: Step) -> Task[Any]:
+    """A step that takes nothing but the common options."""
+
+    def body(request: Request) -> None:
+        _run(request, step.id)
+
+    return planning_task(step.id, doc=step.help)(body)
+
+
+def _undoable(step: Step) -> Task[Any]:
+    def body(request: Request, undo: bool = False) -> None:
+        if undo:
+            _undo(request, step.id)
+        else:
+            _run(request, step.id)
+
+    return planning_task(step.id, doc=step.help, undo=UNDO)(body)
+
+
+def _per_package(step: Step) -> Task[Any]:
+    def body(request: Request, package: str = "") -> None:
+        from mambaops.cli.flags import check_package
+        from mambaops.profiles.model import load_profile
+
+        # asked for by itself, a wheel is compiled, whatever the profile would rather do
+        request = msgspec.structs.replace(request, obtain=request.obtain or "source")
+        known = [name for name, _ in load_profile(request.profile).packages.items()]
+        names = [check_package(package)] if package else known
+        _run(request, *(f"{step.id}:{name}" for name in names))
+
+    return planning_task(step.id, doc=step.help, package="one of the packages; default: all")(body)
+
+
+def _create_venv(step: Step) -> Task[Any]:
+    def body(request: Request, recreate: bool = False, undo: bool = False) -> None:
+        if recreate or undo:
+            _undo(request, step.id)
+        if not undo:
+            _run(request, step.id)
+
+    more = {"recreate": "remove the environment first", "undo": "remove the environment"}
+    return planning_task(step.id, doc=step.help, **more)(body)
+
+
+def _verify(step: Step) -> Task[Any]:
+    def body(request: Request, json: bool = False) -> int:
+        from mambaops.cli.flags import flags_of
+        from mambaops.run.drive import verified
+        from mambaops.verify.checks import report
+
+        result = verified(request.profile, flags_of(request))
+        emit(result, as_json=json, text=lambda one: "\n".join(report(one)))
+        return 0 if result.passed else 1
+
+    return planning_task(step.id, doc=step.help, json="print JSON")(body)
+
+
+# tasks that take more than the common options; those of `cli.tasks.patch` also work without a profile
+OWN: dict[str, Callable[[Step], Task[Any]]] = {"create-venv": _create_venv, "verify": _verify}
+ELSEWHERE = ("patch-setup", "patch-cpp-extension")
+
+
+def _task(step: Step) -> Task[Any]:
+    if step.id in OWN:
+        return OWN[step.id](step)
+    if step.per_package:
+        return _per_package(step)
+    return _undoable(step) if step.undo else _plain(step)
+
+
+def tasks() -> list[Task[Any]]:
+    """One task for each step that does something."""
+    return [_task(step) for step in all_steps() if step.act and step.id not in ELSEWHERE]

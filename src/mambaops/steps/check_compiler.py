@@ -1,0 +1,50 @@
+"""A C++ compiler that works, is new enough for torch's headers, and finds Python's."""
+
+from __future__ import annotations
+
+from mambaops.decide.case import Case
+from mambaops.decide.packages import compiles
+from mambaops.decide.toolkit import cxx_standard, host_compiler, major
+from mambaops.decide.verdict import Verdict, blocked, done
+from mambaops.knowledge.tables import minor_of
+from mambaops.steps.step import Step
+
+# C++ standard -> first g++ major that compiles torch's headers with it (torch's own build asks for 11.3)
+GCC_FLOOR = {20: 11}
+
+
+def assess(case: Case) -> Verdict:
+    """A C++ compiler that works, and Python's headers."""
+    if not case.choice.kernels:
+        return done("nothing will be compiled")
+    compiler = host_compiler(case.facts)
+    if compiler is None:
+        return blocked(
+            "there is no working g++ (looked on PATH)",
+            "`sudo apt-get install g++` (Debian, Ubuntu), `dnf install gcc-c++`, or conda's gxx_linux-64",
+        )
+    floor = GCC_FLOOR.get(cxx_standard(case), 0)
+    if major(compiler.version) < floor:
+        return blocked(
+            f"{compiler.name} {compiler.version} does not know C++{cxx_standard(case)}, which the "
+            f"headers of torch {case.choice.torch} demand (g++ {floor} or newer)",
+            f"a newer compiler (conda's gxx_linux-64={floor}), or an older torch: `--torch 2.10.0`",
+        )
+    python = (case.target or case.facts).python
+    if case.target is not None and python.headers is None:
+        return blocked(
+            f"Python.h of {python.executable} is missing",
+            f"`sudo apt-get install python{minor_of(python.version)}-dev`, or a uv or conda Python, "
+            "which bring their own",
+        )
+    return done(f"{compiler.name} {compiler.version} at {compiler.path}")
+
+
+STEP = Step(
+    id="check-compiler",
+    help="Is there a C++ compiler that torch's headers and nvcc take?",
+    assess=assess,
+    after=("find-wheels", "install-torch"),
+    wanted=compiles,
+    only_to_compile=True,
+)

@@ -1,0 +1,64 @@
+"""setup.py compiles exactly the wanted architectures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mambaops.decide.case import Case
+from mambaops.decide.choice import setup_options
+from mambaops.decide.packages import compiles, to_build
+from mambaops.decide.toolkit import fitting_toolkit
+from mambaops.decide.verdict import Verdict, done, needed
+from mambaops.steps.step import Step
+
+if TYPE_CHECKING:
+    from mambaops.steps.context import Context
+
+
+def assess(case: Case) -> Verdict:
+    """setup.py compiles exactly the wanted architectures."""
+    wanted = setup_options(case.profile, case.choice, case.flags).digest()
+    trees = case.situation.sources
+    missing = [
+        name for name, _ in to_build(case) if name not in trees or trees[name].patched != wanted
+    ]
+    if missing:
+        archs = ";".join(case.choice.archs)
+        return needed(f"setup.py of {' and '.join(missing)}: compile {archs} and nothing else")
+    return done("patched" if trees else "nothing has to be built")
+
+
+def act(context: Context, case: Case) -> None:
+    """Make both setup.py files compile exactly what was chosen; the diffs go into the run's folder."""
+    from mambaops.compile.sources import mark_patched
+    from mambaops.patching.apply import apply_to_tree
+    from mambaops.state.observe import source_folder
+
+    options = setup_options(case.profile, case.choice, case.flags)
+    toolkit, _ = fitting_toolkit(case)
+    for name, _ in to_build(case):
+        tree = Path(case.situation.sources[name].path)
+        applied = apply_to_tree(tree, options, nvcc=toolkit.version if toolkit else None)
+        context.run.log(f"patch-setup:{name}").write_text(applied.diff, encoding="utf-8")
+        mark_patched(source_folder(case, context.where, name), options.digest())
+        context.say(f"{name}: {', '.join(applied.patches)}")
+
+
+def script(case: Case) -> list[str]:
+    archs = ";".join(case.choice.archs)
+    return [
+        f'mambaops patch-setup --source {name}-src --arch "{archs}" --torch {case.choice.torch}'
+        for name, _ in case.profile.packages.items()
+    ]
+
+
+STEP = Step(
+    id="patch-setup",
+    help="Make each package's setup.py compile exactly the wanted architectures.",
+    assess=assess,
+    act=act,
+    script=script,
+    stands_on=("fetch-sources",),
+    wanted=compiles,
+)
