@@ -10,8 +10,8 @@ import msgspec
 
 from mambaops.bundle.model import BundleSpec
 from mambaops.core.errors import MachineError, MambaopsError
+from mambaops.decide.build import build_key
 from mambaops.decide.case import Case
-from mambaops.decide.choice import build_key
 from mambaops.facts.model import Facts, Torch
 from mambaops.profiles.model import PackageSpec
 

@@ -25,7 +25,7 @@ def patch_profile(
         MambaopsError: nothing is fetched yet (check, diff, revert), or a step failed.
     """
     from mambaops.cli.flags import flags_of
-    from mambaops.decide.choice import setup_options
+    from mambaops.decide.build import setup_options
     from mambaops.run.drive import drive
     from mambaops.run.planning import planned
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from mambaops.decide.choice import Choice, build_key, check_flags, decide
+from mambaops.decide.build import build_key
+from mambaops.decide.choice import Choice, check_flags, decide
 from mambaops.decide.situation import Flags, Situation
 from mambaops.facts.model import Facts
 from mambaops.profiles.model import PackageSpec, Profile

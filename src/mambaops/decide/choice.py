@@ -8,19 +8,14 @@ from __future__ import annotations
 import msgspec
 from packaging.version import Version
 
-from mambaops.core.errors import MachineError, UsageError
+from mambaops.core.errors import UsageError
 from mambaops.decide.situation import Flags
+from mambaops.decide.torch import kept_torch, new_torch
 from mambaops.facts.model import Facts
-from mambaops.knowledge import cuda as cuda_tables
 from mambaops.knowledge.tables import minor_of
-from mambaops.knowledge.torch_builds import TorchRow, torch_row
 from mambaops.patching.archs import parse_archs
-from mambaops.patching.options import SetupOptions
-from mambaops.profiles.model import PackageSpec, Profile
-from mambaops.wheels.keys import BuildKey
+from mambaops.profiles.model import Profile
 
-# the CUDA build that is taken where there is no driver to ask: its nvcc comes as wheels
-CROSS_CUDA = "13.0"
 CORES_TO_SPLIT = 4
 MOST_PARTS = 18  # instantiations in the largest file
 
@@ -65,7 +60,7 @@ def decide(profile: Profile, facts: Facts, flags: Flags, target: Facts | None = 
     archs = _archs(profile, facts, flags, reasons)
     if not archs and not _torch_only(profile, facts):
         return _cpu(profile, facts, flags, python, reasons)
-    torch, torch_cuda, row = _kept_torch(profile, facts, flags, target, reasons) or _torch(
+    torch, torch_cuda, row = kept_torch(profile, facts, flags, target, reasons) or new_torch(
         profile, facts, flags, reasons
     )
     return Choice(
@@ -151,131 +146,6 @@ def _archs(
     )
     reasons["arch"] = f"no GPU is visible{why} and no --arch was given: no kernels are compiled"
     return ()
-
-
-def _kept_torch(
-    profile: Profile,
-    facts: Facts,
-    flags: Flags,
-    target: Facts | None,
-    reasons: dict[str, str],
-) -> tuple[str, str, TorchRow | None] | None:
-    """The torch that the environment has, where the profile allows it and it runs here."""
-    if flags.torch or target is None or target.torch is None or target.torch.cuda is None:
-        return None
-    version, build = target.torch.version.split("+")[0], minor_of(target.torch.cuda)
-    nightly = profile.torch.channel == "nightly" and ".dev" in version
-    allowed = version in profile.torch.versions or nightly
-    if not allowed or (profile.torch.cuda and build not in profile.torch.cuda):
-        return None
-    row = torch_row(version)
-    if _refusal(build, facts, flags, row) is not None:
-        return None
-    reasons["torch"] = "it is installed, the profile allows it and it runs here: it stays"
-    return version, build, row
-
-
-def _torch(
-    profile: Profile, facts: Facts, flags: Flags, reasons: dict[str, str]
-) -> tuple[str, str, TorchRow | None]:
-    refused: list[str] = []
-    for version in [flags.torch] if flags.torch else profile.torch.versions:
-        row = torch_row(version)
-        for build in _builds(profile, facts, row):
-            reason = _refusal(build, facts, flags, row)
-            if reason is None:
-                reasons["torch"] = _why_torch(version, build, facts, flags)
-                return version, build, row
-            refused.append(f"{version}+cu{build.replace('.', '')}: {reason}")
-    raise MachineError(
-        f"no torch of profile `{profile.name}` fits this machine:\n  " + "\n  ".join(refused),
-        hint="a newer driver, another release (`--torch`), or another profile",
-    )
-
-
-def _builds(profile: Profile, facts: Facts, row: TorchRow | None) -> list[str]:
-    """CUDA builds of a torch release, best first."""
-    if profile.torch.cuda:
-        return list(profile.torch.cuda)
-    if row is None:
-        return [CROSS_CUDA]
-    return sorted(row.cuda, key=lambda build: _preference(build, facts.driver.cuda), reverse=True)
-
-
-def _preference(build: str, driver_cuda: str | None) -> tuple[bool, Version]:
-    """Builds that the driver knows fully come first: the PTX of a newer one does not run on it."""
-    if driver_cuda is None:
-        return build == CROSS_CUDA, Version(build)
-    return Version(build) <= Version(driver_cuda), Version(build)
-
-
-def _refusal(build: str, facts: Facts, flags: Flags, row: TorchRow | None) -> str | None:
-    if row is not None and build not in row.cuda:
-        return f"torch {row.minor} has no build for CUDA {build}"
-    driver = facts.driver.cuda
-    if driver and not flags.cross and not cuda_tables.driver_runs(driver, build):
-        return f"the driver runs CUDA {driver} at most"
-    if row is None or flags.cross:
-        return None
-    for gpu in facts.gpus:
-        if gpu.compute_capability and not _covers(row, build, gpu.compute_capability):
-            return f"holds no code for {gpu.name} ({gpu.compute_capability})"
-    return None
-
-
-def _covers(row: TorchRow, build: str, capability: str) -> bool:
-    listed = row.archs.get(build) or []
-    if not listed:
-        return True  # not known: torch's own check will say
-    return any(
-        cuda_tables.ptx_runs_on(arch.removesuffix("+PTX"), capability)
-        if arch.endswith("+PTX")
-        else cuda_tables.cubin_runs_on(arch, capability)
-        for arch in listed
-    )
-
-
-def _why_torch(version: str, build: str, facts: Facts, flags: Flags) -> str:
-    if flags.torch:
-        first = "asked for with --torch"
-    else:
-        first = "the newest of the profile's that fits"
-    driver = facts.driver.cuda
-    second = f"the driver runs CUDA {driver}" if driver else "there is no driver to ask"
-    return f"{first}; CUDA {build} because {second}"
-
-
-def setup_options(profile: Profile, choice: Choice, flags: Flags) -> SetupOptions:
-    """How both setup.py files are to be patched for this choice."""
-    row = torch_row(choice.torch)
-    return SetupOptions(
-        archs=choice.archs,
-        ninja=profile.build.ninja if flags.ninja is None else flags.ninja,
-        force_build=True,
-        cxx_standard=row.cxx_standard if row else None,
-        nvcc_threads=profile.build.nvcc_threads,
-        split=choice.split,
-    )
-
-
-def build_key(
-    package: str, spec: PackageSpec, profile: Profile, choice: Choice, flags: Flags
-) -> BuildKey:
-    """What identifies the wheel of one package for this choice."""
-    options = setup_options(profile, choice, flags)
-    return BuildKey.of(
-        package=package,
-        version=spec.version,
-        torch=choice.torch_version,
-        cuda=choice.torch_cuda,
-        cxx11_abi=choice.cxx11_abi,
-        python="cp" + choice.python.replace(".", ""),
-        platform=f"linux_{choice.machine}",
-        architectures=list(choice.archs),
-        patches=list(options.changes()),
-        source=flags.source_ids.get(package, "") or spec.sha256 or spec.tag,
-        flags=["portable"] if profile.build.portable else [],
-    )
 
 
 def check_flags(flags: Flags, facts: Facts) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from mambaops import __version__
 from mambaops.core.errors import MachineError
+from mambaops.decide.build import setup_options
 from mambaops.decide.case import Case
-from mambaops.decide.choice import setup_options
 from mambaops.decide.packages import compiles, has_prebuilt, is_installed, still_to_look, to_build
 from mambaops.decide.toolkit import fitting_toolkit, host_compiler
 from mambaops.decide.verdict import Verdict, done, needed

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mambaops.decide.build import setup_options
 from mambaops.decide.case import Case
-from mambaops.decide.choice import setup_options
 from mambaops.decide.packages import compiles, to_build
 from mambaops.decide.toolkit import fitting_toolkit
 from mambaops.decide.verdict import Verdict, done, needed

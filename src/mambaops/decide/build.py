@@ -1,0 +1,43 @@
+"""How the packages are built for a choice, and what identifies the wheel that comes out. Pure."""
+
+from __future__ import annotations
+
+from mambaops.decide.choice import Choice
+from mambaops.decide.situation import Flags
+from mambaops.knowledge.torch_builds import torch_row
+from mambaops.patching.options import SetupOptions
+from mambaops.profiles.model import PackageSpec, Profile
+from mambaops.wheels.keys import BuildKey
+
+
+def setup_options(profile: Profile, choice: Choice, flags: Flags) -> SetupOptions:
+    """How both setup.py files are to be patched for this choice."""
+    row = torch_row(choice.torch)
+    return SetupOptions(
+        archs=choice.archs,
+        ninja=profile.build.ninja if flags.ninja is None else flags.ninja,
+        force_build=True,
+        cxx_standard=row.cxx_standard if row else None,
+        nvcc_threads=profile.build.nvcc_threads,
+        split=choice.split,
+    )
+
+
+def build_key(
+    package: str, spec: PackageSpec, profile: Profile, choice: Choice, flags: Flags
+) -> BuildKey:
+    """What identifies the wheel of one package for this choice."""
+    options = setup_options(profile, choice, flags)
+    return BuildKey.of(
+        package=package,
+        version=spec.version,
+        torch=choice.torch_version,
+        cuda=choice.torch_cuda,
+        cxx11_abi=choice.cxx11_abi,
+        python="cp" + choice.python.replace(".", ""),
+        platform=f"linux_{choice.machine}",
+        architectures=list(choice.archs),
+        patches=list(options.changes()),
+        source=flags.source_ids.get(package, "") or spec.sha256 or spec.tag,
+        flags=["portable"] if profile.build.portable else [],
+    )
