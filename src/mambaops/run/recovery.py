@@ -1,4 +1,4 @@
-"""Cures that are safe to apply by ourselves after a failed step, each once: in the build tree and our caches.
+"""Remedies that are safe to apply by ourselves after a failed step, each once: in the build tree and our caches.
 
 Never drivers, `/etc`, other people's processes or anything of the user's: what needs a person is printed by
 the diagnosis and left to them.
@@ -19,7 +19,7 @@ def fewer_jobs(run: Run, say: Say) -> bool:
     if run.jobs == 1:
         return False
     run.jobs = 1
-    say("cure: the compiler ran out of memory; again with one at a time")
+    say("remedy: the compiler ran out of memory; again with one at a time")
     return True
 
 
@@ -28,7 +28,7 @@ def clean_trees(run: Run, say: Say) -> bool:
     found = [path for path in run.where.build.glob("*/*/build") if path.is_dir()]
     for path in found:
         shutil.rmtree(path)
-        say(f"cure: removed the stale objects in {path}")
+        say(f"remedy: removed the stale objects in {path}")
     return bool(found)
 
 
@@ -37,12 +37,12 @@ def clean_caches(run: Run, say: Say) -> bool:
     from mambaops.patching.caches import purge
 
     removed = [name for one in purge() for name in one.removed]
-    say(f"cure: took {', '.join(removed) or 'nothing'} out of the caches of pip and uv")
+    say(f"remedy: took {', '.join(removed) or 'nothing'} out of the caches of pip and uv")
     return bool(removed)
 
 
 # rule of the failure catalogue -> what we may do about it
-CURES: dict[str, Callable[[Run, Say], bool]] = {
+REMEDIES: dict[str, Callable[[Run, Say], bool]] = {
     "compiler-oom-killed": fewer_jobs,
     "objects-missing-at-link": clean_trees,
     "stale-build-tree": clean_trees,
@@ -53,10 +53,10 @@ CURES: dict[str, Callable[[Run, Say], bool]] = {
 
 
 def apply(run: Run, rules: Iterable[str], say: Say) -> bool:
-    """Apply the cures for these findings; True where something was changed, so that a retry makes sense."""
+    """Apply the remedies for these findings; True where something was changed, so that a retry makes sense."""
     changed = False
     for rule in dict.fromkeys(rules):
-        cure = CURES.get(rule)
-        if cure is not None:
-            changed |= cure(run, say)
+        remedy = REMEDIES.get(rule)
+        if remedy is not None:
+            changed |= remedy(run, say)
     return changed

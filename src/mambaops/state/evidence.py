@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from mambaops.core.files import write_bytes, write_text
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,8 @@ class RunLog:
         """A record as JSON."""
         import msgspec
 
-        path = self.folder / name
-        aside = path.with_name(path.name + ".tmp")
-        aside.write_bytes(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2))
-        aside.replace(path)
-        return path
+        encoded = msgspec.json.encode(value, enc_hook=str)
+        return write_bytes(self.folder / name, msgspec.json.format(encoded, indent=2))
 
 
 def read_notes(path: Path) -> dict[str, Any]:
@@ -59,7 +57,4 @@ def write_notes(path: Path, notes: Mapping[str, Any]) -> None:
     """Replace the notes as a whole."""
     import json
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    aside.write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
-    aside.replace(path)
+    write_text(path, json.dumps(notes, indent=2) + "\n")

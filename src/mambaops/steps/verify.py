@@ -41,7 +41,7 @@ def act(context: Context, case: Case) -> None:
         bad = [c for c in result.checks if c.outcome == "failed" or c.id in result.required_skips]
         raise MambaopsError(
             "the environment is not proven: " + "; ".join(f"{c.id}: {c.reason}" for c in bad),
-            hint=f"`mambaops diagnose --log {context.run.log('verify')}` names causes and cures",
+            hint=f"`mambaops diagnose --log {context.run.log('verify')}` names causes and remedies",
         )
     write_notes(
         context.where.verified,

@@ -1,4 +1,4 @@
-"""Safe cures after a failed step: applied once, said aloud, and nothing outside of our folders."""
+"""Safe remedies after a failed step: applied once, said aloud, and nothing outside of our folders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from mambaops.decide.situation import Flags
 from mambaops.diagnose.rules import load
 from mambaops.profiles.model import load_profile
-from mambaops.run.recovery import CURES, apply
+from mambaops.run.recovery import REMEDIES, apply
 from mambaops.run.runner import Run
 
 
@@ -19,8 +19,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return Run(load_profile("local"), Flags(), lambda line: None)
 
 
-def test_every_cure_belongs_to_a_rule_of_the_catalogue() -> None:
-    assert set(CURES) <= {rule.id for rule in load().rules}
+def test_every_remedy_belongs_to_a_rule_of_the_catalogue() -> None:
+    assert set(REMEDIES) <= {rule.id for rule in load().rules}
 
 
 def test_out_of_memory_means_one_compiler_at_a_time_and_only_once(run: Run) -> None:
