@@ -146,19 +146,3 @@ def check_architectures(
 
 def _listed(archs: Any) -> str:
     return ", ".join(sorted(archs)) or "none"
-
-
-def describe(found: Mapping[str, Extension]) -> dict[str, dict[str, Any]]:
-    """What a manifest says of each compiled module."""
-    return {
-        name: {
-            "cubins": list(one.cubins),
-            "ptx": list(one.ptx),
-            "glibc": one.glibc,
-            "glibcxx": one.glibcxx,
-            "cxxabi": one.cxxabi,
-            "needed": list(one.needed),
-            "machine": one.machine,
-        }
-        for name, one in found.items()
-    }

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from mambaops import __version__
 from mambaops.core.errors import MachineError
@@ -19,8 +22,10 @@ from mambaops.steps.step import Step
 
 if TYPE_CHECKING:
     from mambaops.compile.builds import Built, Recipe
+    from mambaops.compile.manifest import Manifest
     from mambaops.compile.wheel import Tools
     from mambaops.steps.context import Context
+    from mambaops.wheels.inspect.elf import Extension
     from mambaops.wheels.keys import BuildKey
 
 
@@ -133,20 +138,14 @@ def _keep(
     context: Context, case: Case, tools: Tools, key: BuildKey, built: Built, jobs: int
 ) -> None:
     """Check what came out, write its manifest, and put both into the store."""
-    from mambaops.compile.wheel import (
-        check_architectures,
-        describe,
-        extensions,
-        with_local_version,
-    )
+    from mambaops.compile.wheel import check_architectures, extensions, with_local_version
     from mambaops.store.store import Store
 
     wheel = with_local_version(built.wheel, key)
     found = extensions(wheel)
     check_architectures(built.package, found, case.choice.archs)
-    manifest = _manifest(context, case, tools, key, replace(built, wheel=wheel), jobs)
-    manifest["extensions"] = describe(found)
-    stored = Store(say=context.say).add(wheel, key, manifest)
+    manifest = _manifest(case, tools, key, replace(built, wheel=wheel), jobs, found)
+    stored = Store(say=context.say).add(wheel, key, msgspec.to_builtins(manifest))
     context.run.write(f"manifest-{built.package}.json", manifest)
     context.say(
         f"{stored.name}: {stored.stat().st_size / 1e6:.1f} MB, in the store {stored.parent}"
@@ -154,59 +153,46 @@ def _keep(
 
 
 def _manifest(
-    context: Context, case: Case, tools: Tools, key: BuildKey, built: Built, jobs: int
-) -> dict[str, Any]:
-    tree = case.situation.sources[built.package]
-    target = case.target
-    return {
-        "mambaops": __version__,
-        "built": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "package": built.package,
-        "version": key.version,
-        "wheel": built.wheel.name,
-        "key": key,
-        "source_sha256": tree.sha256,
-        "patches": list(setup_options(case.profile, case.choice, case.flags).changes()),
-        "diff": _diff(Path(tree.path)),
-        "torch": target.torch.version if target and target.torch else None,
-        "python": target.python.version if target else None,
-        "nvcc": {"path": tools.toolkit.nvcc, "release": tools.toolkit.release},
-        "compiler": {"path": tools.compiler.path, "version": tools.compiler.version},
-        "architectures": list(case.choice.archs),
-        "jobs": jobs,
-        "seconds": round(built.seconds, 1),
-        "seconds_per_file": {name: round(s, 1) for name, s in sorted(built.durations.items())},
-        "flags": _flags(Path(tree.path)),
-        "host": {
-            "distribution": case.facts.host.distribution.name,
-            "glibc": case.facts.host.glibc,
-            "cores": case.facts.host.cores,
-        },
-    }
-
-
-def _diff(tree: Path) -> str:
-    from mambaops.patching.pristine import Pristine, unified_diff
-
-    kept = Pristine(tree)
-    return "".join(
-        unified_diff(
-            name,
-            kept.original(name).decode("utf-8", "replace"),
-            (tree / name).read_text(encoding="utf-8", errors="replace"),
-        )
-        for name in kept.records()
+    case: Case,
+    tools: Tools,
+    key: BuildKey,
+    built: Built,
+    jobs: int,
+    found: Mapping[str, Extension],
+) -> Manifest:
+    from mambaops.compile.manifest import (
+        BuildHost,
+        Manifest,
+        Tool,
+        compiler_flags,
+        modules,
+        source_diff,
     )
 
-
-def _flags(tree: Path) -> list[str]:
-    """nvcc's flags as ninja was told, without the paths of this machine."""
-    for file in sorted(tree.glob("build/temp*/**/build.ninja")):
-        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-            # e.g. "cuda_post_cflags = -D__CUDA_NO_HALF_OPERATORS__ … -gencode arch=…"
-            if line.startswith("cuda_post_cflags ="):
-                return line.split("=", 1)[1].split()
-    return []
+    source = case.situation.sources[built.package]
+    target, host, tree = case.target, case.facts.host, Path(source.path)
+    return Manifest(
+        mambaops=__version__,
+        built=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        package=built.package,
+        version=key.version,
+        wheel=built.wheel.name,
+        key=key,
+        source_sha256=source.sha256,
+        patches=list(setup_options(case.profile, case.choice, case.flags).changes()),
+        diff=source_diff(tree),
+        torch=target.torch.version if target and target.torch else None,
+        python=target.python.version if target else None,
+        nvcc=Tool(path=tools.toolkit.nvcc, version=tools.toolkit.release),
+        compiler=Tool(path=tools.compiler.path, version=tools.compiler.version),
+        architectures=list(case.choice.archs),
+        jobs=jobs,
+        seconds=round(built.seconds, 1),
+        seconds_per_file={name: round(s, 1) for name, s in sorted(built.durations.items())},
+        flags=compiler_flags(tree),
+        host=BuildHost(distribution=host.distribution.name, glibc=host.glibc, cores=host.cores),
+        extensions=modules(found),
+    )
 
 
 def script(case: Case) -> list[str]:
