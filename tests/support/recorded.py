@@ -5,9 +5,10 @@ from __future__ import annotations
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
-from machine_files import assembled, machine_names
+from machine_files import assembled, machine_names, merged
 
 from mambaops.facts.model import Facts
 
@@ -21,6 +22,15 @@ def names() -> list[str]:
 def facts_of(name: str) -> Facts:
     """The facts of one recorded machine."""
     return msgspec.convert(assembled(name), Facts)
+
+
+def varied(name: str, changes: dict[str, Any]) -> Facts:
+    """The facts of a machine with some of them changed, as in a machine's own file.
+
+    Keys are those of `Facts`: mappings are merged, lists replaced, `null` takes away.
+    """
+    facts: dict[str, Any] = msgspec.to_builtins(facts_of(name))
+    return msgspec.convert(merged(facts, changes), Facts)
 
 
 def path_of(name: str) -> Path:

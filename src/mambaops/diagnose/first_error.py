@@ -29,6 +29,11 @@ MARKS = (
     "rrore",
     "Exit",
     "Timeout",
+    "Fault",
+    "Failure",
+    "Interrupt",
+    "ZipFile",
+    "NotFound",
     "E: ",
 )
 
@@ -61,8 +66,10 @@ _REAL = tuple(
         r"^CMake Error",
         # e.g. `./x.sh: line 2: foo: command not found`, `sh: 1: nvcc: not found`
         r"^\S{1,200}: (?:line )?\d+: .{1,200}: (?:command )?not found",
-        r"^\S{1,200}: command not found",
-        r"(?:^|: )Segmentation fault",
+        # e.g. `bash: foo: command not found`
+        r"^(?:\S{1,200}: ){1,2}command not found",
+        # e.g. `./x.sh: line 9:  4711 Segmentation fault      ./a.out`
+        r"(?:^|\s)Segmentation fault",
         r"(?:^|\s)Killed(?:$|\s)",
         r"^LLVM ERROR",
         r"^(?:bash|sh|curl|wget|git|tar|conda|docker|patch): .{0,300}(?:error|fatal|rror:|cannot|failed|No such file)",

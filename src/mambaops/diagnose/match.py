@@ -91,7 +91,12 @@ def examine(pieces: Iterable[str], facts: Facts | None = None) -> Diagnosis:
 def _findings(seen: Scan, facts: Facts | None, catalogue: Catalogue) -> list[Finding]:
     signals = frozenset(seen.hits)
     rules = {rule.id: rule for rule in catalogue.rules}
-    hits = {name: found[0] for name, found in seen.hits.items() if name in rules}
+    # the patterns of a rule are searched one after the other: the first hit need not be the earliest
+    hits = {
+        name: min(found, key=lambda hit: hit.number)
+        for name, found in seen.hits.items()
+        if name in rules
+    }
     hits = {
         name: hit
         for name, hit in hits.items()
