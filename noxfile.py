@@ -70,6 +70,13 @@ def tests_slow(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def mutants(session: nox.Session) -> None:
+    """Plant small bugs in the decisions; say which no test notices (`-- decide`, `-- --changed`)."""
+    session.install("-e", ".", *groups("test"))
+    session.run("python", "tests/mutants", *session.posargs)
+
+
+@nox.session(default=False)
 def lint(session: nox.Session) -> None:
     """Check style: ruff, and shellcheck on generated scripts (in the tests)."""
     session.install(*groups("lint"))
