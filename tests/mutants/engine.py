@@ -8,6 +8,7 @@ Only tests in this process are reached; what a test starts as a program runs the
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import ctypes
 import functools
@@ -29,7 +30,7 @@ from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 
 import pytest
-from mutate import mutated, sites
+from mutate import Site, mutated, sites
 
 PYTEST = [
     "-qq", "-s", "--no-header", "--no-summary", "-p", "no:warnings", "-p", "no:cacheprovider", "-p", "no:xdist",
@@ -70,16 +71,15 @@ class Room:
             found = set(self.calls.get(f"{mutant.file}:{mutant.function}", []))
         else:
             found = set(self.seconds)
-        near = {
-            test for place, tests in self.calls.items() if place.startswith(f"{mutant.file}:")
-            for test in tests
-        }  # fmt: skip
-        good = [
-            test
-            for test in found
-            if test not in self.failing and self.seconds[test] <= self.ceiling
+        near = set() if mutant.function else self._near(str(mutant.file))
+        fit = [
+            one for one in found if one not in self.failing and self.seconds[one] <= self.ceiling
         ]
-        return sorted(good, key=lambda test: (test not in near, self.seconds[test], test))
+        return sorted(fit, key=lambda test: (test not in near, self.seconds[test], test))
+
+    def _near(self, file: str) -> set[str]:
+        places = [place for place in self.calls if place.startswith(f"{file}:")]
+        return {test for place in places for test in self.calls[place]}
 
 
 # -- children
@@ -219,7 +219,10 @@ class Warm:
         self.items = {item.nodeid: item for item in session.items}
         self._first_look(session)
         spent = sum(self.room.seconds.values())
-        print(f"{len(self.items)} tests, {spent:.0f} s of computing; {len(self.mutants)} bugs in functions")
+        print(
+            f"{len(self.items)} tests, {spent:.0f} s of computing; {len(self.mutants)} bugs in functions"
+        )
+        self.loaded = Loaded(self.room.files)
         for mutant in self.mutants:
             tests = self.room.reaching(mutant)
             if not tests:
@@ -251,9 +254,8 @@ class Warm:
 
     def _one(self, session: pytest.Session, mutant: Mutant, tests: list[str], folder: Path) -> str:
         code = mutated(mutant.file.read_text(encoding="utf-8"), mutant.index, str(mutant.file))
-        if not plant(mutant.file, code):
+        if not self.loaded.plant(mutant.file, code):
             return "unplanted "
-        _forget()
         _own_folder(session, folder)
         self.listener = Listener()
         return run_items(session, [self.items[test] for test in tests], self.listener)
@@ -311,18 +313,33 @@ def watched(files: set[str]) -> Iterator[set[str]]:
         threading.settrace(None)  # type: ignore[arg-type]
 
 
-def plant(file: Path, code: CodeType) -> bool:
-    """Give every loaded function of a file its code from another compilation of that file."""
-    new = {_place(one): one for one in _codes(code)}
-    planted = False
-    for one in gc.get_objects():
-        if type(one) is FunctionType and one.__code__.co_filename == str(file):
+class Loaded:
+    """The functions of some files and the caches of the program, as they are in this process."""
+
+    def __init__(self, files: list[Path]) -> None:
+        self.functions: dict[str, list[FunctionType]] = {str(file): [] for file in files}
+        self.caches: list[functools._lru_cache_wrapper[object]] = []
+        for one in gc.get_objects():
+            if type(one) is FunctionType and one.__code__.co_filename in self.functions:
+                self.functions[one.__code__.co_filename].append(one)
+            if type(one) is functools._lru_cache_wrapper and str(one.__module__).startswith(
+                "mambaops"
+            ):
+                self.caches.append(one)
+        gc.collect()
+        gc.freeze()  # children share what they do not touch
+
+    def plant(self, file: Path, code: CodeType) -> bool:
+        """Give every loaded function of a file its code from another compilation of that file."""
+        new = {_place(one): one for one in _codes(code)}
+        for one in self.functions[str(file)]:
             other = new.get(_place(one.__code__))
             if other is None or len(other.co_freevars) != len(one.__code__.co_freevars):
                 return False
             one.__code__ = other
-            planted = True
-    return planted
+        for cache in self.caches:
+            cache.cache_clear()
+        return bool(self.functions[str(file)])
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
@@ -341,18 +358,14 @@ def _place(code: CodeType) -> tuple[object, ...]:
     return code.co_name, code.co_firstlineno, columns
 
 
-def _forget() -> None:
-    """Answers that a cache holds from before the bug."""
-    for one in gc.get_objects():
-        if type(one) is functools._lru_cache_wrapper and str(one.__module__).startswith("mambaops"):
-            one.cache_clear()
+@functools.lru_cache
+def _sites(file: Path) -> list[Site]:
+    return sites(ast.parse(file.read_text(encoding="utf-8")))
 
 
 def _keyword_may_go(mutant: Mutant) -> bool:
     """An argument that a function demands cannot be forgotten unnoticed: that is no bug worth a run."""
-    import ast
-
-    site = sites(ast.parse(mutant.file.read_text(encoding="utf-8")))[mutant.index]
+    site = _sites(mutant.file)[mutant.index]
     if site.keyword is None:
         return True
     name = next((name for name, one in list(sys.modules.items())
