@@ -20,8 +20,9 @@ from pathlib import Path
 from mambaops.core import process
 from mambaops.wheels.candidates import Candidate
 from mambaops.wheels.names import PACKAGES
-from mambaops.wheels.select.selection import pair_versions, select
-from mambaops.wheels.sources.listing import offers, sources
+from mambaops.wheels.select.pair import pair_versions
+from mambaops.wheels.select.selection import select
+from mambaops.wheels.sources.listing import list_candidates, usual_sources
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
 from recorded import facts_of, path_of
@@ -53,12 +54,12 @@ def measure(rounds: int) -> list[dict[str, object]]:
 
 def _case(case: str, rounds: int, few: int) -> list[dict[str, object]]:
     facts = facts_of(case)
-    read = sources(facts, store=Path("no-store"))
+    read = usual_sources(facts, store=Path("no-store"))
     both: dict[str, list[Candidate]] = {}
     rows = []
     for package in PACKAGES:
         started = time.process_time()
-        both[package] = offers(package, facts, read)
+        both[package] = list_candidates(package, facts, read)
         listing = (time.process_time() - started) * 1000
         count = len(both[package])
         # the plans are multiplied out once per process: later cases find them done

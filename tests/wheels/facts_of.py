@@ -28,7 +28,7 @@ SYSTEMS = {
 
 def machine(
     *,
-    on: str = "ubuntu 22.04",
+    distro: str = "ubuntu 22.04",
     processor: str = "x86_64",
     system: str = "Linux",
     python: str = "3.11.9",
@@ -45,7 +45,7 @@ def machine(
     packages: dict[str, str] | None = None,
 ) -> Facts:
     """Facts of an invented machine. cuda "from torch" reads it off torch's local version (+cu128)."""
-    name, glibc, glibcxx = SYSTEMS[on]
+    name, glibc, glibcxx = SYSTEMS[distro]
     if cuda == "from torch":
         local = (torch or "").partition("+cu")[2]
         cuda = f"{local[:-1]}.{local[-1]}" if local else None
@@ -54,7 +54,7 @@ def machine(
         host=Host(
             system=system,
             machine=processor,
-            distribution=Distribution(id=on.split()[0], version=on.split()[1], name=name),
+            distribution=Distribution(id=distro.split()[0], version=distro.split()[1], name=name),
             glibc=glibc,
             libstdcxx=Libstdcxx(path="libstdc++.so.6", glibcxx=glibcxx) if glibcxx else None,
         ),

@@ -1,4 +1,4 @@
-"""The machines of the golden traces: those of the field notes, and invented ones, each for one rule."""
+"""The machines of the golden choices: recorded ones, and invented ones, each for one rule."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from mambaops.facts.model import Facts
 
 from .facts_of import machine
 
-# the field notes' machines, as recorded
-NOTES = {
-    "note-a800-debian10": "debian10-a800",
-    "note-ubuntu20-torch200-cu117": "ubuntu20-graph-mamba-torch200",
-    "note-ubuntu20-torch28-cu128": "ubuntu20-graph-mamba",
-    "note-5090-nightly": "wsl-5090-ready",
-    "note-windows": "windows-5090",
-}
+RECORDED = (
+    "debian10-a800",
+    "ubuntu20-graph-mamba-torch200",
+    "ubuntu20-graph-mamba",
+    "wsl-5090-ready",
+    "windows-5090",
+)
 INVENTED: dict[str, dict[str, Any]] = {
-    "windows-with-cuda-torch": {"system": "Windows", "processor": "AMD64", "on": "ubuntu 22.04"},
+    "windows-with-cuda-torch": {
+        "system": "Windows",
+        "processor": "AMD64",
+        "distro": "ubuntu 22.04",
+    },
     "gh200-arm": {
         "processor": "aarch64",
         "torch": "2.9.1+cu130",
@@ -38,7 +41,7 @@ INVENTED: dict[str, dict[str, Any]] = {
         "torch": "2.8.0a0+34c6371d24.nv25.08",
         "cuda": "13.0",
         "python": "3.12.3",
-        "on": "ubuntu 24.04",
+        "distro": "ubuntu 24.04",
         "gpus": ("9.0",),
         "driver": "13.0",
     },
@@ -52,11 +55,15 @@ INVENTED: dict[str, dict[str, Any]] = {
     "false-that-is-true": {"torch": "2.6.0+cu124", "cxx11_abi": False, "python": "3.13.1"},
     "torch-26-new-abi": {"torch": "2.6.0+cu126", "cxx11_abi": True},
     "conv-of-another-generation": {"torch": "2.5.1+cu124", "packages": {"causal-conv1d": "1.4.0"}},
-    "ubuntu20-cu118-needs-repair": {"on": "ubuntu 20.04", "torch": "2.7.1+cu118", "driver": "12.8"},
-    "rhel8-cu118-needs-repair": {"on": "rhel 8", "torch": "2.6.0+cu118"},
-    "centos7": {"on": "centos 7", "torch": "2.3.1+cu121", "gpus": ("7.0",)},
-    "debian10-conda-libstdcxx": {"on": "debian 10", "torch": "2.2.2+cu121", "kind": "conda"},
-    "alpine-musl": {"on": "alpine 3.20", "torch": "2.5.1+cu124"},
+    "ubuntu20-cu118-needs-repair": {
+        "distro": "ubuntu 20.04",
+        "torch": "2.7.1+cu118",
+        "driver": "12.8",
+    },
+    "rhel8-cu118-needs-repair": {"distro": "rhel 8", "torch": "2.6.0+cu118"},
+    "centos7": {"distro": "centos 7", "torch": "2.3.1+cu121", "gpus": ("7.0",)},
+    "debian10-conda-libstdcxx": {"distro": "debian 10", "torch": "2.2.2+cu121", "kind": "conda"},
+    "alpine-musl": {"distro": "alpine 3.20", "torch": "2.5.1+cu124"},
     "p100": {"torch": "2.5.1+cu124", "gpus": ("6.0",)},
     "v100-torch-29": {"torch": "2.9.1+cu128", "gpus": ("7.0",)},
     "t4": {"torch": "2.2.2+cu121", "gpus": ("7.5",)},
@@ -73,5 +80,5 @@ INVENTED: dict[str, dict[str, Any]] = {
 
 def machines() -> dict[str, Facts]:
     """Name -> facts."""
-    found = {name: facts_of(file) for name, file in NOTES.items()}
+    found = {name: facts_of(name) for name in RECORDED}
     return found | {name: machine(**words) for name, words in INVENTED.items()}

@@ -1,87 +1,70 @@
-"""Write the golden traces anew: `python -m tests.wheels.refresh`, then look at the difference with git."""
+"""Write the golden choices anew: `python -m tests.wheels.refresh`, then look at the difference with git."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from mambaops.facts.model import Facts
 from mambaops.wheels.names import PACKAGES
-from mambaops.wheels.select.selection import pair_versions, select
-from mambaops.wheels.sources.listing import offers, sources
+from mambaops.wheels.select.pair import pair_versions
+from mambaops.wheels.select.selection import select
+from mambaops.wheels.select.verdicts import Verdict
+from mambaops.wheels.sources.listing import list_candidates, usual_sources
 
 from .machines import machines
 
 GOLDEN = Path(__file__).parent / "golden"
+NEXT = 4
 
 
-def trace(facts: Facts, empty_store: Path) -> dict[str, Any]:
-    """The whole trace: accepted candidates in order, refused ones grouped by their reason.
-
-    A group keeps how many there are, one name, and a digest of all names: thousands fit on a page and no
-    change goes unseen.
-    """
-    read = sources(facts, store=empty_store)
-    both = {package: offers(package, facts, read) for package in PACKAGES}
+def choices(facts: Facts, empty_store: Path) -> dict[str, Any]:
+    """What is chosen of everything that was ever planned, the best few, and which rules refused how many."""
+    read = usual_sources(facts, store=empty_store)
+    both = {package: list_candidates(package, facts, read) for package in PACKAGES}
     pair = pair_versions(facts, [one for package in PACKAGES for one in both[package]])
-    found: dict[str, Any] = {
-        "pair": {
-            "mamba-ssm": pair.mamba and pair.mamba.name,
-            "causal-conv1d": pair.conv and pair.conv.name,
-            "reason": pair.reason,
-        }
-    }
+    found: dict[str, Any] = {"pair": pair.reason}
     for package, candidates in both.items():
         selection = select(package, facts, candidates)
+        accepted = [one for one in selection.candidates if one.accepted]
+        refused = Counter(one.rule or one.kind for one in selection.candidates if not one.accepted)
         found[package] = {
-            "chosen": selection.chosen and _line(selection.chosen),
-            "accepted": [_line(one) for one in selection.candidates if one.accepted],
-            "refused": _groups([one for one in selection.candidates if not one.accepted]),
-            "nearest": [
-                {"name": one.name, "reason": one.reason, "change": list(one.change)}
-                for one in selection.nearest
-            ],
+            "accepted": len(accepted),
+            "chosen": _described(selection.chosen),
+            "next": [one.name for one in accepted[1 : 1 + NEXT]],
+            "refused": dict(sorted(refused.items())),
+            "nearest": {one.name: list(one.change) for one in selection.nearest},
         }
     return found
 
 
-def _line(verdict: Any) -> dict[str, Any]:
-    line = {"name": verdict.name, "source": verdict.source, "reason": verdict.reason}
+def _described(verdict: Verdict | None) -> dict[str, Any] | None:
+    if verdict is None:
+        return None
+    described: dict[str, Any] = {"name": verdict.name, "reason": verdict.reason}
     if verdict.notes:
-        line["notes"] = list(verdict.notes)
+        described["notes"] = list(verdict.notes)
     if verdict.repair:
-        line["repair"] = verdict.repair
-    return line
-
-
-def _groups(refused: list[Any]) -> list[dict[str, Any]]:
-    by_reason: dict[str, list[str]] = {}
-    for verdict in refused:
-        by_reason.setdefault(verdict.reason, []).append(verdict.name)
-    return [
-        {
-            "reason": reason,
-            "count": len(names),
-            "first": names[0],
-            "names": hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:16],
-        }
-        for reason, names in sorted(by_reason.items())
-    ]
+        described["repair"] = verdict.repair
+    return described
 
 
 def text(facts: Facts, empty_store: Path) -> str:
-    return json.dumps(trace(facts, empty_store), indent=1, ensure_ascii=False) + "\n"
+    """As a file of `golden/`."""
+    found = choices(facts, empty_store)
+    return yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=120)
 
 
 def main() -> None:
     GOLDEN.mkdir(exist_ok=True)
     nowhere = GOLDEN / "no-store"
-    for old in GOLDEN.glob("*.json"):
+    for old in GOLDEN.glob("*"):
         old.unlink()
     for name, facts in machines().items():
-        (GOLDEN / f"{name}.json").write_text(text(facts, nowhere), encoding="utf-8")
+        (GOLDEN / f"{name}.yaml").write_text(text(facts, nowhere), encoding="utf-8")
 
 
 if __name__ == "__main__":

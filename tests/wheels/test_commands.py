@@ -142,7 +142,7 @@ def test_select_says_what_it_does_not_understand(tmp_path: Path) -> None:
 
 
 def test_inspect_prints_the_promised_json(wheel: Path, tmp_path: Path) -> None:
-    fitting, too_old = machine(), machine(on="ubuntu 20.04")
+    fitting, too_old = machine(), machine(distro="ubuntu 20.04")
     done = call("inspect-wheel", wheel, "--facts", written(fitting, tmp_path), "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -191,4 +191,4 @@ def test_repair_writes_a_copy(wheel: Path, tmp_path: Path) -> None:
     assert ".glibc2.31-" in found["wheel"]
     again = call("repair-wheel", found["wheel"])
     assert again.returncode == 1
-    assert "nothing to mend" in again.stderr
+    assert "nothing to repair" in again.stderr

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from mambaops.core import process
 from mambaops.core.errors import MambaopsError
 from mambaops.wheels.inspect.abi import cxx11_abi, missing_from, symbol_rows, torch_era
-from mambaops.wheels.inspect.contents import fits, inspect_wheel
+from mambaops.wheels.inspect.compatibility import check_compatibility
+from mambaops.wheels.inspect.contents import inspect_wheel
 from mambaops.wheels.inspect.elf import NotAnExtension, inspect_extension
 
 from .conftest import EXTENSION, UPSTREAM, Compile, make_wheel
@@ -36,7 +37,7 @@ def test_everything_inside_is_read(wheel: Path) -> None:
     assert found.highest("GLIBCXX") is not None
     assert found.highest("CXXABI") is not None
     assert {"libcudart.so.12", "libstdc++.so.6", "libc.so.6"} <= set(found.needed)
-    assert found.lies == ()
+    assert found.contradictions == ()
     assert any("METADATA says plain 2.3.1" in note for note in found.notes)
 
 
@@ -168,7 +169,7 @@ def test_the_installed_torch_shows_its_own_era() -> None:
         ({"gpus": ("12.0",), "driver": "13.0"}, True, True, "has code for 12.0"),
         ({"gpus": ()}, True, None, "no GPU was seen"),
         ({"driver": "11.8", "driver_version": "520.61.05"}, True, False, "525"),
-        ({"on": "ubuntu 20.04"}, False, False, "needs GLIBC_2.32 (__libc_single_threaded)"),
+        ({"distro": "ubuntu 20.04"}, False, False, "needs GLIBC_2.32 (__libc_single_threaded)"),
         ({"torch": None}, False, False, "needs torch, and none is installed"),
         ({"torch": "2.7.1+cu128"}, False, False, "is for torch >=2.8; this is 2.7.1+cu128"),
         ({"torch": "2.9.1+cu130"}, False, False, "take a wheel for CUDA 13"),
@@ -182,16 +183,18 @@ def test_the_installed_torch_shows_its_own_era() -> None:
 def test_the_one_thing_that_is_missing_is_named(
     wheel: Path, facts: dict[str, object], loads: bool, runs: bool | None, reason: str
 ) -> None:
-    fit = fits(inspect_wheel(wheel), machine(**facts))  # type: ignore[arg-type]
+    fit = check_compatibility(inspect_wheel(wheel), machine(**facts))  # type: ignore[arg-type]
     assert (fit.loads, fit.runs) == (loads, runs)
     assert reason in fit.reason
 
 
 def test_a_repair_is_named_where_it_would_help(wheel: Path) -> None:
     contents = inspect_wheel(wheel)
-    assert fits(contents, machine(on="ubuntu 20.04")).repairable
-    assert "repair-wheel" in fits(contents, machine(on="ubuntu 20.04")).reason
-    assert not fits(contents, machine(on="ubuntu 20.04", cxx11_abi=False)).repairable
+    assert check_compatibility(contents, machine(distro="ubuntu 20.04")).repairable
+    assert "repair-wheel" in check_compatibility(contents, machine(distro="ubuntu 20.04")).reason
+    assert not check_compatibility(
+        contents, machine(distro="ubuntu 20.04", cxx11_abi=False)
+    ).repairable
 
 
 def test_a_libstdcxx_that_is_too_old_is_told_apart_from_glibc(wheel: Path) -> None:
@@ -205,7 +208,7 @@ def test_a_libstdcxx_that_is_too_old_is_told_apart_from_glibc(wheel: Path) -> No
     facts = machine()
     old = Libstdcxx(path="/usr/lib64/libstdc++.so.6", glibcxx="3.4.0")
     facts = msgspec.structs.replace(facts, host=msgspec.structs.replace(facts.host, libstdcxx=old))
-    fit = fits(contents, facts)
+    fit = check_compatibility(contents, facts)
     assert not fit.loads
     assert f"needs GLIBCXX_{needed}" in fit.reason
     assert "libstdcxx-ng" in fit.reason
@@ -221,8 +224,8 @@ def test_each_file_with_kernels_must_have_code(tmp_path: Path, compile_module: C
     )
     contents = inspect_wheel(path)
     assert {"8.6", "12.0"} <= set(contents.cubins)
-    assert fits(contents, machine(gpus=("8.6",))).runs is True
-    blackwell = fits(contents, machine(gpus=("7.5",)))
+    assert check_compatibility(contents, machine(gpus=("8.6",))).runs is True
+    blackwell = check_compatibility(contents, machine(gpus=("7.5",)))
     assert blackwell.runs is False
     assert "`two.so`" in blackwell.reason
 
@@ -233,8 +236,8 @@ def test_each_file_with_kernels_must_have_code(tmp_path: Path, compile_module: C
 def lying(folder: Path, module: Path, name: str, member: str = EXTENSION, **more: str) -> list[str]:
     path = make_wheel(folder, name, {member: module.read_bytes()}, **more)  # type: ignore[arg-type]
     contents = inspect_wheel(path)
-    assert fits(contents, machine()).loads is False or not contents.lies
-    return list(contents.lies)
+    assert check_compatibility(contents, machine()).loads is False or not contents.contradictions
+    return list(contents.contradictions)
 
 
 def test_names_that_lie_are_caught(tmp_path: Path, compile_module: Compile) -> None:
@@ -274,7 +277,7 @@ def test_a_false_that_is_true_is_a_note(tmp_path: Path, compile_module: Compile)
     name = UPSTREAM.replace("TRUE", "FALSE")
     path = make_wheel(tmp_path, name, {EXTENSION: compile_module(EXTENSION).read_bytes()})
     contents = inspect_wheel(path)
-    assert contents.lies == ()
+    assert contents.contradictions == ()
     assert any("cxx11abiFALSE and its symbols use the new" in note for note in contents.notes)
 
 
@@ -285,8 +288,8 @@ def test_a_wheel_for_another_processor(tmp_path: Path, compile_module: Compile) 
     member = EXTENSION.replace("x86_64", "aarch64")
     contents = inspect_wheel(make_wheel(tmp_path, name, {member: bytes(content)}))
     assert contents.machines == ("aarch64",)
-    assert contents.lies == ()
-    fit = fits(contents, machine())
+    assert contents.contradictions == ()
+    fit = check_compatibility(contents, machine())
     assert not fit.loads
     assert "is for aarch64 processors; this one is x86_64" in fit.reason
 

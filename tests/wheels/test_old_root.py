@@ -15,7 +15,8 @@ import pytest
 from mambaops.compile.portable import portable_object
 from mambaops.core import process
 from mambaops.facts.model import Facts
-from mambaops.wheels.inspect.contents import fits, inspect_wheel
+from mambaops.wheels.inspect.compatibility import check_compatibility
+from mambaops.wheels.inspect.contents import inspect_wheel
 from mambaops.wheels.repair.glibc import repair_wheel
 
 from .conftest import make_wheel
@@ -89,7 +90,7 @@ def site(old_root: Path, tmp_path: Path) -> Iterator[Path]:
 
 def debian_11() -> Facts:
     """What a probe says of that root; no torch, no GPU: the module asks for neither."""
-    facts = machine(on="ubuntu 20.04", python="3.9.2", torch=None, gpus=(), driver=None)
+    facts = machine(distro="ubuntu 20.04", python="3.9.2", torch=None, gpus=(), driver=None)
     assert facts.host.glibc == "2.31"
     return facts
 
@@ -107,7 +108,7 @@ def test_prediction_and_import_agree_both_ways(
     wheel = make_wheel(tmp_path, NAME, {MODULE: built.read_bytes()}, requires=())
     before = inspect_wheel(wheel)
     assert (before.cubins, before.ptx) == (("8.0", "8.6", "9.0"), ("9.0",))
-    predicted = fits(before, debian_11())
+    predicted = check_compatibility(before, debian_11())
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
     answer = imported(old_root, site)
@@ -123,7 +124,7 @@ def test_prediction_and_import_agree_both_ways(
     repaired = repair_wheel(wheel, glibc="2.31").wheel
     after = inspect_wheel(repaired)
     assert (after.cubins, after.ptx) == (before.cubins, before.ptx)
-    assert fits(after, debian_11()).loads
+    assert check_compatibility(after, debian_11()).loads
     with zipfile.ZipFile(repaired) as archive:
         archive.extractall(site)
     answer = imported(old_root, site)

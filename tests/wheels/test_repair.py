@@ -13,9 +13,10 @@ import pytest
 from mambaops.core import process
 from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.wheels.archive import check_zip
-from mambaops.wheels.inspect.contents import fits, inspect_wheel
+from mambaops.wheels.inspect.compatibility import check_compatibility
+from mambaops.wheels.inspect.contents import inspect_wheel
 from mambaops.wheels.inspect.elf import inspect_extension
-from mambaops.wheels.repair.glibc import blocking, mend_extension, repair_wheel
+from mambaops.wheels.repair.glibc import blocking, repair_extension, repair_wheel
 from mambaops.wheels.repair.stub_library import data_library
 
 from .conftest import EXTENSION, UPSTREAM, Compile, make_wheel
@@ -50,7 +51,7 @@ def test_a_mended_module_loads_and_works_here(tmp_path: Path, compile_module: Co
     shutil.copy(plain(compile_module), module)
     assert inspect_extension(module).glibc == "2.32"
     assert blocking(inspect_extension(module), "2.31") == ()
-    said = mend_extension(module, LIBRARY, "2.31")
+    said = repair_extension(module, LIBRARY, "2.31")
     (tmp_path / LIBRARY).write_bytes(data_library(LIBRARY, SYMBOL, "x86_64"))
     after = inspect_extension(module)
     assert after.above("GLIBC", "2.31") == ()
@@ -70,14 +71,14 @@ def test_a_repaired_wheel_is_whole_and_named_apart(tmp_path: Path, wheel: Path) 
     assert done.wheel.name == UPSTREAM.replace("TRUE", "TRUE.glibc2.31")
     check_zip(done.wheel)
     contents = inspect_wheel(done.wheel)
-    assert contents.lies == ()
+    assert contents.contradictions == ()
     assert contents.version == "2.3.1+cu12torch2.8cxx11abiTRUE.glibc2.31"
     glibc = contents.highest("GLIBC")
     assert glibc is not None
     assert tuple(map(int, glibc.split("."))) <= (2, 31)
     assert contents.cubins == inspect_wheel(wheel).cubins
-    assert fits(contents, machine(on="ubuntu 20.04")).runs
-    assert not fits(inspect_wheel(wheel), machine(on="ubuntu 20.04")).loads
+    assert check_compatibility(contents, machine(distro="ubuntu 20.04")).runs
+    assert not check_compatibility(inspect_wheel(wheel), machine(distro="ubuntu 20.04")).loads
     with zipfile.ZipFile(done.wheel) as archive:
         names = archive.namelist()
         assert LIBRARY in names
@@ -118,7 +119,7 @@ def test_other_symbols_are_refused_and_listed(tmp_path: Path, compile_module: Co
     assert "pthread_key_create@GLIBC_2.34" in caught.value.message
     assert SYMBOL + "@" not in caught.value.message
     assert list(tmp_path.glob("*.whl")) == [path]
-    fit = fits(inspect_wheel(path), machine(on="ubuntu 20.04"))
+    fit = check_compatibility(inspect_wheel(path), machine(distro="ubuntu 20.04"))
     assert (fit.loads, fit.repairable) == (False, False)
 
 
@@ -128,7 +129,7 @@ def test_nothing_to_mend_and_bad_input(tmp_path: Path, wheel: Path) -> None:
     with pytest.raises(UsageError, match="is no glibc version"):
         repair_wheel(wheel, glibc="new")
     done = repair_wheel(wheel, out=tmp_path / "once")
-    with pytest.raises(MambaopsError, match="nothing to mend"):
+    with pytest.raises(MambaopsError, match="nothing to repair"):
         repair_wheel(done.wheel, out=tmp_path / "twice")
     broken = tmp_path / "broken" / UPSTREAM
     broken.parent.mkdir()
@@ -162,12 +163,12 @@ def test_debian_11_loads_after_the_repair_what_it_refused_before(
     name = UPSTREAM.replace("+cu12torch2.8cxx11abiTRUE", "")
     wheel = make_wheel(tmp_path, name, {EXTENSION: plain(compile_module).read_bytes()}, requires=())
     repaired = repair_wheel(wheel).wheel
-    facts = machine(on="ubuntu 20.04", gpus=())
+    facts = machine(distro="ubuntu 20.04", gpus=())
     folder = old_root / "tmp" / tmp_path.name
     for path, loads in ((wheel, False), (repaired, True)):
         with zipfile.ZipFile(path) as archive:
             archive.extractall(folder / str(loads))
-        predicted = fits(inspect_wheel(path), facts)
+        predicted = check_compatibility(inspect_wheel(path), facts)
         inside = f"/tmp/{tmp_path.name}/{loads}/{EXTENSION}"
         done = process.run(["chroot", old_root, "perl", "-e", LOAD, inside], check=False)
         assert (done.ok, predicted.loads) == (loads, loads), done.stderr

@@ -14,11 +14,11 @@ import pytest
 from mambaops.core.errors import MambaopsError
 from mambaops.store.store import Store
 from mambaops.wheels.keys import BuildKey
-from mambaops.wheels.select.confirm import choose
+from mambaops.wheels.select.confirm import select_confirmed
 from mambaops.wheels.select.selection import select
 from mambaops.wheels.sources.folder import Folder, StoreFolder
 from mambaops.wheels.sources.index import Index, find_links, parse_page
-from mambaops.wheels.sources.listing import exists, offers, sources
+from mambaops.wheels.sources.listing import exists, list_candidates, usual_sources
 
 from .conftest import EXTENSION, UPSTREAM, Compile, make_wheel
 from .facts_of import machine
@@ -166,7 +166,7 @@ def test_a_chosen_file_that_is_not_there_gives_way_to_the_next(server: str) -> N
         for one in offered
     ]
     said: list[str] = []
-    selection = choose("mamba-ssm", facts, gone, check=True, say=said.append)
+    selection = select_confirmed("mamba-ssm", facts, gone, check=True, say=said.append)
     assert selection.chosen is not None
     assert selection.chosen.name == OTHER
     assert "404" in said[0]
@@ -194,7 +194,7 @@ def test_a_folder_is_looked_into_where_names_say_too_little(
     assert found["2.3.0"].torch_spec == ">=2.8"
     assert found["2.3.0"].cubins == ("7.5", "8.0", "8.6", "9.0")
     assert found["2.3.0"].repairable
-    assert "not a whole zip archive" in found[""].lie
+    assert "not a whole zip archive" in found[""].unusable
     trace = select("mamba-ssm", machine(), found.values())
     assert {v.version for v in trace.candidates if v.accepted} == {"2.3.1", "2.3.0"}
     older = select("mamba-ssm", machine(torch="2.7.1+cu128"), found.values())
@@ -214,10 +214,10 @@ def test_a_file_at_hand_is_looked_into_before_it_is_chosen(
     make_wheel(tmp_path, honest, {EXTENSION: compile_module("era.so", torch="2.5").read_bytes()})
     facts, said = machine(torch="2.7.1+cu128"), list[str]()
     offered = list(Folder(tmp_path).candidates("mamba-ssm", facts))
-    selection = choose("mamba-ssm", facts, offered, say=said.append)
+    selection = select_confirmed("mamba-ssm", facts, offered, say=said.append)
     assert selection.chosen is not None
     assert selection.chosen.name == honest
-    assert "its name lies" in said[0]
+    assert "its name is not true" in said[0]
 
 
 def test_the_store_is_known_by_its_keys(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_the_store_is_known_by_its_keys(tmp_path: Path) -> None:
 
 def test_sources_come_in_order_and_failures_are_said(tmp_path: Path, server: str) -> None:
     facts, said = machine(), list[str]()
-    read = sources(facts, places=[f"{server}/wrong/"], store=tmp_path / "none")
+    read = usual_sources(facts, places=[f"{server}/wrong/"], store=tmp_path / "none")
     assert [source.name for source in read] == [
         "store",
         "find-links",
@@ -255,6 +255,6 @@ def test_sources_come_in_order_and_failures_are_said(tmp_path: Path, server: str
         "astral",
         "other",
     ]
-    found = offers("mamba-ssm", facts, read, say=said.append)
+    found = list_candidates("mamba-ssm", facts, read, say=said.append)
     assert any("find-links: left out" in line for line in said)
     assert {one.source for one in found} == {"upstream", "astral", "conda-forge", "hf-kernels"}

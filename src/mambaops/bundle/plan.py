@@ -161,7 +161,7 @@ def _wheel(case: Case, name: str, spec: PackageSpec, say: Say) -> Path | None:
 def _prebuilt(case: Case, name: str, spec: PackageSpec, say: Say) -> Path | None:
     from mambaops.core.paths import cache_dir
     from mambaops.download.fetch import fetch
-    from mambaops.wheels.select.selection import select
+    from mambaops.wheels.select.selection import Wanted, select
     from mambaops.wheels.sources.planned import AstralIndexPlan, UpstreamPlan
 
     facts = _with_torch(case)
@@ -170,7 +170,8 @@ def _prebuilt(case: Case, name: str, spec: PackageSpec, say: Say) -> Path | None
         for source in (UpstreamPlan(), AstralIndexPlan())
         for candidate in source.candidates(name, facts)
     ]
-    verdicts = select(name, facts, offered, version=spec.version, partner=None).candidates
+    wanted = Wanted(version=spec.version, partner=None)
+    verdicts = select(name, facts, offered, wanted).candidates
     for verdict in [one for one in verdicts if one.accepted and one.url][:MOST_TRIES]:
         try:
             path = fetch(verdict.url, cache_dir() / "prebuilt").path

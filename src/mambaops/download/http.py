@@ -70,6 +70,19 @@ class Again(Exception):
         self.hint = hint
 
 
+class Refused(MambaopsError):
+    """The server answered, and another attempt would not change it. `status`: its HTTP status."""
+
+    def __init__(self, message: str, *, status: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+    @property
+    def is_missing(self) -> bool:
+        """There is no such file, or no more."""
+        return self.status in (404, 410)
+
+
 class _SystemTrust(HTTPAdapter):
     """Certificates from the system, besides requests' own bundle."""
 
@@ -105,7 +118,8 @@ def get(
 
     Raises:
         Again: time-out, reset, no connection, 429, 5xx, …
-        MambaopsError: what another attempt would not change (404, 403, a certificate, a wrong address).
+        Refused: an answer that another attempt would not change (404, 403, …).
+        MambaopsError: no answer, for a lasting reason (a certificate, a wrong address).
     """
     try:
         response = session.get(
@@ -154,11 +168,13 @@ def _refused(response: requests.Response, url: str, patience: Patience) -> Excep
     what = f"{masked(url)} answers {status} {response.reason or ''}".rstrip()
     if status not in AGAIN:
         hint = NO_USE_HINTS.get(status, "check the address")
-        return MambaopsError(f"{what}; another try would not help", hint=hint)
+        return Refused(f"{what}; another try would not help", status=status, hint=hint)
     wait = retry_after(response.headers.get("Retry-After"))
     if wait is not None and wait > patience.longest_asked_wait:
-        return MambaopsError(
-            f"{what} and asks to wait {wait:.0f} s", hint="run the same command again later"
+        return Refused(
+            f"{what} and asks to wait {wait:.0f} s",
+            status=status,
+            hint="run the same command again later",
         )
     return Again(what, wait=wait)
 

@@ -252,9 +252,10 @@ def _inspect(wheel: WheelFile, facts: Facts | None) -> list[str]:
         return []
     if _stored_for(wheel.path, facts):
         return []
-    from mambaops.wheels.inspect.contents import fits, inspect_wheel
+    from mambaops.wheels.inspect.compatibility import check_compatibility
+    from mambaops.wheels.inspect.contents import inspect_wheel
 
-    verdict = fits(inspect_wheel(wheel.path), facts)
+    verdict = check_compatibility(inspect_wheel(wheel.path), facts)
     return [] if verdict.loads else [verdict.reason]
 
 

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mambaops.facts.model import Facts
-from mambaops.wheels.inspect.compatibility import Fit
+from mambaops.wheels.inspect.compatibility import Compatibility
 from mambaops.wheels.inspect.contents import WheelContents
 from mambaops.wheels.machine import machine_of
-from mambaops.wheels.select.selection import Pair, Selection, Verdict
+from mambaops.wheels.select.verdicts import Pair, Selection, Verdict
 
 ALSO = 5
 GROUPS = 8
@@ -81,7 +81,7 @@ def _miss(verdict: Verdict) -> Iterator[str]:
     yield f"  would fit with: {'; '.join(verdict.change)}"
 
 
-def contents_text(contents: WheelContents, fit: Fit | None) -> str:
+def contents_text(contents: WheelContents, fit: Compatibility | None) -> str:
     """What is inside, one thing a line."""
     rows = [
         ("package", f"{contents.package} {contents.version}"),
@@ -103,7 +103,7 @@ def contents_text(contents: WheelContents, fit: Fit | None) -> str:
         ("manylinux", contents.manylinux or "-"),
     ]
     lines = [contents.file, *(f"  {title:13s} {text}" for title, text in rows)]
-    lines += [f"  lie           {lie}" for lie in contents.lies]
+    lines += [f"  contradiction {one}" for one in contents.contradictions]
     lines += [f"  note          {note}" for note in contents.notes]
     if fit is not None:
         verdict = "loads" if fit.loads else "does not load"

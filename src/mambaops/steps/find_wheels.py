@@ -77,14 +77,14 @@ def act(context: Context, case: Case) -> None:
 
 
 def _search(context: Context, case: Case, package: str, version: str, facts: Facts) -> Prebuilt:
-    from mambaops.wheels.select.selection import select
-    from mambaops.wheels.sources.listing import offers, sources
+    from mambaops.wheels.select.selection import Wanted, select
+    from mambaops.wheels.sources.listing import list_candidates, usual_sources
 
     if package not in PREBUILT:
         return Prebuilt(reason="nobody publishes wheels of it")
-    read = sources(facts, places=case.profile.find_links, online=True)
-    offered = offers(package, facts, read, say=context.say)
-    chosen = select(package, facts, offered, version=version, partner=None)
+    read = usual_sources(facts, places=case.profile.find_links, online=True)
+    offered = list_candidates(package, facts, read, say=context.say)
+    chosen = select(package, facts, offered, Wanted(version=version, partner=None))
     accepted = [one for one in chosen.candidates if one.accepted and one.url]
     if not accepted:
         reason = chosen.nearest[0].reason if chosen.nearest else "no candidate"

@@ -97,9 +97,9 @@ def _add(store: Store, file: str, torch: str) -> Answer:
         raise UsageError("`wheels add` wants a wheel", hint="`mambaops wheels add --file FILE`")
     path = Path(file)
     contents = inspect_wheel(path)
-    if contents.lies:
+    if contents.contradictions:
         raise MambaopsError(
-            f"`{path.name}` is not what its name says: {contents.lies[0]}",
+            f"`{path.name}` is not what its name says: {contents.contradictions[0]}",
             hint="fetch it again under its own name",
         )
     name = contents.name

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from mambaops.facts.model import Facts
 from mambaops.knowledge.releases import Release, release
+from mambaops.knowledge.tables import version_key
 from mambaops.knowledge.torch_builds import torch_row
 from mambaops.knowledge.wheel_sources import wheel_sources
 from mambaops.wheels.names import Build, WheelName
@@ -28,13 +29,15 @@ class Candidate:
     Attributes:
         name: file name, or what another installer calls it. source: see `wheel_sources.toml`.
         url: address or path, "" where there is none. status: "present", "listed" or "planned".
-        system/machine/python: what it runs on; python as "3.10", None for any.
+        system/machine/python: what it runs on; python as "3.10", None for any;
+            free_threaded: for the build of that Python without the GIL.
         torch: minor it was built for, or NVIDIA's image where `ngc`; built_with: the whole version.
         cuda: major or whole version; nvcc: what compiled it.
         cxx11_abi: what the code really uses; named_abi: what the name says.
         glibc/glibcxx: symbol versions needed; repairable: the glibc need is the one known symbol.
         cubins/ptx: GPU code inside. requires: its declared requirements; runs_with: those that an import
-        really needs. doubt: why it cannot exist. lie: why it cannot be trusted. needs: another installer that must be there.
+        really needs. impossible: why it cannot exist. unusable: why it cannot be used (damaged, yanked, not what
+        its name says). needs: another installer that must be there; why: what else to know of it.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Candidate:
     system: str = "Linux"
     machine: str = "x86_64"
     python: str | None = None
+    free_threaded: bool = False
     torch: str | None = None
     built_with: str | None = None
     torch_spec: str | None = None
@@ -57,7 +61,6 @@ class Candidate:
     glibc: str | None = None
     glibcxx: str | None = None
     repairable: bool = False
-    repaired: str | None = None
     built_on: str = ""
     cubins: tuple[str, ...] | None = None
     ptx: tuple[str, ...] = ()
@@ -65,8 +68,8 @@ class Candidate:
     torch_min: str | None = None
     requires: tuple[str, ...] = ()
     runs_with: tuple[str, ...] = ()
-    doubt: str = ""
-    lie: str = ""
+    impossible: str = ""
+    unusable: str = ""
     needs: str = ""
     why: str = ""
     sha256: str | None = None
@@ -102,36 +105,56 @@ def upstream_cubins(package: str, version: str, nvcc: str) -> tuple[str, ...] | 
 
 
 def from_name(
-    name: WheelName, source: str, *, url: str = "", status: str = "listed", **more: object
+    name: WheelName,
+    source: str,
+    *,
+    url: str = "",
+    status: str = "listed",
+    sha256: str | None = None,
+    size: int | None = None,
 ) -> Candidate:
     """A candidate with all that its file name says and the tables add.
 
-    Args:
-        more: fields of `Candidate` that are known better than from the name (they win).
+    What is known better than from the name is put in by `dataclasses.replace`.
     """
     build = name.build
     row = known_release(name.package, name.version)
-    fields: dict[str, object] = {
-        "name": str(name),
-        "package": name.package,
-        "version": name.version,
-        "source": source,
-        "url": url,
-        "status": status,
-        "system": name.system,
-        "machine": name.machine,
-        "python": python_of(name.python),
-        "torch": build.torch,
-        "ngc": build.scheme == "ngc",
-        "cuda": build.cuda,
-        "named_abi": build.cxx11_abi,
-        "cxx11_abi": build.cxx11_abi,
-        "glibc": REPAIRED_GLIBC if build.repaired else name.glibc,
-        "repaired": build.repaired,
-    }
-    for better in (_from_release(row), _by_scheme(name, row), more):
-        fields.update(better)
-    return Candidate(**fields)  # type: ignore[arg-type]
+    named = Candidate(
+        name=str(name),
+        package=name.package,
+        version=name.version,
+        source=source,
+        url=url,
+        status=status,
+        sha256=sha256,
+        size=size,
+        system=name.system,
+        machine=name.machine,
+        python=python_of(name.python),
+        free_threaded=name.free_threaded,
+        torch=build.torch,
+        ngc=build.scheme == "ngc",
+        cuda=build.cuda,
+        named_abi=build.cxx11_abi,
+        cxx11_abi=build.cxx11_abi,
+        glibc=REPAIRED_GLIBC if build.repaired else name.glibc,
+    )
+    return _with_build(_with_release(named, row), name, row)
+
+
+def unusable(name: str, package: str, source: str, url: str, status: str, why: str) -> Candidate:
+    """A file that is no usable wheel, kept as a candidate so that the reason is said."""
+    return Candidate(
+        name=name,
+        package=package,
+        version="",
+        source=source,
+        url=url,
+        status=status,
+        system="any",
+        machine="any",
+        unusable=why,
+    )
 
 
 def python_of(tag: str) -> str | None:
@@ -152,52 +175,59 @@ def abi_of_torch(torch: str | None, cuda: str | None) -> bool | None:
     return fitting.pop() if len(fitting) == 1 else None
 
 
-def _from_release(row: Release | None) -> dict[str, object]:
+def _with_release(c: Candidate, row: Release | None) -> Candidate:
     if row is None:
-        return {}
-    return {
-        "python_min": row.python_min,
-        "torch_min": row.torch_min,
-        "requires": tuple(row.needs),
-        "runs_with": tuple(row.runs_with),
-    }
+        return c
+    return replace(
+        c,
+        python_min=row.python_min,
+        torch_min=row.torch_min,
+        requires=tuple(row.needs),
+        runs_with=tuple(row.runs_with),
+    )
 
 
-def _by_scheme(name: WheelName, row: Release | None) -> dict[str, object]:
+def _with_build(c: Candidate, name: WheelName, row: Release | None) -> Candidate:
+    """What the scheme of the name tells beyond its words."""
     build = name.build
     if build.scheme in ("upstream", "ngc") and row is not None and row.glibc:
-        return _built_on(row, repaired=build.repaired is not None)
+        return _built_on(c, row, repaired=build.repaired is not None)
     if build.scheme == "astral" and row is not None and build.cuda:
-        return {
-            "cubins": upstream_cubins(name.package, name.version, build.cuda),
-            "nvcc": build.cuda,
-            "cxx11_abi": abi_of_torch(build.torch, build.cuda),
-        }
+        return replace(
+            c,
+            cubins=upstream_cubins(name.package, name.version, build.cuda),
+            nvcc=build.cuda,
+            cxx11_abi=abi_of_torch(build.torch, build.cuda),
+        )
     if build.scheme == "own":
-        return {"cxx11_abi": abi_of_torch(build.torch, build.cuda), **_own_code(build)}
-    return {}
+        return _own(c, build)
+    return c
 
 
-def _own_code(build: Build) -> dict[str, object]:
+def _own(c: Candidate, build: Build) -> Candidate:
+    known = replace(c, cxx11_abi=abi_of_torch(build.torch, build.cuda))
     if not build.architectures or "to" in build.architectures:
-        return {}  # a range names its ends only
-    ptx = [one for one in build.architectures if one.endswith("+PTX")]
-    return {
-        "cubins": tuple(one.removesuffix("+PTX") for one in build.architectures),
-        "ptx": tuple(one.removesuffix("+PTX") for one in ptx),
-    }
+        return known  # a range names its ends only
+    cubins, ptx = split_architectures(build.architectures)
+    return replace(known, cubins=cubins, ptx=ptx)
 
 
-def _built_on(row: Release, *, repaired: bool) -> dict[str, object]:
-    from mambaops.knowledge.tables import version_key
+def split_architectures(names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(machine code, PTX) of names such as "9.0" and "12.0+PTX", which means both."""
+    every = tuple(names)
+    ptx = tuple(one.removesuffix("+PTX") for one in every if one.endswith("+PTX"))
+    return tuple(one.removesuffix("+PTX") for one in every), ptx
 
+
+def _built_on(c: Candidate, row: Release, *, repaired: bool) -> Candidate:
     needs_repair = not repaired and version_key(row.glibc) > version_key(REPAIRED_GLIBC)
-    return {
-        "glibc": REPAIRED_GLIBC if repaired else row.glibc,
-        "glibcxx": _measured().get(row.built_on) or row.glibcxx or None,
-        "built_on": row.built_on,
-        "repairable": needs_repair,
-    }
+    return replace(
+        c,
+        glibc=REPAIRED_GLIBC if repaired else row.glibc,
+        glibcxx=_measured().get(row.built_on) or row.glibcxx or None,
+        built_on=row.built_on,
+        repairable=needs_repair,
+    )
 
 
 @functools.cache

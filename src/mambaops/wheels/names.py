@@ -95,6 +95,11 @@ class WheelName:
         return "any" if self.platform == "any" else "Linux"
 
     @property
+    def free_threaded(self) -> bool:
+        """Is it for a Python that was built without the GIL (cp313t)?"""
+        return re.fullmatch(r"cp\d+t", self.abi) is not None
+
+    @property
     def glibc(self) -> str | None:
         """The glibc that the platform tag promises, "2.28"; None for a plain `linux_` tag."""
         found = []

@@ -1,4 +1,4 @@
-"""Look into wheels, and mend those that a newer system built."""
+"""Look into wheels, and repair those that a newer system built."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def inspect_wheel(
     from mambaops.install.installed import inspect_installed
     from mambaops.install.target import default_python, facts_for
     from mambaops.report.wheels import contents_text
-    from mambaops.wheels.inspect.contents import fits
+    from mambaops.wheels.inspect.compatibility import check_compatibility
     from mambaops.wheels.inspect.contents import inspect_wheel as look
 
     interpreter = Path(python) if python else None
@@ -46,13 +46,15 @@ def inspect_wheel(
         machine = facts_for(
             "" if here else facts, interpreter or (default_python() if here else Path())
         )
-        fit = fits(contents, machine)
+        fit = check_compatibility(contents, machine)
     emit(
-        contents.as_json(fit) if json else contents,
+        {**contents.as_json(), **({"fits": fit.as_json()} if fit else {})} if json else contents,
         as_json=json,
         text=lambda found: contents_text(found, fit),
     )
-    bad = bool(contents.lies) or (fit is not None and (not fit.loads or fit.runs is False))
+    bad = bool(contents.contradictions) or (
+        fit is not None and (not fit.loads or fit.runs is False)
+    )
     return 1 if bad else 0
 
 
@@ -60,15 +62,15 @@ def inspect_wheel(
     name="repair-wheel",
     positional=["file"],
     help={
-        "file": "wheel to mend; it is not changed, a copy is written",
+        "file": "wheel to repair; it is not changed, a copy is written",
         "glibc": "glibc of the system that it shall load on",
-        "output": "folder for the mended copy (default: beside the wheel)",
+        "output": "folder for the repaired copy (default: beside the wheel)",
     },
 )
 def repair_wheel(
     c: Context, file: str, glibc: str = "2.31", output: str = "", json: bool = False
 ) -> None:
-    """Mend a wheel that needs GLIBC_2.32 for one symbol, so that it loads on an older system.
+    """Repair a wheel that needs GLIBC_2.32 for one symbol, so that it loads on an older system.
 
     The copy has a local version of its own (….glibc2.31) and a new RECORD. A wheel that needs anything else
     of a newer glibc is refused, with the list of symbols.

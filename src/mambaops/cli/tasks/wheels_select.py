@@ -55,39 +55,37 @@ def select_wheel(
     from mambaops.install.target import default_python, facts_for
     from mambaops.report.wheels import pair_text, selection_text
     from mambaops.wheels.names import PACKAGES
-    from mambaops.wheels.select.confirm import choose
-    from mambaops.wheels.select.selection import pair_versions
-    from mambaops.wheels.sources.listing import offers, sources
+    from mambaops.wheels.select.confirm import select_confirmed
+    from mambaops.wheels.select.pair import pair_versions
+    from mambaops.wheels.select.selection import INSTALLED, Wanted
+    from mambaops.wheels.sources.listing import list_candidates, usual_sources
 
     if not package and not pair:
         raise UsageError("no package is named", hint=f"--package {' or '.join(PACKAGES)}")
     machine = facts_for(facts, Path(python) if python or facts else default_python())
-    read = sources(
+    read = usual_sources(
         machine,
         places=find_links or (),
         store=Path(store) if store else None,
         online=online or check,
     )
+    wanted = Wanted(
+        version=version or None,
+        allow_neighbour=allow_neighbour,
+        allow_conda=allow_conda,
+        partner={"": INSTALLED, "any": None}.get(partner, partner),
+    )
     if pair:
-        both = [one for name in PACKAGES for one in offers(name, machine, read, say=say)]
-        found = pair_versions(machine, both, mamba=version or None, allow_neighbour=allow_neighbour)
+        both = [one for name in PACKAGES for one in list_candidates(name, machine, read, say=say)]
+        found = pair_versions(machine, both, wanted)
         emit(
             found.as_json() if json else found,
             as_json=json,
             text=lambda result: pair_text(result, machine),
         )
         return 0 if found.mamba else 4
-    selection = choose(
-        package,
-        machine,
-        offers(package, machine, read, say=say),
-        check=check,
-        say=say,
-        version=version or None,
-        allow_neighbour=allow_neighbour,
-        allow_conda=allow_conda,
-        partner={"": "installed", "any": None}.get(partner, partner),
-    )
+    candidates = list_candidates(package, machine, read, say=say)
+    selection = select_confirmed(package, machine, candidates, wanted, check=check, say=say)
     emit(
         selection.as_json() if json else selection,
         as_json=json,

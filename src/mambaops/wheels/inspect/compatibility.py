@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mambaops.facts.model import Facts
 from mambaops.knowledge.cuda import cubin_runs_on, driver_runs, minor_compat_floor, ptx_runs_on
 from mambaops.knowledge.tables import version_key
 from mambaops.wheels.inspect.abi import missing_from
+from mambaops.wheels.inspect.contents import WheelContents
 from mambaops.wheels.inspect.elf import Extension
 from mambaops.wheels.machine import Machine, machine_of
 
-if TYPE_CHECKING:
-    from mambaops.wheels.inspect.contents import WheelContents
-
 # the one symbol above the floor that a repair can supply (see `wheels.repair`)
-MENDABLE = "__libc_single_threaded"
-REPAIR = "mend it with `mambaops repair-wheel`"
+SUPPLIED_SYMBOL = "__libc_single_threaded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fit:
-    """`loads`: the import works. `runs`: its kernels work too (None: nothing here to judge by)."""
+class Compatibility:
+    """`loads`: the import works. `runs`: its kernels work too (None: nothing here to judge by).
+
+    `reason` names the first thing that is missing; `repairable`: a repair supplies all that stops the import.
+    """
 
     loads: bool
     runs: bool | None
@@ -39,30 +38,46 @@ class Fit:
         }
 
 
-def fits(contents: WheelContents, facts: Facts) -> Fit:
-    """Hold what a wheel holds against a machine. The reason names the first thing that is missing."""
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """One thing that stops the import."""
+
+    reason: str
+    repairable: bool = False
+
+
+def check_compatibility(contents: WheelContents, facts: Facts) -> Compatibility:
+    """Hold what a wheel holds against a machine."""
     machine = machine_of(facts)
-    if reasons := list(_load_reasons(contents, machine)):
-        mendable = all(reason.endswith(REPAIR) for reason in reasons)
-        return Fit(loads=False, runs=False, reason=reasons[0], repairable=mendable)
+    if obstacles := list(_obstacles(contents, machine)):
+        repairable = all(obstacle.repairable for obstacle in obstacles)
+        reason = obstacles[0].reason
+        return Compatibility(loads=False, runs=False, reason=reason, repairable=repairable)
     for reason in _run_reasons(contents, machine):
-        return Fit(loads=True, runs=False, reason=reason)
+        return Compatibility(loads=True, runs=False, reason=reason)
+    return _loading(contents, machine)
+
+
+def _loading(contents: WheelContents, machine: Machine) -> Compatibility:
+    """The verdict on a wheel that nothing speaks against."""
     if not contents.cubins and not contents.ptx:
-        return Fit(loads=True, runs=None, reason="loads; it holds no GPU code")
+        return Compatibility(loads=True, runs=None, reason="loads; it holds no GPU code")
     if not machine.capabilities:
-        return Fit(
-            loads=True, runs=None, reason="loads; no GPU was seen, so nothing to judge runs by"
-        )
-    return Fit(
-        loads=True,
-        runs=True,
-        reason=f"loads and has code for {', '.join(machine.capabilities)}",
-    )
+        unseen = "loads; no GPU was seen, so nothing to judge runs by"
+        return Compatibility(loads=True, runs=None, reason=unseen)
+    served = f"loads and has code for {', '.join(machine.capabilities)}"
+    return Compatibility(loads=True, runs=True, reason=served)
 
 
-def _load_reasons(contents: WheelContents, m: Machine) -> Iterator[str]:
-    if contents.lies:
-        yield f"its name lies: {contents.lies[0]}"
+def _obstacles(contents: WheelContents, m: Machine) -> Iterator[Obstacle]:
+    yield from (Obstacle(reason) for reason in _wrong_build(contents, m))
+    for extension in contents.extensions:
+        yield from _system_libraries(extension, m)
+
+
+def _wrong_build(contents: WheelContents, m: Machine) -> Iterator[str]:
+    if contents.contradictions:
+        yield f"its name is not true: {contents.contradictions[0]}"
     for extension in contents.extensions:
         if m.system != "Linux":
             yield f"`{extension.name}` is for Linux; this is {m.system}"
@@ -72,8 +87,6 @@ def _load_reasons(contents: WheelContents, m: Machine) -> Iterator[str]:
         yield reason
     if contents.extensions:
         yield from _torch(contents, m)
-    for extension in contents.extensions:
-        yield from _system_libraries(extension, m)
 
 
 def _python(contents: WheelContents, m: Machine) -> str | None:
@@ -81,7 +94,7 @@ def _python(contents: WheelContents, m: Machine) -> str | None:
     if name is None or not name.python.startswith("cp") or name.abi == "abi3":
         return None
     wanted = f"{name.python[2]}.{name.python[3:]}"
-    if wanted == m.python and name.abi.endswith("t") == m.free_threaded:
+    if wanted == m.python and name.free_threaded == m.free_threaded:
         return None
     return f"is for CPython {wanted} (`{name.abi}`); this is {m.python}"
 
@@ -115,18 +128,21 @@ def _torch(contents: WheelContents, m: Machine) -> Iterator[str]:
         )
 
 
-def _system_libraries(extension: Extension, m: Machine) -> Iterator[str]:
+def _system_libraries(extension: Extension, m: Machine) -> Iterator[Obstacle]:
     needed = extension.glibc
     if needed and m.glibc and version_key(needed) > version_key(m.glibc):
         names = sorted(s for need in extension.above("GLIBC", m.glibc) for s in need.symbols)
-        mend = REPAIR if names == [MENDABLE] else "take an older release's wheel"
-        yield (
+        repairable = names == [SUPPLIED_SYMBOL]
+        remedy, older = "repair it with `mambaops repair-wheel`", "take an older release's wheel"
+        yield Obstacle(
             f"`{extension.name}` was built on a newer system: it needs GLIBC_{needed} "
-            f"({', '.join(names[:4])}); {m.where} has {m.glibc}: build here, or {mend}"
+            f"({', '.join(names[:4])}); {m.where} has {m.glibc}: build here, or "
+            f"{remedy if repairable else older}",
+            repairable,
         )
     needed = extension.glibcxx
     if needed and m.glibcxx and version_key(needed) > version_key(m.glibcxx):
-        yield (
+        yield Obstacle(
             f"`{extension.name}` needs GLIBCXX_{needed}; the libstdc++ here ({m.where}) has "
             f"{m.glibcxx}: put a newer libstdc++ into the environment (conda-forge: libstdcxx-ng), or build here"
         )

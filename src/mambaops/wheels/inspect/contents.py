@@ -1,8 +1,8 @@
 """What a wheel, or an installed package, really holds: read from its files, nothing is loaded or run.
 
-A wheel that is no wheel, cut off, a bomb, or climbs out of its folder is refused (`wheels.zipcheck`). One
-whose name says something else than its inside is read, and each contradiction is a *lie*: it fits nowhere.
-Whether the rest fits a machine is `wheels.fit`.
+A wheel that is no wheel, cut off, a bomb, or climbs out of its folder is refused (`wheels.archive`). One
+whose name says something else than its inside is read, and each contradiction kept: such a wheel fits
+nowhere. Whether the rest fits a machine is `wheels.inspect.compatibility`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,11 @@ from typing import Literal
 from mambaops.core.errors import MambaopsError
 from mambaops.wheels.archive import check_members, check_record, dist_info
 from mambaops.wheels.inspect.abi import TorchEra, cxx11_abi, torch_era
-from mambaops.wheels.inspect.compatibility import Fit, fits
-from mambaops.wheels.inspect.contradictions import lies_of
-from mambaops.wheels.inspect.elf import ELF_MAGIC, Extension, inspect_extension
+from mambaops.wheels.inspect.contradictions import Inside, find_contradictions, find_oddities
+from mambaops.wheels.inspect.elf import ELF_MAGIC, Extension, inspect_extension, version_key
 from mambaops.wheels.inspect.fatbin import architecture_key
 from mambaops.wheels.names import WheelName, parse_wheel_name
 
-__all__ = ["Fit", "WheelContents", "fits", "inspect_wheel"]
 ELF_HEAD = 18  # up to and with the type of the file
 METADATA_BYTES = 4 * 1024**2
 
@@ -39,7 +37,7 @@ class WheelContents:
         file: name of the file, or of the installed package. name: its parsed file name, None when installed.
         package/version: as METADATA says. requires: its Requires-Dist lines.
         extensions: the compiled modules. era: the torch that their symbols belong to.
-        cxx11_abi: what they use towards torch. lies: where name and inside disagree.
+        cxx11_abi: what they use towards torch. contradictions: where name and inside disagree.
         notes: what is odd and harmless. manylinux: lowest policy whose symbol versions suffice.
     """
 
@@ -52,7 +50,7 @@ class WheelContents:
     era: TorchEra
     cxx11_abi: bool | None = None
     manylinux: str | None = None
-    lies: tuple[str, ...] = ()
+    contradictions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -81,14 +79,12 @@ class WheelContents:
 
     def highest(self, family: str) -> str | None:
         """Highest needed version of "GLIBC", "GLIBCXX" or "CXXABI", e.g. "2.32"."""
-        from mambaops.wheels.inspect.elf import version_key
-
         found = [version for e in self.extensions if (version := e.highest(family))]
         return max(found, key=version_key, default=None)
 
-    def as_json(self, fit: Fit | None = None) -> dict[str, object]:
-        """The shape that `inspect-wheel --json` prints."""
-        shape: dict[str, object] = {
+    def as_json(self) -> dict[str, object]:
+        """The shape that `inspect-wheel --json` prints (`fits` comes to it where a machine is given)."""
+        return {
             "file": self.file,
             "package": self.package,
             "version": self.version,
@@ -107,12 +103,9 @@ class WheelContents:
             "manylinux": self.manylinux,
             "requires": list(self.requires),
             "extensions": [_extension_json(extension) for extension in self.extensions],
-            "lies": list(self.lies),
+            "contradictions": list(self.contradictions),
             "notes": list(self.notes),
         }
-        if fit is not None:
-            shape["fits"] = fit.as_json()
-        return shape
 
 
 def inspect_wheel(path: Path) -> WheelContents:
@@ -155,8 +148,15 @@ def describe(
     era, abi = torch_era(undefined), cxx11_abi(undefined)
     package = str(headers.get("Name") or "").replace("_", "-").lower()
     version = str(headers.get("Version") or "")
-    manylinux = _manylinux(extensions)
-    lies, notes = lies_of(name, package, version, extensions, era=era, abi=abi, tags=tuple(tags))
+    said = Inside(
+        name=name,
+        package=package,
+        version=version,
+        extensions=extensions,
+        era=era,
+        abi=abi,
+        tags=tuple(tags),
+    )
     return WheelContents(
         file=file,
         name=name,
@@ -166,9 +166,9 @@ def describe(
         extensions=extensions,
         era=era,
         cxx11_abi=abi,
-        manylinux=manylinux,
-        lies=lies,
-        notes=notes,
+        manylinux=_manylinux(extensions),
+        contradictions=tuple(find_contradictions(said)),
+        notes=tuple(find_oddities(said)),
     )
 
 

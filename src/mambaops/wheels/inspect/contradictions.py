@@ -1,9 +1,10 @@
-"""Where a wheel's name says something else than its inside. A lie makes it unfit everywhere."""
+"""Where a wheel's name says something else than its inside: such a wheel fits nowhere."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from packaging.version import InvalidVersion, Version
 
@@ -12,32 +13,41 @@ from mambaops.wheels.inspect.elf import Extension, version_key
 from mambaops.wheels.names import WheelName
 
 
-def lies_of(
-    name: WheelName | None,
-    package: str,
-    version: str,
-    extensions: tuple[Extension, ...],
-    *,
-    era: TorchEra,
-    abi: bool | None,
-    tags: tuple[str, ...] = (),
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(lies, notes): contradictions, and oddities that harm none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inside:
+    """A wheel's name and what its files say.
 
-    Args:
-        package/version: as METADATA says. era/abi: what the symbols say. tags: of the WHEEL file.
+    Attributes:
+        name: None for an installed package. package/version/tags: as METADATA and WHEEL say.
+        era/abi: what the symbols of the extensions say.
     """
-    lies = [*_inner_lies(extensions, era)]
-    notes: list[str] = []
+
+    name: WheelName | None
+    package: str
+    version: str
+    extensions: tuple[Extension, ...]
+    era: TorchEra
+    abi: bool | None
+    tags: tuple[str, ...]
+
+
+def find_contradictions(inside: Inside) -> Iterator[str]:
+    """Each place where one part says something else than another."""
+    name, extensions, era = inside.name, inside.extensions, inside.era
+    yield from _between_modules(extensions, era)
     if name is not None:
-        lies += _metadata_lies(name, package, version)
-        lies += _platform_lies(name, extensions)
-        lies += _build_lies(name, extensions, era, abi)
-        notes += _notes(name, version, tags, abi)
-    return tuple(lies), tuple(notes)
+        yield from _with_metadata(name, inside.package, inside.version)
+        yield from _with_platform(name, extensions)
+        yield from _with_build(name, extensions, era, inside.abi)
 
 
-def _inner_lies(extensions: tuple[Extension, ...], era: TorchEra) -> Iterator[str]:
+def find_oddities(inside: Inside) -> Iterator[str]:
+    """What is odd and harms nobody."""
+    if inside.name is not None:
+        yield from _oddities(inside.name, inside.version, inside.tags, inside.abi)
+
+
+def _between_modules(extensions: tuple[Extension, ...], era: TorchEra) -> Iterator[str]:
     machines = sorted({extension.machine for extension in extensions})
     if len(machines) > 1:
         yield f"its modules are for different processors: {', '.join(machines)}"
@@ -51,7 +61,7 @@ def _inner_lies(extensions: tuple[Extension, ...], era: TorchEra) -> Iterator[st
         )
 
 
-def _metadata_lies(name: WheelName, package: str, version: str) -> Iterator[str]:
+def _with_metadata(name: WheelName, package: str, version: str) -> Iterator[str]:
     if package != name.package:
         yield f"the file is named {name.package}; its METADATA says {package or 'no name'}"
     try:
@@ -63,7 +73,7 @@ def _metadata_lies(name: WheelName, package: str, version: str) -> Iterator[str]
         yield f"the file is named version {name.version}; its METADATA says {version}"
 
 
-def _platform_lies(name: WheelName, extensions: tuple[Extension, ...]) -> Iterator[str]:
+def _with_platform(name: WheelName, extensions: tuple[Extension, ...]) -> Iterator[str]:
     for extension in extensions:
         if name.system == "any":
             yield f"the name says any platform; `{extension.name}` is for Linux {extension.machine}"
@@ -82,7 +92,7 @@ def _platform_lies(name: WheelName, extensions: tuple[Extension, ...]) -> Iterat
             yield f"the name promises glibc {promised}; `{extension.name}` needs GLIBC_{real}"
 
 
-def _build_lies(
+def _with_build(
     name: WheelName, extensions: tuple[Extension, ...], era: TorchEra, abi: bool | None
 ) -> Iterator[str]:
     build = name.build
@@ -94,10 +104,10 @@ def _build_lies(
         cudart = extension.cudart
         if build.cuda and cudart and build.cuda.split(".")[0] != cudart:
             yield f"the name says CUDA {build.cuda}; `{extension.name}` links to libcudart.so.{cudart}"
-    yield from _architecture_lies(name, extensions)
+    yield from _with_architectures(name, extensions)
 
 
-def _architecture_lies(name: WheelName, extensions: tuple[Extension, ...]) -> Iterator[str]:
+def _with_architectures(name: WheelName, extensions: tuple[Extension, ...]) -> Iterator[str]:
     named = name.build.architectures
     inside = {one for extension in extensions for one in extension.cubins}
     if not named or "to" in named or not extensions:
@@ -110,7 +120,9 @@ def _architecture_lies(name: WheelName, extensions: tuple[Extension, ...]) -> It
         )
 
 
-def _notes(name: WheelName, version: str, tags: tuple[str, ...], abi: bool | None) -> Iterator[str]:
+def _oddities(
+    name: WheelName, version: str, tags: tuple[str, ...], abi: bool | None
+) -> Iterator[str]:
     local = str(name.build)
     if local and "+" not in version:
         yield (

@@ -1,4 +1,4 @@
-"""Mend a wheel that asks for `GLIBC_2.32` because of one symbol, so that it loads on an older system.
+"""Repair a wheel that asks for `GLIBC_2.32` because of one symbol, so that it loads on an older system.
 
 Since GCC 11, libstdc++'s headers read `__libc_single_threaded` (GLIBC_2.32) to skip locks while there is
 one thread. Its absence is harmless: a value of 0 says "maybe several", which is always right. So the
@@ -23,7 +23,7 @@ from typing import Any
 from mambaops.core import process
 from mambaops.core.errors import MachineError, MambaopsError, UsageError
 from mambaops.wheels.archive import check_members, check_record
-from mambaops.wheels.inspect.compatibility import MENDABLE
+from mambaops.wheels.inspect.compatibility import SUPPLIED_SYMBOL
 from mambaops.wheels.inspect.elf import (
     ELF_MAGIC,
     Extension,
@@ -53,20 +53,20 @@ class Repaired:
 
 
 def blocking(extension: Extension, glibc: str) -> tuple[str, ...]:
-    """Symbols above `glibc` that a repair cannot supply, as `name@VERSION`; () when it can mend all."""
+    """Symbols above `glibc` that a repair cannot supply, as `name@VERSION`; () when a repair suffices."""
     found = []
     for need in extension.above("GLIBC", glibc):
-        symbols = [symbol for symbol in need.symbols if symbol != MENDABLE]
+        symbols = [symbol for symbol in need.symbols if symbol != SUPPLIED_SYMBOL]
         found += [f"{symbol}@{need.version}" for symbol in symbols]
         # a version without a symbol is still looked for by the loader; made weak, it harms nothing
     return tuple(found)
 
 
 def repair_wheel(path: Path, *, glibc: str = DEFAULT_GLIBC, out: Path | None = None) -> Repaired:
-    """Write a mended copy of a wheel, under a version of its own, into `out` (default: beside it).
+    """Write a repaired copy of a wheel, under a version of its own, into `out` (default: beside it).
 
     Raises:
-        MambaopsError: not a whole wheel, nothing to mend, or symbols that cannot be supplied.
+        MambaopsError: not a whole wheel, nothing to repair, or symbols that cannot be supplied.
         MachineError: patchelf is not there.
         UsageError: `glibc` is no version.
     """
@@ -81,12 +81,12 @@ def repair_wheel(path: Path, *, glibc: str = DEFAULT_GLIBC, out: Path | None = N
             _refuse(path, modules, floor)
             library = f"lib{name.package.replace('-', '_')}_single_threaded.so"
             done = [
-                line for file in modules.values() for line in mend_extension(file, library, floor)
+                line for file in modules.values() for line in repair_extension(file, library, floor)
             ]
             highest = _highest(modules.values())
             extra = {
                 _beside(member, library): data_library(
-                    library, MENDABLE, inspect_extension(file).machine
+                    library, SUPPLIED_SYMBOL, inspect_extension(file).machine
                 )
                 for member, file in modules.items()
             }
@@ -103,8 +103,8 @@ def repair_wheel(path: Path, *, glibc: str = DEFAULT_GLIBC, out: Path | None = N
     return Repaired(wheel=target, done=tuple(done), glibc=highest)
 
 
-def mend_extension(file: Path, library: str, glibc: str) -> list[str]:
-    """Mend one module in place; `library` will lie beside it. Returns what was done.
+def repair_extension(file: Path, library: str, glibc: str) -> list[str]:
+    """Repair one module in place; `library` will lie beside it. Returns what was done.
 
     Raises:
         MambaopsError: it still insists on a newer glibc afterwards.
@@ -114,7 +114,7 @@ def mend_extension(file: Path, library: str, glibc: str) -> list[str]:
     runpath = ":".join(["$ORIGIN", *(p for p in before.runpath if p != "$ORIGIN")])
     _patchelf(
         "--clear-symbol-version",
-        MENDABLE,
+        SUPPLIED_SYMBOL,
         "--add-needed",
         library,
         "--set-rpath",
@@ -131,7 +131,7 @@ def mend_extension(file: Path, library: str, glibc: str) -> list[str]:
             hint="please report this with the wheel's address",
         )
     return [
-        f"{before.name}: {MENDABLE} lost its version; {library} beside it defines it as 0",
+        f"{before.name}: {SUPPLIED_SYMBOL} lost its version; {library} beside it defines it as 0",
         f"{before.name}: {', '.join(versions)} became weak; now needs GLIBC_{after.glibc} at most",
     ]
 
@@ -195,7 +195,7 @@ def _modules(
 def _refuse(path: Path, modules: dict[str, Path], glibc: str) -> None:
     if not modules:
         raise MambaopsError(
-            f"`{path.name}` asks for nothing above GLIBC_{glibc}: there is nothing to mend",
+            f"`{path.name}` asks for nothing above GLIBC_{glibc}: there is nothing to repair",
             hint="`mambaops inspect-wheel` tells what it needs",
         )
     extensions = [inspect_extension(file) for file in modules.values()]
@@ -203,13 +203,13 @@ def _refuse(path: Path, modules: dict[str, Path], glibc: str) -> None:
     if symbols:
         shown = ", ".join(symbols[:12]) + (f" and {len(symbols) - 12} more" * (len(symbols) > 12))
         raise MambaopsError(
-            f"`{path.name}` cannot be mended for glibc {glibc}; besides {MENDABLE} it needs {shown}",
+            f"`{path.name}` cannot be repaired for glibc {glibc}; besides {SUPPLIED_SYMBOL} it needs {shown}",
             hint=f"build it on a system with glibc {glibc}, or take a manylinux wheel",
         )
     for extension in extensions:
         if extension.machine not in ("x86_64", "aarch64"):
             raise MambaopsError(
-                f"`{extension.name}` is for {extension.machine}; x86_64 and aarch64 can be mended"
+                f"`{extension.name}` is for {extension.machine}; x86_64 and aarch64 can be repaired"
             )
 
 

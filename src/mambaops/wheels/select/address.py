@@ -46,11 +46,13 @@ def chosen_address(
         UsageError: an unknown package or a version that is none.
         MachineError: nothing fits.
     """
-    from mambaops.wheels.select.confirm import choose
-    from mambaops.wheels.sources.listing import offers, sources
+    from mambaops.wheels.select.confirm import select_confirmed
+    from mambaops.wheels.select.selection import Wanted
+    from mambaops.wheels.sources.listing import list_candidates, usual_sources
 
-    offered = offers(package, facts, sources(facts), say=say)
-    selection = choose(package, facts, offered, say=say, version=version or None)
+    offered = list_candidates(package, facts, usual_sources(facts), say=say)
+    wanted = Wanted(version=version or None)
+    selection = select_confirmed(package, facts, offered, wanted, say=say)
     if selection.chosen is None or not selection.chosen.url:
         nearest = f": {selection.nearest[0].reason}" if selection.nearest else ""
         raise MachineError(

@@ -15,7 +15,7 @@ class Verdict:
 
     Attributes:
         accepted: it may be installed. kind: "fits", "fits after repair", "neighbour" or "refused".
-        reason: why, in words. notes: what else to know. repair: the glibc to repair it for.
+        reason: why, in words. rule: the name of the rule that refused it, "" where none did. notes: what else to know. repair: the glibc to repair it for.
         change: for refused ones, what would have to be different (filled in for the nearest misses).
     """
 
@@ -24,6 +24,7 @@ class Verdict:
     accepted: bool
     reason: str
     kind: str = FITS
+    rule: str = ""
     url: str = ""
     version: str = ""
     notes: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class Verdict:
             "accepted": self.accepted,
             "reason": self.reason,
             "kind": self.kind,
+            "rule": self.rule,
             "url": self.url,
             "notes": list(self.notes),
         }

@@ -9,10 +9,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from mambaops.knowledge.wheel_sources import wheel_sources
 from mambaops.wheels.candidates import Candidate
 from mambaops.wheels.machine import Machine
-from mambaops.wheels.select.rules import runs_on
+from mambaops.wheels.select.machine_rules import runs_on
 
 
-def cautions(c: Candidate, m: Machine) -> list[tuple[int, str]]:
+def warnings_about(c: Candidate, m: Machine) -> list[tuple[int, str]]:
     """(weight, sentence) each: weight 1 lowers the rank, 0 is only said."""
     found = [
         *_pins(c, m),

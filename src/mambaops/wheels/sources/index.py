@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from mambaops.core.errors import MambaopsError
 from mambaops.facts.model import Facts
-from mambaops.wheels.candidates import Candidate, from_name
+from mambaops.wheels.candidates import Candidate, from_name, unusable
 from mambaops.wheels.names import parse_wheel_name
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Index:
 
     def _read(self, url: str) -> tuple[str, str, str] | None:
         """(address after redirects, content type, text); None when it is not there."""
-        from mambaops.download.http import Again, Patience, get, open_session
+        from mambaops.download.http import Again, Patience, Refused, get, open_session
 
         session = self._session or open_session()
         for attempt in range(TRIES):
@@ -96,8 +96,8 @@ class Index:
                     raise MambaopsError(str(error), hint=error.hint) from error
                 wait = self._pause * (attempt + 1) if error.wait is None else error.wait
                 time.sleep(min(wait, 10.0))
-            except MambaopsError as error:
-                if " answers 404" in error.message:
+            except Refused as error:
+                if error.is_missing:
                     return None
                 raise
         with response:
@@ -167,31 +167,15 @@ def _candidates(links: Iterable[Link], package: str, source: str) -> Iterator[Ca
         try:
             name = parse_wheel_name(link.name)
         except MambaopsError as error:
-            yield Candidate(
-                name=link.name,
-                package=package,
-                version="",
-                source=source,
-                url=link.url,
-                status="listed",
-                system="any",
-                machine="any",
-                lie=error.message,
-            )
+            yield unusable(link.name, package, source, link.url, "listed", error.message)
             continue
         if name.package == package:
-            doubt = (
-                "" if link.yanked is None else f"it was yanked: {link.yanked or 'no reason given'}"
-            )
-            yield from_name(
-                name,
-                source,
-                url=link.url,
-                status="listed",
-                sha256=link.sha256,
-                size=link.size,
-                lie=doubt,
-            )
+            listed = from_name(name, source, url=link.url, sha256=link.sha256, size=link.size)
+            yield listed if link.yanked is None else replace(listed, unusable=_yanked(link.yanked))
+
+
+def _yanked(reason: str) -> str:
+    return f"it was yanked: {reason or 'no reason given'}"
 
 
 def _whole(response: requests.Response, url: str) -> str:

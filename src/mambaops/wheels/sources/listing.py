@@ -1,4 +1,4 @@
-"""Everything on offer for a package on a machine: the sources read, one after the other, failures said."""
+"""Every candidate for a package on a machine: the sources read, one after the other, failures said."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mambaops.wheels.sources.planned import AstralIndexPlan, OtherInstallers, Up
 Say = Callable[[str], None]
 
 
-def sources(
+def usual_sources(
     facts: Facts,
     *,
     places: Sequence[str] = (),
@@ -40,7 +40,7 @@ def sources(
     ]
 
 
-def offers(
+def list_candidates(
     package: str, facts: Facts, read: Iterable[Source], *, say: Say = lambda text: None
 ) -> list[Candidate]:
     """All candidates; a source that cannot be read is said and left out."""
@@ -62,14 +62,14 @@ def exists(url: str) -> bool:
     Raises:
         MambaopsError: no answer that decides it (no network, a refused login, …).
     """
-    from mambaops.download.http import Again, Patience, get, open_session
+    from mambaops.download.http import Again, Patience, Refused, get, open_session
 
     try:
         get(open_session(), url, {"Range": "bytes=0-0"}, Patience()).close()
     except Again as error:
         raise MambaopsError(str(error), hint=error.hint) from error
-    except MambaopsError as error:
-        if " answers 404" in error.message or " answers 410" in error.message:
+    except Refused as error:
+        if error.is_missing:
             return False
         raise
     return True

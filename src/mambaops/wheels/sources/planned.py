@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import replace
 
 import msgspec
 from packaging.version import Version
@@ -141,16 +141,14 @@ def _candidate(matrix: Matrix, version: str, cell: Cell) -> Candidate:
     _, _, torch, cuda, abi = cell
     name = _wheel_name(matrix, version, cell)
     inside = matrix.torch_cuda.get(f"{torch}/{cuda.split('.')[0]}")
-    return from_name(
-        name,
-        "upstream",
-        url=github_wheel(matrix.package, version, str(name)),
-        status="planned",
+    url = github_wheel(matrix.package, version, str(name))
+    return replace(
+        from_name(name, "upstream", url=url, status="planned"),
         built_with=torch,
         nvcc=cuda,
         cubins=upstream_cubins(matrix.package, version, cuda),
         cxx11_abi=_real_abi(torch, inside, abi == "TRUE"),
-        doubt=_doubt(matrix, name, torch, inside),
+        impossible=_why_impossible(matrix, name, torch, inside),
     )
 
 
@@ -159,7 +157,7 @@ def _real_abi(torch: str, cuda: str | None, named: bool) -> bool:
     return named or (cuda is not None and "dev" not in torch and abi_of_torch(torch, cuda) is True)
 
 
-def _doubt(matrix: Matrix, name: WheelName, torch: str, inside: str | None) -> str:
+def _why_impossible(matrix: Matrix, name: WheelName, torch: str, inside: str | None) -> str:
     """Why a planned job cannot have made a wheel, "" where nothing speaks against it."""
     from mambaops.knowledge.torch_builds import torch_row
 
@@ -199,11 +197,9 @@ def _ngc(package: str, facts: Facts, image: str) -> Iterator[Candidate]:
                 abi=tag,
                 platform=f"linux_{facts.host.machine}",
             )
-            yield from_name(
-                name,
-                "upstream",
-                url=github_wheel(package, row.version, str(name)),
-                status="planned",
+            url = github_wheel(package, row.version, str(name))
+            yield replace(
+                from_name(name, "upstream", url=url, status="planned"),
                 why="which of NVIDIA's images got wheels is not known",
             )
 
@@ -240,6 +236,6 @@ def _astral_candidate(
         platform=f"{row.platform}_{machine}",
     )
     index = astral_index(cuda) or ""
-    fields: dict[str, Any] = {"built_with": row.torch}
     # the index, not the file: its exact platform tag is only known from the listing
-    return from_name(name, "astral", url=f"{index}{package}/", status="planned", **fields)
+    planned = from_name(name, "astral", url=f"{index}{package}/", status="planned")
+    return replace(planned, built_with=row.torch)
