@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from mambaops.core.errors import MambaopsError
-from mambaops.core.files import sha256_of
+from mambaops.core.files import replacing, sha256_of, unwritable
 
 CHUNK = 1024**2
 EPOCH = 315532800  # 1980-01-01, the first date that zip files know as well
@@ -25,20 +24,14 @@ MEMBER_BYTES = 64 * 1024**2
 
 def write_tar(folder: Path, top: str, output: Path) -> str:
     """Pack a folder under the name `top`, aside first; returns the tar's sha256."""
-    aside = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     try:
-        with aside.open("wb") as file:
+        with replacing(output) as aside, aside.open("wb") as file:
             hashed = _Hashed(file)
             with tarfile.open(fileobj=hashed, mode="w|", format=tarfile.PAX_FORMAT) as archive:
                 for path in sorted(_files(folder)):
                     _add(archive, path, f"{top}/{path.relative_to(folder).as_posix()}")
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(output)
     except OSError as error:
-        raise MambaopsError(f"`{output}` cannot be written: {error.strerror}") from error
-    finally:
-        aside.unlink(missing_ok=True)
+        raise unwritable(output, error) from error
     return hashed.digest.hexdigest()
 
 
@@ -139,14 +132,11 @@ def _write_member(opened: tarfile.TarFile, member: tarfile.TarInfo, target: Path
     source = opened.extractfile(member)
     if source is None:
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.tmp")
-    with source, aside.open("wb") as file:
-        shutil.copyfileobj(source, file, CHUNK)
-    if aside.stat().st_size != member.size:
-        raise EOFError(f"it ends inside `{member.name}`")
-    aside.chmod(0o755 if member.mode & 0o100 else 0o644)
-    aside.replace(target)
+    with source, replacing(target, mode=0o755 if member.mode & 0o100 else 0o644) as aside:
+        with aside.open("wb") as file:
+            shutil.copyfileobj(source, file, CHUNK)
+        if aside.stat().st_size != member.size:
+            raise EOFError(f"it ends inside `{member.name}`")
 
 
 def sums(folder: Path) -> dict[str, str]:

@@ -19,7 +19,7 @@ from mambaops.bundle.archive import sums, write_tar
 from mambaops.bundle.lock import LockedFile, resolve
 from mambaops.bundle.model import MANIFEST, SUMS, BundleFile, BundleSpec, Manifest
 from mambaops.core.errors import MambaopsError, UsageError
-from mambaops.core.files import sha256_of
+from mambaops.core.files import sha256_of, write_text
 from mambaops.core.paths import payload_file
 from mambaops.download.fetch import fetch
 from mambaops.download.progress import Progress, Silent
@@ -74,8 +74,7 @@ def collect(
         _add_models(spec.models, content, say)
         manifest = _describe(spec, locked, content)
         digest = write_tar(content, output.name.removesuffix(".tar"), output)
-        sidecar = output.with_name(output.name + ".sha256")
-        sidecar.write_text(f"{digest}  {output.name}\n", encoding="utf-8")
+        write_text(output.with_name(output.name + ".sha256"), f"{digest}  {output.name}\n")
         shutil.rmtree(work)
     return Bundle(path=output, sha256=digest, size=output.stat().st_size, manifest=manifest)
 

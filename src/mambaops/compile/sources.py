@@ -19,7 +19,7 @@ from pathlib import Path
 from mambaops.compile.source_tree import SourceTree
 from mambaops.core import process
 from mambaops.core.errors import CommandFailed, MambaopsError, UsageError
-from mambaops.core.files import sha256_of
+from mambaops.core.files import sha256_of, write_text
 from mambaops.profiles.model import PackageSpec
 
 RECORD = "mambaops-source.json"
@@ -81,9 +81,7 @@ def fetch(
 
 
 def _write(path: Path, record: dict[str, str]) -> None:
-    aside = path.with_name(path.name + ".tmp")
-    aside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    aside.replace(path)
+    write_text(path, json.dumps(record, indent=2) + "\n")
 
 
 def _obtain(

@@ -2,51 +2,115 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-import tempfile
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
+
+from mambaops.core.errors import MambaopsError
 
 CHUNK = 1 << 20
 
 
-def write_bytes(path: Path, data: bytes, *, mode: int | None = None) -> Path:
-    """Replace `path` as a whole: written beside it, flushed to the disk, then renamed.
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int | None = None) -> Iterator[Path]:
+    """A new, empty file beside `path`; when the block ends it is flushed to the disk and takes its place.
+
+    A link at `path` is replaced, not followed: resolve it first where its target is meant.
 
     Args:
         mode: permission bits; default: those of the file that is replaced, else what the umask says.
 
     Raises:
-        OSError: the folder cannot be written to, or the disk is full; `path` is as it was then.
+        OSError: the folder cannot be written to, or the disk is full. Then, and after any error of the
+            block, `path` is as it was and nothing is left beside it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
-    aside = Path(name)
+    before = _status(path)
+    bits = mode if mode is not None else before.st_mode & 0o7777 if before else None
+    aside = _beside(path)
+    # never open to others while it is written, if what it replaces is not; we must write to it meanwhile
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    os.close(os.open(aside, flags, 0o666 if bits is None else bits & 0o777 | 0o600))
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.chmod(_mode(path) if mode is None else mode)
+        yield aside
+        _finish(aside, bits, before)
         aside.replace(path)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+def write_bytes(path: Path, data: bytes, *, mode: int | None = None) -> Path:
+    """Replace `path` as a whole; `mode` and links as in `replacing`.
+
+    Raises:
+        MambaopsError: the folder cannot be written to, or the disk is full; `path` is as it was.
+    """
+    try:
+        with replacing(path, mode=mode) as aside:
+            aside.write_bytes(data)
+    except OSError as error:
+        raise unwritable(path, error) from error
     return path
 
 
 def write_text(path: Path, text: str, *, mode: int | None = None) -> Path:
-    """The same for text, as UTF-8. Errors as in `write_bytes`."""
+    """The same for text, as UTF-8 with its line ends as they are."""
     return write_bytes(path, text.encode("utf-8"), mode=mode)
 
 
-def _mode(path: Path) -> int:
+def replace_link(link: Path, target: Path) -> Path:
+    """Make `link` point to `target`, whatever file or link stood there.
+
+    Raises:
+        MambaopsError: the folder cannot be written to, or `link` is a folder.
+    """
+    aside = _beside(link)
     try:
-        return path.stat().st_mode & 0o7777
+        link.parent.mkdir(parents=True, exist_ok=True)
+        aside.symlink_to(target)
+        aside.replace(link)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise unwritable(link, error) from error
+    return link
+
+
+def unwritable(path: Path, error: OSError) -> MambaopsError:
+    """What a person is told about a file that `replacing` could not replace."""
+    return MambaopsError(
+        f"{path} cannot be written: {error.strerror or error}; it is as it was",
+        hint=f"writing to {path.parent} needs another user, or space on its disk",
+    )
+
+
+def _beside(path: Path) -> Path:
+    # a name may be as long as the file system allows, so only its beginning is kept
+    return path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.tmp")
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
     except OSError:
-        umask = os.umask(0)
-        os.umask(umask)
-        return 0o666 & ~umask
+        return None
+
+
+def _finish(aside: Path, bits: int | None, before: os.stat_result | None) -> None:
+    handle = os.open(aside, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    if before is not None and before.st_uid != os.geteuid():
+        # root leaves a person's file theirs; who may not give files away keeps this one
+        with contextlib.suppress(PermissionError):
+            os.chown(aside, before.st_uid, before.st_gid)
+    if bits is not None:
+        aside.chmod(bits)  # after the owner: changing that takes setuid away
 
 
 def sha256_of(path: Path) -> str:

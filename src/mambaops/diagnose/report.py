@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import getpass
-import os
 import platform
 import socket
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
+from mambaops.core.files import write_text
 from mambaops.diagnose.explain import Explanation, pieces_of
 from mambaops.diagnose.redaction import mask
 from mambaops.facts.model import Facts
@@ -37,11 +37,7 @@ def write_report(
         ("facts", _facts(facts)),
     ]
     text = "\n".join(f"## {title}\n\n{body.rstrip()}\n" for title, body in parts)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
-    aside.write_text(mask(text, _private_words()), encoding="utf-8")
-    aside.replace(target)
-    return target
+    return write_text(target, mask(text, _private_words()))
 
 
 def _versions() -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mambaops.core import process
 from mambaops.core.errors import MambaopsError
+from mambaops.core.files import replace_link
 from mambaops.doctor import live
 from mambaops.doctor.model import Check
 from mambaops.doctor.python import BUILD_TOOLS
@@ -137,10 +138,7 @@ def _link(facts: Facts, tell: Tell) -> bool:
     if source is None:
         raise MambaopsError("there is no libcuda.so.1 to link to", hint="a driver comes first")
     link = live.link_folder() / "libcuda.so"
-    link.parent.mkdir(parents=True, exist_ok=True)
-    aside = link.with_name(f".libcuda.{os.getpid()}")
-    aside.symlink_to(source)
-    aside.replace(link)
+    replace_link(link, Path(source))
     tell(f"{link} -> {source}\n  export LIBRARY_PATH={link.parent}:$LIBRARY_PATH")
     return True
 

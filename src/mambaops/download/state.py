@@ -19,6 +19,7 @@ import msgspec
 import requests
 
 from mambaops.core.errors import MambaopsError
+from mambaops.core.files import write_bytes
 from mambaops.core.paths import cache_dir
 from mambaops.download.http import Again
 
@@ -152,9 +153,7 @@ class Part:
         self._state_path.unlink(missing_ok=True)
 
     def _write_state(self) -> None:
-        aside = self._state_path.with_name(self._state_path.name + ".tmp")
-        aside.write_bytes(msgspec.json.encode(self.state))
-        aside.replace(self._state_path)
+        write_bytes(self._state_path, msgspec.json.encode(self.state))
 
     def _check_space(self) -> None:
         if self.state.total is None:
@@ -215,9 +214,7 @@ class Memory:
             known[_plain(url)] = Remembered(
                 sha256=sha256, size=size, when=time.strftime("%Y-%m-%d")
             )
-            aside = self.path.with_name(self.path.name + ".tmp")
-            aside.write_bytes(msgspec.json.format(msgspec.json.encode(known, order="sorted")))
-            aside.replace(self.path)
+            write_bytes(self.path, msgspec.json.format(msgspec.json.encode(known, order="sorted")))
 
     def _read(self) -> dict[str, Remembered]:
         try:

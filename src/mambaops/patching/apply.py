@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mambaops.core.errors import UsageError
+from mambaops.core.files import write_bytes
 from mambaops.patching import catalogue
 from mambaops.patching.codemods.split import ID as SPLIT_ID
 from mambaops.patching.codemods.split import SPLIT, part_name, split_source, with_parts
 from mambaops.patching.model import Edit, Note
 from mambaops.patching.one_off import apply_diff
 from mambaops.patching.options import SetupOptions
-from mambaops.patching.pristine import Pristine, read, replace_bytes, sha256, unified_diff
+from mambaops.patching.pristine import Pristine, read, sha256, unified_diff
 from mambaops.patching.setup_py import plan_patch
 
 SETUP = "setup.py"
@@ -164,7 +165,7 @@ def _write_parts(root: Path, options: SetupOptions | None) -> None:
     for name, text in wanted.items():
         path = root / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            replace_bytes(path, text.encode())
+            write_bytes(path, text.encode())
 
 
 def _remove_parts(root: Path, keep: Iterable[str] = ()) -> None:

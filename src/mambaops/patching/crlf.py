@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from mambaops.core.errors import MambaopsError, UsageError
-from mambaops.patching.pristine import replace_bytes
+from mambaops.core.files import write_bytes
 
 # Windows reads these itself, and cmd.exe even needs CRLF
 WINDOWS_SCRIPTS = frozenset({".bat", ".cmd", ".ps1", ".psm1", ".psd1", ".reg", ".vbs"})
@@ -80,7 +80,7 @@ def _strip(path: Path, check: bool) -> FileReport:
     if check:
         return FileReport(path=str(path), outcome="has CRLF", lines=lines)
     try:
-        replace_bytes(path, wanted)
+        write_bytes(path, wanted)
     except MambaopsError as error:
         return FileReport(path=str(path), outcome="failed", lines=lines, reason=error.message)
     return FileReport(path=str(path), outcome="stripped", lines=lines)

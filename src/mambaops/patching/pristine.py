@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from mambaops.core.errors import MambaopsError, UsageError
+from mambaops.core.files import write_bytes
 
 FOLDER = ".mambaops-pristine"
 # every codemod leaves it behind what it changed
@@ -42,33 +43,6 @@ def read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def replace_bytes(path: Path, data: bytes) -> None:
-    """Write aside and move into place, keeping the file's mode; the old text stays until then."""
-    mode = path.stat().st_mode & 0o7777 if path.exists() else 0o644
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".mambaops-")
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    aside = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        aside.chmod(mode)
-        aside.replace(path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _unwritable(path: Path, error: OSError) -> MambaopsError:
-    return MambaopsError(
-        f"{path}: cannot be written: {error.strerror}",
-        hint="nothing was changed; give a folder that you may write to",
-    )
 
 
 class Pristine:
@@ -134,10 +108,10 @@ class Pristine:
             record.patched.append(sha256(wanted))
         # the order matters: whatever stops us, the first contents are safe and the file is known
         try:
-            replace_bytes(self.folder / name, original)
-            replace_bytes(self.folder / ".gitignore", b"*\n")
+            write_bytes(self.folder / name, original)
+            write_bytes(self.folder / ".gitignore", b"*\n")
             self._save(records)
-            replace_bytes(path, wanted)
+            write_bytes(path, wanted)
         except MambaopsError:
             self._tidy()
             raise
@@ -148,7 +122,7 @@ class Pristine:
         originals = {name: self.original(name) for name in self.records()}
         changed = [name for name, text in originals.items() if read(self.root / name) != text]
         for name in changed:
-            replace_bytes(self.root / name, originals[name])
+            write_bytes(self.root / name, originals[name])
         for name in originals:
             (self.folder / name).unlink(missing_ok=True)
         for name in ("index.json", ".gitignore"):
@@ -168,7 +142,7 @@ class Pristine:
 
     def _save(self, records: dict[str, Record]) -> None:
         text = msgspec.json.format(msgspec.json.encode(records), indent=2)
-        replace_bytes(self.folder / "index.json", text)
+        write_bytes(self.folder / "index.json", text)
 
     def _tidy(self) -> None:
         """Remove the folder with everything that is empty in it."""

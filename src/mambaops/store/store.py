@@ -22,7 +22,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from mambaops.core.errors import MambaopsError
-from mambaops.core.files import sha256_of
+from mambaops.core.files import sha256_of, write_bytes
 from mambaops.core.paths import cache_dir
 from mambaops.wheels.keys import BuildKey
 
@@ -157,9 +157,7 @@ class Store:
 
     def _write_sidecar(self, entry: Entry) -> None:
         sidecar = self._sidecar(entry.wheel)
-        aside = sidecar.with_name(f".{sidecar.name}.{os.getpid()}.tmp")
-        aside.write_bytes(msgspec.json.format(msgspec.json.encode(entry), indent=2) + b"\n")
-        aside.replace(sidecar)
+        write_bytes(sidecar, msgspec.json.format(msgspec.json.encode(entry), indent=2) + b"\n")
 
     def _sidecar(self, wheel: str) -> Path:
         return self.path / f"{wheel}.json"

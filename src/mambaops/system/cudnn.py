@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mambaops.core.errors import MachineError, MambaopsError, UsageError
+from mambaops.core.files import replace_link, replacing
 from mambaops.facts.model import Facts
 from mambaops.system.routes import add_repository
 from mambaops.system.toolkit import nvcc_release
@@ -83,12 +84,14 @@ def install(archive: Path, home: Path) -> list[Path]:
             wanted = list(_wanted(tar, home))
             if not any(target.name == "cudnn_version.h" for _, target in wanted):
                 raise UsageError(f"{archive} holds no include/cudnn_version.h: it is no cuDNN")
+            # links last: what they point to is there then
+            wanted.sort(key=lambda pair: pair[0].issym())
             return [_place(tar, member, target) for member, target in wanted]
     except FileNotFoundError as error:
         raise UsageError(f"{error.filename or archive} is not there") from error
     except PermissionError as error:
         raise MachineError(
-            f"{error.filename} cannot be written",
+            f"{home} cannot be written to",
             hint="run it as root, or into a toolkit of your own (--home)",
         ) from error
     except (tarfile.TarError, EOFError) as error:
@@ -117,20 +120,18 @@ def _wanted(tar: tarfile.TarFile, home: Path) -> Iterator[tuple[tarfile.TarInfo,
 
 def _place(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> Path:
     """Write one member beside its place, then replace what is there."""
-    temporary = target.with_name(target.name + ".part")
-    temporary.unlink(missing_ok=True)
-    target.parent.mkdir(exist_ok=True)
     if member.issym():
-        temporary.symlink_to(member.linkname)
-    else:
-        source = tar.extractfile(member)
-        if source is None:
-            raise UsageError(f"{member.name} has no content")
-        with source, temporary.open("wb") as file:
-            shutil.copyfileobj(source, file)
-        # a+r: others compile with this toolkit too; the owner's write bit stays
-        temporary.chmod((member.mode & 0o755) | 0o644)
-    temporary.replace(target)
+        return replace_link(target, Path(member.linkname))
+    source = tar.extractfile(member)
+    if source is None:
+        raise UsageError(f"{member.name} has no content")
+    # a+r: others compile with this toolkit too; the owner's write bit stays
+    with (
+        source,
+        replacing(target, mode=(member.mode & 0o755) | 0o644) as aside,
+        aside.open("wb") as f,
+    ):
+        shutil.copyfileobj(source, f)
     return target
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mambaops.core.errors import MambaopsError
+from mambaops.core.files import write_bytes
 
 
 def read_bytes(path: Path) -> bytes | None:
@@ -25,7 +26,7 @@ def read_bytes(path: Path) -> bytes | None:
 
 
 def replace_bytes(path: Path, content: bytes, *, mode: int | None = None) -> None:
-    """Write beside, then `os.replace`; a link stays a link and its target is what changes.
+    """Replace a file as a whole; a link stays a link and its target is what changes.
 
     Args:
         mode: permission bits; None keeps those of the file (0o644 for a new one).
@@ -34,24 +35,8 @@ def replace_bytes(path: Path, content: bytes, *, mode: int | None = None) -> Non
         MambaopsError: the folder cannot be written to or the disk is full; the file is untouched.
     """
     real = path.resolve()
-    temporary = real.with_name(f".{real.name}.{os.getpid()}.tmp")
-    try:
-        before = real.stat() if real.exists() else None
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        bits = mode if mode is not None else before.st_mode & 0o7777 if before else 0o644
-        temporary.chmod(bits)
-        if before is not None and before.st_uid != os.geteuid():
-            os.chown(temporary, before.st_uid, before.st_gid)
-        temporary.replace(real)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise MambaopsError(
-            f"{path} cannot be written: {error.strerror}; it is as it was",
-            hint=f"write to {real.parent} needs another user, or space",
-        ) from error
+    new = None if real.exists() else 0o644
+    write_bytes(real, content, mode=new if mode is None else mode)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mambaops.core.errors import UsageError
+from mambaops.core.files import replace_link
 from mambaops.core.paths import CHECKOUT, PACKAGE, cache_dir
 from mambaops.core.process import which
 
@@ -42,10 +43,7 @@ def import_path() -> Path:
     folder = cache_dir() / "import-path"
     link = folder / PACKAGE.name
     if not (link.is_symlink() and link.resolve() == PACKAGE):
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".{os.getpid()}"
-        temporary.symlink_to(PACKAGE, target_is_directory=True)
-        temporary.replace(link)
+        replace_link(link, PACKAGE)
     return folder
 
 

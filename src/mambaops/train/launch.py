@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mambaops.core import paths, process
 from mambaops.core.errors import MachineError, UsageError
+from mambaops.core.files import write_bytes
 from mambaops.profiles.model import load_profile
 from mambaops.state.places import places
 from mambaops.system.launch import chosen_python, hand_over
@@ -126,13 +127,9 @@ def write_door(kind: str, output: Path, profile: str) -> Path:
     name, newline = DOORS[kind]
     template = paths.payload_file("train", "doors", name).read_text("utf-8")
     text = template.replace("@PROFILE@", load_profile(profile).name)
-    temporary = output.with_name(output.name + ".tmp")
     # PowerShell 5 reads UTF-8 only with a mark; bash takes none
     encoding = "utf-8-sig" if kind == "powershell" else "utf-8"
-    temporary.write_bytes(text.replace("\n", newline).encode(encoding))
-    temporary.chmod(0o755)
-    temporary.replace(output)
-    return output
+    return write_bytes(output, text.replace("\n", newline).encode(encoding), mode=0o755)
 
 
 def print_mapped(given: list[str], *, to_windows: bool, as_json: bool) -> int:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import os
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -14,6 +12,7 @@ from typing import IO
 
 from installer.records import RecordEntry
 
+from mambaops.core.files import replacing
 from mambaops.wheels.names import WheelName
 from mambaops.wheels.record import UNRECORDED, copy_recorded, write_record
 
@@ -45,20 +44,13 @@ class WheelRewriter:
             replaced: member -> file with its new content. added: member -> content.
             said: what was done; kept in the wheel as `mambaops-repair.json`.
         """
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as out:
-                for info in self._archive.infolist():
-                    self._copy(out, info, replaced)
-                for member, content in added.items():
-                    self._put(out, _info(member, 0o755), content)
-                self._put_evidence(out, said)
-                self._put_record(out)
-            aside.replace(target)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                aside.unlink()
+        with replacing(target) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as out:
+            for info in self._archive.infolist():
+                self._copy(out, info, replaced)
+            for member, content in added.items():
+                self._put(out, _info(member, 0o755), content)
+            self._put_evidence(out, said)
+            self._put_record(out)
 
     @property
     def _folder(self) -> str:
