@@ -69,7 +69,16 @@ def test_a_place_that_cannot_be_written_to(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_without_a_network_nothing_is_half_done(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["build-mamba"],
+        ["install-torch", "--profile", "local"],
+        ["install-toolkit", "--arch", "9.0"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_without_a_network_nothing_is_half_done(words: list[str], tmp_path: Path) -> None:
     home = tmp_path / "home"
     offline = {
         "PIP_CONFIG_FILE": os.devnull,
@@ -78,7 +87,7 @@ def test_without_a_network_nothing_is_half_done(tmp_path: Path) -> None:
         "PIP_EXTRA_INDEX_URL": "",
         "PIP_RETRIES": "0",
     }
-    done = mambaops("build-mamba", home=home, **offline)
+    done = mambaops(*words, home=home, **offline)
     assert done.returncode == 1
     assert "could not be installed" in done.stderr
     assert "install-torch.log" in done.stderr

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent.parent
-SETUPS = TESTS / "setup_py"
+SETUPS = TESTS / "patching" / "setup_py"
 MODULE = """#include <Python.h>
 static struct PyModuleDef definition = {{PyModuleDef_HEAD_INIT, "{name}", NULL, -1, NULL}};
 PyMODINIT_FUNC PyInit_{name}(void) {{ return PyModule_Create(&definition); }}

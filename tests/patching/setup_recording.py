@@ -13,7 +13,7 @@ from mambaops.core import process
 
 HERE = Path(__file__).parent
 STANDIN = HERE / "standin"
-SETUPS = HERE.parent / "setup_py"
+SETUPS = HERE / "setup_py"
 SHAPES = {path.stem: path.read_text("utf-8") for path in sorted((HERE / "shapes").glob("*.py"))}
 INDEX: dict[str, dict[str, dict[str, Any]]] = json.loads((SETUPS / "index.json").read_text("utf-8"))
 RELEASES = {

@@ -91,7 +91,7 @@ def test_every_release_of_the_index_is_here(package: str) -> None:
     found = re.search(r"Available versions: (.*)", listed)
     assert found
     versions = {version.strip() for version in found[1].split(",")}
-    assert versions <= set(INDEX[package]), "run tests/setup_py/refresh.py"
+    assert versions <= set(INDEX[package]), "run tests/patching/setup_py/refresh.py"
 
 
 @pytest.mark.network

@@ -19,7 +19,7 @@ from mambaops.patching.codemods.split import (
 )
 from mambaops.patching.options import SetupOptions
 
-SETUP = CHECKOUT / "tests" / "setup_py" / "causal_conv1d-1.6.2.post1.py"
+SETUP = CHECKOUT / "tests" / "patching" / "setup_py" / "causal_conv1d-1.6.2.post1.py"
 TYPES = ("float", "at::Half", "at::BFloat16")
 BODY = "template<typename a, typename b>\nvoid f(P &params, cudaStream_t stream) {\n}\n\n"
 INSTANCES = [

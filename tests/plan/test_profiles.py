@@ -21,14 +21,12 @@ torch: {versions: ["2.13.0"]}
 """
 
 
-def test_the_profiles_of_the_notes_are_there() -> None:
+def test_every_machine_has_its_profile() -> None:
     wanted = {
         "local", "wsl-5090", "wsl-5090-ptx", "debian-a800", "ubuntu20-graph-mamba",
         "ubuntu22-cu118", "digress", "windows-5090", "hopper",
     }  # fmt: skip
     assert wanted <= set(names())
-    notes = {note for name in names() for note in load_profile(name).notes}
-    assert notes == {"A", "B", "C", "D", "E"}
 
 
 @pytest.mark.parametrize("name", names())

@@ -1,10 +1,10 @@
-"""The notes' spelling of flags: `--data_dir` for `--data-dir`, `--override KEY VALUE` for `KEY=VALUE`."""
+"""The programs' own spelling of flags: `--data_dir` for `--data-dir`, `--override KEY VALUE` for `KEY=VALUE`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-PAIRED = ("--override",)  # flags that the notes write with two words
+PAIRED = ("--override",)  # flags that are also written as two words
 
 
 def spelled(argv: Sequence[str]) -> list[str]:

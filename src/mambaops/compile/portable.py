@@ -1,4 +1,4 @@
-"""Linking so that the result runs on older systems than it was built on (P23).
+"""Linking so that the result runs on older systems than it was built on.
 
 The one symbol above glibc 2.14 in these extensions is `__libc_single_threaded` (GLIBC_2.32): libstdc++'s
 headers ask it since GCC 11 whether reference counts need atomic operations. A hidden definition inside the

@@ -1,4 +1,4 @@
-"""Taking these packages' wheels out of pip's and uv's caches, so that a build is a build (P15).
+"""Taking these packages' wheels out of pip's and uv's caches, so that a build is a build.
 
 A wheel that pip built once is installed from its cache for ever (`Using cached …whl`), whatever torch or GPU
 is there now. Purging everything would throw away gigabytes of other packages: that is `everything=True` only.

@@ -1,4 +1,4 @@
-"""Windows line ends in scripts (`$'\\r': command not found`), taken out in place (P03)."""
+"""Windows line ends in scripts (`$'\\r': command not found`), taken out in place."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def why_missing(path: str) -> str:
 def read_paths_yaml(path: str, mapping: Optional[Mapping] = None) -> Dict[str, object]:
     """`config/paths.yaml` with every string that is a Windows path mapped.
 
-    Relative paths stay as they are: the notes' file is written for the folder that it is run from.
+    Relative paths stay as they are: such a file is written for the folder that it is run from.
 
     Raises:
         ValueError: the file is no YAML mapping.

@@ -132,7 +132,6 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", description="what `--profile` takes")
     ]
     title: Annotated[str, Meta(description="one line for the listing")]
-    notes: Annotated[list[Literal["A", "B", "C", "D", "E"]], Meta(description="field notes")] = []
     expect: Expect = Expect()
     target: Target
     torch: Torch

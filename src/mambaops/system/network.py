@@ -1,7 +1,7 @@
 """Names that cannot be looked up: what the resolver is set to, how long each lookup takes, what to run.
 
 A download that fails with "Temporary failure in name resolution" is a resolver's fault, not the server's.
-Nothing is changed here: the note that overwrites `/etc/resolv.conf` loses a VPN's or a company's
+Nothing is changed here: overwriting `/etc/resolv.conf` loses a VPN's or a company's
 names, and under WSL and systemd-resolved the file is written anew at the next start.
 """
 
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from mambaops.knowledge.addresses import addresses
 
 RESOLV_CONF = Path("/etc/resolv.conf")
-PUBLIC = ("8.8.8.8", "8.8.4.4")  # what note C names
+PUBLIC = ("8.8.8.8", "8.8.4.4")  # Google's, which answer from anywhere
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""The way to the training programs: which interpreter, what must be in it, its variables, the install."""
+"""Starting the training programs: which interpreter, what must be in it, its variables, the install."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mambaops.system.launch import chosen_python, hand_over
 
 VLM = "mambaops.payload.train.vlm"
 NEEDED = ("torch", "transformers", "PIL")
-DOORS = {"powershell": ("powershell.ps1", "\r\n"), "wsl": ("wsl.sh", "\n")}
+LAUNCHERS = {"powershell": ("powershell.ps1", "\r\n"), "wsl": ("wsl.sh", "\n")}
 
 _LOOK = (
     "import importlib.util, sys;"
@@ -116,16 +116,16 @@ def run_module(module: str, words: list[str], *, python: str, profile: str) -> N
     hand_over(str(chosen), module, words)
 
 
-def write_door(kind: str, output: Path, profile: str) -> Path:
+def write_launcher(kind: str, output: Path, profile: str) -> Path:
     """A script that starts stage 2 by one word: for PowerShell (CRLF) or for bash in WSL (LF).
 
     Raises:
         UsageError: an unknown kind.
     """
-    if kind not in DOORS:
-        raise UsageError(f"no door of kind {kind}; there are {', '.join(DOORS)}")
-    name, newline = DOORS[kind]
-    template = paths.payload_file("train", "doors", name).read_text("utf-8")
+    if kind not in LAUNCHERS:
+        raise UsageError(f"no launcher of kind {kind}; there are {', '.join(LAUNCHERS)}")
+    name, newline = LAUNCHERS[kind]
+    template = paths.payload_file("train", "launchers", name).read_text("utf-8")
     text = template.replace("@PROFILE@", load_profile(profile).name)
     # PowerShell 5 reads UTF-8 only with a mark; bash takes none
     encoding = "utf-8-sig" if kind == "powershell" else "utf-8"

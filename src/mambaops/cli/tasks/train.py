@@ -201,14 +201,14 @@ def demo_data(
 
 
 @task(
-    name="write-door",
+    name="write-launcher",
     help={
         "kind": "powershell or wsl",
         "output": "file to write",
         "profile": "profile that the script builds",
     },
 )
-def write_door(
+def write_launcher(
     c: Context, kind: str = "powershell", output: str = "", profile: str = "wsl-5090"
 ) -> None:
     """Write the script that installs and trains stage 2 by one word.
@@ -220,7 +220,7 @@ def write_door(
     from mambaops.train import launch as training
 
     default = "run_stage2_train.ps1" if kind == "powershell" else "wsl_install_and_train.sh"
-    say(f"wrote {training.write_door(kind, Path(output or default), profile)}")
+    say(f"wrote {training.write_launcher(kind, Path(output or default), profile)}")
 
 
 @task(

@@ -44,7 +44,7 @@ def _reason(error: BaseException) -> str:
 
 
 def load_checkpoint(path: str) -> Dict[str, Any]:
-    """A checkpoint of ours or of the notes' layout, loaded with `weights_only=True` on the CPU.
+    """A checkpoint of ours or of the older programs' layout, loaded with `weights_only=True` on the CPU.
 
     Raises:
         TrainError: not there, cut off, or holding pickled code.

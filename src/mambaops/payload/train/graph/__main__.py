@@ -1,4 +1,4 @@
-"""`python -m mambaops.payload.train.graph`: the flags of the notes' run_graph_mamba.py."""
+"""`python -m mambaops.payload.train.graph`: the flags of Graph-Mamba's run_graph_mamba.py."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Stage 2 from Windows: enters WSL and trains there (-Native: with Windows' own Python).
 #   .\run_stage2_train.ps1 [-TrainOnly | -InstallOnly] [-Distro Ubuntu] [-Native] [flags of the program]
-# Without flags of your own the notes' values are used.
+# Without flags of your own those of the WSL machine with an RTX 5090 are used.
 param(
     [switch]$InstallOnly,
     [switch]$TrainOnly,

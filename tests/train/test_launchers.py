@@ -1,4 +1,4 @@
-"""The commands of the controller: which interpreter, the doors' scripts, writing and judging."""
+"""The commands of the controller: which interpreter, the launchers, writing and judging."""
 
 from __future__ import annotations
 
@@ -123,8 +123,8 @@ def test_the_model_is_the_profiles_or_asked_for() -> None:
         models.wanted_model("", "")
 
 
-def test_the_powershell_door_has_windows_line_ends_and_a_mark(tmp_path: Path) -> None:
-    file = training.write_door("powershell", tmp_path / "run.ps1", "wsl-5090")
+def test_the_powershell_launcher_has_windows_line_ends_and_a_mark(tmp_path: Path) -> None:
+    file = training.write_launcher("powershell", tmp_path / "run.ps1", "wsl-5090")
     raw = file.read_bytes()
     assert raw.startswith(b"\xef\xbb\xbf")
     assert raw.count(b"\r\n") == raw.count(b"\n") > 10
@@ -132,8 +132,8 @@ def test_the_powershell_door_has_windows_line_ends_and_a_mark(tmp_path: Path) ->
     assert b"@PROFILE@" not in raw
 
 
-def test_the_wsl_door_hands_its_words_over(tmp_path: Path) -> None:
-    file = training.write_door("wsl", tmp_path / "run.sh", "wsl-5090")
+def test_the_wsl_launcher_hands_its_words_over(tmp_path: Path) -> None:
+    file = training.write_launcher("wsl", tmp_path / "run.sh", "wsl-5090")
     assert b"\r" not in file.read_bytes()
     stand_in = tmp_path / "mambaops"
     stand_in.write_text("#!/bin/sh\nprintf '%s|' \"$@\"\n")
@@ -152,5 +152,5 @@ def test_the_wsl_door_hands_its_words_over(tmp_path: Path) -> None:
         == "train-stage2|--profile|wsl-5090|--train-only|--|--csv|a b.csv|"
     )
     assert "|--max_visual_tokens|96|" in run()
-    with pytest.raises(UsageError, match="no door of kind cmd"):
-        training.write_door("cmd", tmp_path / "x", "wsl-5090")
+    with pytest.raises(UsageError, match="no launcher of kind cmd"):
+        training.write_launcher("cmd", tmp_path / "x", "wsl-5090")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install and train stage 2 with one command:
 #   bash FILE [--install-only | --train-only] [flags of the program]
-# Without flags of your own the notes' values are used. MAMBA_MODEL, HF_HUB_OFFLINE and MAMBA_FORCE_CUDA count.
+# Without flags of your own those of the WSL machine with an RTX 5090 are used. MAMBA_MODEL, HF_HUB_OFFLINE and MAMBA_FORCE_CUDA count.
 set -euo pipefail
 mode=()
 case "${1:-}" in

@@ -1,6 +1,6 @@
 """Fetch the setup.py of every published release of both packages into this folder, and write index.json.
 
-    python tests/setup_py/refresh.py
+    python tests/patching/setup_py/refresh.py
 
 Uses pip's own finder and session, so it asks whatever index and mirror pip is configured for, and runs
 nothing of what it fetches. Files that are equal are kept once, under the name of their first release.
