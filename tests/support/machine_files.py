@@ -26,7 +26,7 @@ def machine_names() -> list[str]:
 def assembled(name: str) -> dict[str, Any]:
     """The facts of a machine, without those that have their default."""
     facts = _read(name)
-    facts.pop("about")
+    facts.pop("about", "")
     _python(facts["python"], facts["host"]["machine"])
     facts["host"]["disks"] = _disks(facts["host"]["disks"])
     facts["gpus"] = _gpus(facts["gpus"])

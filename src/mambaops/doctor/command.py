@@ -72,15 +72,15 @@ def target_python(request: Request, profile: Profile | None) -> Path:
 def repaired(
     request: Request, checks: list[Check], *, sudo: bool, tell: Callable[[str], None]
 ) -> list[Check]:
-    """Mend what is safe and examine once more (once: what did not help then will not help again)."""
+    """Repair what is safe and examine once more (once: what did not help then will not help again)."""
     from mambaops.core.errors import UsageError
     from mambaops.doctor.repair import repair
 
     if request.facts:
-        raise UsageError("--fix mends this machine, and --facts describes another")
+        raise UsageError("--fix repairs this machine, and --facts describes another")
     _, facts = _subject(request)
     made = repair(checks, facts, Path.cwd(), sudo=sudo, tell=tell)
-    tell(f"{made} repairs were made" if made else "nothing could be mended here")
+    tell(f"{made} repairs were made" if made else "nothing could be repaired here")
     return check(request) if made else checks
 
 

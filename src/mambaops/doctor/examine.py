@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mambaops.doctor import hardware, python, resources, toolchain
+from mambaops.doctor import compilers, hardware, packages, python, resources, toolkits
 from mambaops.doctor.model import Check, Examiner
 from mambaops.facts.model import Facts
 from mambaops.profiles.model import Profile
@@ -10,11 +10,11 @@ from mambaops.profiles.model import Profile
 EXAMINERS: tuple[Examiner, ...] = (
     hardware.driver,
     hardware.gpu,
-    toolchain.toolkit,
-    toolchain.compiler,
+    toolkits.toolkit,
+    compilers.compiler,
     python.python,
     python.torch,
-    python.packages,
+    packages.packages,
     resources.disk_and_memory,
     resources.network,
     hardware.wsl,
@@ -32,7 +32,7 @@ def examine(facts: Facts, profile: Profile | None = None) -> list[Check]:
 
 
 def exit_code(checks: list[Check]) -> int:
-    """0 fine or warnings, 1 something fails that can be mended here, 4 this machine cannot."""
+    """0 fine or warnings, 1 something fails that can be put right here, 4 this machine cannot."""
     failed = [check for check in checks if check.state == "failed"]
     if any(check.machine for check in failed):
         return 4

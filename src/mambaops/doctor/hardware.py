@@ -20,11 +20,12 @@ def driver(facts: Facts, profile: Profile | None) -> Iterator[Check]:
         return
     if found.state != "ok":
         yield Check(
+            id="driver-broken",
             area="driver",
             state="failed",
             what=f"the driver does not work ({found.state}): {found.error or 'nvidia-smi says nothing'}",
             cause="no program can use the GPU until it answers",
-            cure="restart the machine; in WSL `wsl --shutdown` on the Windows side. mambaops never touches drivers",
+            remedy="restart the machine; in WSL `wsl --shutdown` on the Windows side. mambaops never touches drivers",
             machine=True,
         )
         return
@@ -33,41 +34,45 @@ def driver(facts: Facts, profile: Profile | None) -> Iterator[Check]:
         yield _too_old(facts, torch.cuda)
         return
     yield Check(
+        id="driver",
         area="driver",
         state="ok",
         what=f"{found.version or 'unknown version'}, runs CUDA up to {found.cuda or 'unknown'}",
     )
     if torch and torch.cuda and found.cuda and release(torch.cuda) > release(found.cuda):
         yield Check(
+            id="torch-cuda-above-driver",
             area="driver",
             state="warning",
             what=f"torch's CUDA {torch.cuda} is above the driver's {found.cuda}",
             cause="machine code runs within one CUDA major, PTX does not: build for the GPU's own architecture",
-            cure="mambaops build-mamba --arch <your GPU>",
+            remedy="mambaops build-mamba --arch <your GPU>",
         )
 
 
 def _no_driver(facts: Facts, profile: Profile | None) -> Check:
     wanted = profile is not None and profile.expect.gpu
     return Check(
+        id="driver-missing",
         area="driver",
         state="failed" if wanted else "skipped",
         what="no NVIDIA driver",
         cause="kernels compile without one and do not run"
         if not wanted
         else "the profile needs a GPU",
-        cure="install a driver (in WSL: on the Windows side); without one `mambaops install-fallback`",
+        remedy="install a driver (in WSL: on the Windows side); without one `mambaops install-fallback`",
         machine=wanted,
     )
 
 
 def _too_old(facts: Facts, cuda: str) -> Check:
     return Check(
+        id="driver-too-old",
         area="driver",
         state="failed",
         what=f"driver {facts.driver.version} runs CUDA up to {facts.driver.cuda}, torch is CUDA {cuda}",
         cause=f"CUDA {cuda} needs driver {minor_compat_floor(cuda) or 'of its own release'} or newer",
-        cure="mambaops install-torch   # a build of the CUDA that this driver runs; or a newer driver",
+        remedy="mambaops install-torch   # a build of the CUDA that this driver runs; or a newer driver",
     )
 
 
@@ -78,15 +83,16 @@ def gpu(facts: Facts, profile: Profile | None) -> Iterator[Check]:
         # a driver that does not answer hides the GPU: the driver's own line says so
         hidden = facts.driver.state not in ("ok", "absent")
         yield Check(
+            id="gpu-missing",
             area="GPU",
             state="failed" if wanted and not hidden else "skipped",
             what="hidden by the driver" if hidden else "no GPU visible",
             cause="the profile needs one" if wanted else "",
-            cure="" if hidden or not wanted else "run on the machine that has the GPU",
+            remedy="" if hidden or not wanted else "run on the machine that has the GPU",
             machine=wanted and not hidden,
         )
         return
-    yield Check(area="GPU", state="ok", what=", ".join(_summary(facts.gpus)))
+    yield Check(id="gpu", area="GPU", state="ok", what=", ".join(_summary(facts.gpus)))
     yield from _coverage(facts)
     yield from _expected(facts, profile)
     for found in facts.gpus:
@@ -113,11 +119,12 @@ def _coverage(facts: Facts) -> Iterator[Check]:
     }
     for capability in sorted(missing):
         yield Check(
+            id="torch-lacks-gpu",
             area="GPU",
             state="failed",
             what=f"torch {torch.version} holds no code for {capability}",
             cause=f"it was compiled for {', '.join(torch.arch_list)}; every kernel ends in `no kernel image`",
-            cure="mambaops install-torch   # a build that covers the GPU (12.0 needs CUDA 12.8 or newer)",
+            remedy="mambaops install-torch   # a build that covers the GPU (12.0 needs CUDA 12.8 or newer)",
         )
 
 
@@ -143,11 +150,12 @@ def _expected(facts: Facts, profile: Profile | None) -> Iterator[Check]:
     have = {gpu.compute_capability for gpu in facts.gpus}
     if wanted and profile and wanted not in have:
         yield Check(
+            id="other-gpu",
             area="GPU",
             state="failed",
             what=f"the profile is for {wanted}, here is {', '.join(sorted(filter(None, have)))}",
             cause=f"`{profile.name}` compiles machine code for {wanted} only",
-            cure="another profile (`mambaops profiles`), or one of your own with your GPU's capability",
+            remedy="another profile (`mambaops profiles`), or one of your own with your GPU's capability",
             machine=True,
         )
 
@@ -159,13 +167,14 @@ def _held(gpu: Gpu) -> Iterator[Check]:
     holders = ", ".join(f"{p.pid} {p.name or ''}".strip() for p in gpu.processes)
     full = gpu.memory_total is not None and used > 0.8 * gpu.memory_total
     yield Check(
+        id="gpu-held",
         area="GPU",
         state="warning",
         what=f"GPU {gpu.index}: {size(used)} of {size(gpu.memory_total)} are taken",
         cause=f"held by {holders}"
         if holders
         else "no process is listed: a hung one, or another container's",
-        cure="mambaops release-gpu   # who holds it and since when"
+        remedy="mambaops release-gpu   # who holds it and since when"
         + (" (nearly full)" if full else ""),
     )
 
@@ -176,34 +185,37 @@ def wsl(facts: Facts, profile: Profile | None) -> Iterator[Check]:
     if not facts.host.wsl:
         expected = profile is not None and profile.expect.wsl is True
         yield Check(
+            id="not-wsl",
             area="WSL",
             state="failed" if expected else "skipped",
             what="not WSL",
             cause="the profile is for WSL" if expected else "",
-            cure="`mambaops profiles` lists the others" if expected else "",
+            remedy="`mambaops profiles` lists the others" if expected else "",
             machine=expected,
         )
         return
     if facts.driver.linux_driver_in_wsl:
         yield Check(
+            id="linux-driver-in-wsl",
             area="WSL",
             state="failed",
             what="a Linux driver is installed inside WSL",
             cause="its libcuda shadows the one that Windows shares in /usr/lib/wsl/lib",
-            cure="sudo apt-get purge 'nvidia-driver-*' 'libnvidia-*' 'cuda-drivers*'   # then `wsl --shutdown`",
+            remedy="sudo apt-get purge 'nvidia-driver-*' 'libnvidia-*' 'cuda-drivers*'   # then `wsl --shutdown`",
             machine=True,
         )
     elif facts.host.wsl == 1:
         yield Check(
+            id="wsl-1",
             area="WSL",
             state="failed",
             what="WSL 1",
             cause="it shares no GPU with Linux",
-            cure="wsl --set-version <distribution> 2   # in PowerShell",
+            remedy="wsl --set-version <distribution> 2   # in PowerShell",
             machine=True,
         )
     else:
-        yield Check(area="WSL", state="ok", what="WSL 2, driver shared by Windows")
+        yield Check(id="wsl", area="WSL", state="ok", what="WSL 2, driver shared by Windows")
     yield from _windows_drives(facts)
 
 
@@ -211,11 +223,12 @@ def _windows_drives(facts: Facts) -> Iterator[Check]:
     slow = [disk.path for disk in facts.host.disks if disk.filesystem in ("9p", "drvfs")]
     if slow:
         yield Check(
+            id="windows-drive",
             area="WSL",
             state="warning",
             what=f"{', '.join(slow)} lies on a Windows drive",
             cause="builds and environments there are many times slower and lose file modes",
-            cure="keep environments and builds in the Linux file system: MAMBAOPS_HOME=~/.mambaops",
+            remedy="keep environments and builds in the Linux file system: MAMBAOPS_HOME=~/.mambaops",
         )
 
 
@@ -224,10 +237,11 @@ def _libcuda_link(facts: Facts) -> Iterator[Check]:
         return
     if facts.driver.libcuda and not facts.driver.libcuda_link:
         yield Check(
+            id="libcuda-link-missing",
             area="WSL" if facts.host.wsl else "driver",
             state="warning",
             what="libcuda.so.1 is there, libcuda.so is not",
             cause="triton links its launcher with -lcuda at the first kernel call",
-            cure="mambaops doctor --fix   # a folder of links of your own, and LIBRARY_PATH for it",
-            fix="libcuda-link",
+            remedy="mambaops doctor --fix   # a folder of links of your own, and LIBRARY_PATH for it",
+            repair="libcuda-link",
         )

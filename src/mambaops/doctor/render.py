@@ -11,7 +11,7 @@ _ORDER = ("failed", "warning", "ok", "skipped")
 
 
 def text(checks: list[Check]) -> str:
-    """One line of state per area; below it cause and cure of what is not well."""
+    """One line of state per area; below it cause and remedy of what is not well."""
     width = max(len(area) for area in AREAS)
     lines = [line for area in AREAS for line in _area(area, checks, width)]
     return "\n".join([*lines, "", summary(checks)])
@@ -32,8 +32,8 @@ def _area(area: str, checks: list[Check], width: int) -> Iterator[str]:
         # a trouble that is the area's own line is not said twice
         said = [check.cause] if not fine and check is trouble[0] else [check.what, check.cause]
         yield f"     {mark} {': '.join(filter(None, said))}"
-        if check.cure:
-            yield f"       -> {check.cure}"
+        if check.remedy:
+            yield f"       -> {check.remedy}"
 
 
 def summary(checks: list[Check]) -> str:
@@ -42,7 +42,7 @@ def summary(checks: list[Check]) -> str:
     warned = sum(check.state == "warning" for check in checks)
     if not failed and not warned:
         return "nothing is wrong"
-    parts = [f"{failed} to mend" if failed else "", f"{warned} to look at" if warned else ""]
+    parts = [f"{failed} to repair" if failed else "", f"{warned} to look at" if warned else ""]
     return ", ".join(part for part in parts if part)
 
 

@@ -1,4 +1,4 @@
-"""`doctor --fix`: the cures that are safe, in the target environment, the build tree and our own caches.
+"""`doctor --fix`: what is safe, in the target environment, the build tree and our own caches.
 
 Never drivers, `/etc`, other people's processes; what needs root runs only with `--sudo`.
 """
@@ -15,7 +15,7 @@ from mambaops.core.errors import MambaopsError
 from mambaops.core.files import replace_link
 from mambaops.doctor import live
 from mambaops.doctor.model import Check
-from mambaops.doctor.python import BUILD_TOOLS
+from mambaops.doctor.packages import BUILD_TOOLS
 from mambaops.facts.model import Facts
 from mambaops.knowledge.torch_builds import torch_row
 
@@ -29,14 +29,14 @@ def repair(checks: list[Check], facts: Facts, folder: Path, *, sudo: bool, tell:
     A repair that fails is told and does not stop the others.
     """
     made = 0
-    for name in dict.fromkeys(check.fix for check in checks if check.fix):
+    for name in dict.fromkeys(check.repair for check in checks if check.repair):
         if name.startswith(APT) and not sudo:
             continue
         try:
             done = _one(name, facts, folder, sudo, tell)
         except MambaopsError as error:
             tell(
-                f"not mended ({name}): {error.message}"
+                f"not repaired ({name}): {error.message}"
                 + (f"\n  {error.hint}" if error.hint else "")
             )
             continue
@@ -50,13 +50,13 @@ def _for_a_person(checks: list[Check], sudo: bool, tell: Tell) -> None:
         check
         for check in checks
         if check.state in ("failed", "warning")
-        and check.cure
-        and (not check.fix or (check.fix.startswith(APT) and not sudo))
+        and check.remedy
+        and (not check.repair or (check.repair.startswith(APT) and not sudo))
     ]
     if left:
         tell("left for you:")
     for check in left:
-        tell(f"  {check.what}\n    -> {check.cure}")
+        tell(f"  {check.what}\n    -> {check.remedy}")
 
 
 def _one(name: str, facts: Facts, folder: Path, sudo: bool, tell: Tell) -> bool:

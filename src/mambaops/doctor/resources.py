@@ -20,6 +20,7 @@ def disk_and_memory(facts: Facts, profile: Profile | None) -> Iterator[Check]:
     jobs, why = job_count(profile.build.jobs if profile else 0, facts.host.cores, free, 1)
     smallest = min((disk.free for disk in facts.host.disks if disk.free is not None), default=None)
     yield Check(
+        id="resources",
         area="disk and memory",
         state="ok",
         what=f"{size(free)} of memory for {jobs} compilers at once ({why}); at least {size(smallest)} free on disk",
@@ -30,20 +31,22 @@ def disk_and_memory(facts: Facts, profile: Profile | None) -> Iterator[Check]:
         need = ROOM_FOR_TORCH if facts.torch is None and "temp" not in disk.why else ROOM
         if disk.free is not None and disk.free < need:
             yield Check(
+                id="disk-full",
                 area="disk and memory",
                 state="failed" if disk.free < ROOM else "warning",
                 what=f"{disk.path} ({disk.why}): {size(disk.free)} free, {size(need)} are needed",
                 cause="`No space left on device`, often in TMPDIR while the home folder has room",
-                cure="mambaops purge-cache, or TMPDIR and PIP_CACHE_DIR on a bigger disk",
-                fix="purge-cache" if "cache" in disk.why else "",
+                remedy="mambaops purge-cache, or TMPDIR and PIP_CACHE_DIR on a bigger disk",
+                repair="purge-cache" if "cache" in disk.why else "",
             )
         if not disk.writable:
             yield Check(
+                id="not-writable",
                 area="disk and memory",
                 state="failed",
                 what=f"{disk.path} ({disk.why}) cannot be written",
                 cause="builds and downloads go there",
-                cure="another folder: MAMBAOPS_HOME, TMPDIR",
+                remedy="another folder: MAMBAOPS_HOME, TMPDIR",
             )
     yield from _clock(facts)
 
@@ -58,12 +61,13 @@ def memory(facts: Facts) -> int | None:
 def _little_memory(facts: Facts, free: int) -> Check:
     wsl = bool(facts.host.wsl)
     return Check(
+        id="memory-low",
         area="disk and memory",
         state="warning" if free > MEMORY_PER_JOB // 2 else "failed",
         what=f"{size(free)} of memory, one compiler takes up to {size(MEMORY_PER_JOB)}",
         cause="the kernel ends the compiler (`Killed`, `'cicc' died due to signal 9`)"
         + ("; the container's limit counts" if facts.host.memory_limit else ""),
-        cure="[wsl2] memory=… and swap=… in .wslconfig, then `wsl --shutdown`"
+        remedy="[wsl2] memory=… and swap=… in .wslconfig, then `wsl --shutdown`"
         if wsl
         else "swap, another machine (`mambaops build-wheel` there), or a prebuilt wheel (`mambaops install-wheel`)",
     )
@@ -72,11 +76,12 @@ def _little_memory(facts: Facts, free: int) -> Check:
 def _clock(facts: Facts) -> Iterator[Check]:
     if facts.clock and facts.clock.skew:
         yield Check(
+            id="clock-wrong",
             area="disk and memory",
             state="failed",
             what=f"the clock is wrong: {facts.clock.skew}",
             cause="certificates look expired and builds look up to date",
-            cure="sudo hwclock --hctosys   # WSL after a sleep; elsewhere: timedatectl set-ntp true",
+            remedy="sudo hwclock --hctosys   # WSL after a sleep; elsewhere: timedatectl set-ntp true",
         )
 
 
@@ -88,28 +93,31 @@ def network(facts: Facts, profile: Profile | None) -> Iterator[Check]:
         f"proxy by {name}" for name in proxies
     ]
     yield Check(
+        id="network",
         area="network and mirrors",
         state="ok" if told else "skipped",
         what="; ".join(told) or "defaults, not asked (`--network` asks)",
     )
     if proxies and not facts.env.get("NO_PROXY") and not facts.env.get("no_proxy"):
         yield Check(
+            id="proxy-without-exceptions",
             area="network and mirrors",
             state="warning",
             what="a proxy without NO_PROXY",
             cause="a mirror inside the company would be asked for through the proxy",
-            cure="export NO_PROXY=localhost,127.0.0.1,<your mirror>",
+            remedy="export NO_PROXY=localhost,127.0.0.1,<your mirror>",
         )
     odd = {name for name in proxies if name.isupper()} ^ {
         name.upper() for name in proxies if name.islower()
     }
     if odd & {"HTTPS_PROXY"}:
         yield Check(
+            id="proxy-in-one-spelling",
             area="network and mirrors",
             state="warning",
             what="HTTPS_PROXY is set in one spelling only",
             cause="curl reads the lower case, some tools the upper case",
-            cure="set both, HTTPS_PROXY and https_proxy",
+            remedy="set both, HTTPS_PROXY and https_proxy",
         )
 
 
@@ -131,14 +139,15 @@ def models(facts: Facts, profile: Profile | None) -> Iterator[Check]:
     wanted = profile.models if profile else []
     local = facts.env.get("MAMBA_MODEL", "")
     if local:
-        yield Check(area="models", state="ok", what=f"MAMBA_MODEL={local}")
+        yield Check(id="model-folder", area="models", state="ok", what=f"MAMBA_MODEL={local}")
     elif not wanted:
-        yield Check(area="models", state="skipped", what="none needed")
+        yield Check(id="models-not-needed", area="models", state="skipped", what="none needed")
     else:
         yield Check(
+            id="models-unknown",
             area="models",
             state="warning",
             what=f"needed: {', '.join(wanted)}",
             cause="facts do not show whether the cache holds them",
-            cure="mambaops fetch-model   # looks into the cache first",
+            remedy="mambaops fetch-model   # looks into the cache first",
         )

@@ -16,7 +16,7 @@ from mambaops.cli.task import emit, say, task
         "json": "checks as JSON",
         "report": "a block to paste into a question, private data masked",
         "network": "ask the resolver, the index and the addresses as well",
-        "fix": "carry out the cures that are safe, print the others, examine again",
+        "fix": "carry out the repairs that are safe, print the others, examine again",
         "sudo": "with --fix: allow those that need root",
     },
 )
@@ -31,7 +31,7 @@ def doctor(
     fix: bool = False,
     sudo: bool = False,
 ) -> int:
-    """Say what is wrong with this machine, and which command mends it.
+    """Say what is wrong with this machine, and which command puts it right.
 
     Exit status: 0 fine (or warnings only), 1 something will fail, 4 this machine cannot satisfy the profile.
     """

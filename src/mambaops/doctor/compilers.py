@@ -1,0 +1,109 @@
+"""The host compiler: everything that a source build finds out about it after twenty minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mambaops.doctor.model import Check, release
+from mambaops.doctor.toolkits import best_toolkit, wanted_cuda
+from mambaops.facts.model import Compiler, Facts
+from mambaops.knowledge.cuda import toolkit as known_toolkit
+from mambaops.knowledge.torch_builds import torch_row
+from mambaops.profiles.model import Profile
+
+GXX_FOR_CXX20 = 11
+GXX_FOR_CXX17 = 9
+
+
+def compiler(facts: Facts, profile: Profile | None) -> Iterator[Check]:
+    """Is there a g++ that works, new enough for torch and old enough for nvcc?"""
+    if facts.host.system == "Windows":
+        yield Check(
+            id="compiler-not-needed",
+            area="compiler",
+            state="skipped",
+            what="Windows itself: builds are made in WSL",
+        )
+        return
+    found = _by_name(facts)
+    gxx = found.get("g++") or next((c for n, c in found.items() if n.startswith("g++")), None)
+    if gxx is None or not gxx.works:
+        yield _no_gxx(gxx, found)
+        return
+    bound, where = _bound(facts, profile)
+    major = next(iter(release(gxx.version)), 0)
+    if bound and major > bound:
+        yield _above_bound(found, gxx, bound, where)
+        return
+    yield from _below_torch(facts, gxx, major)
+    limit = f", nvcc takes up to {bound}" if bound else ""
+    yield Check(id="compiler", area="compiler", state="ok", what=f"g++ {gxx.version}{limit}")
+
+
+def _by_name(facts: Facts) -> dict[str, Compiler]:
+    return {one.name: one for one in reversed(facts.compilers)}
+
+
+def _no_gxx(gxx: Compiler | None, found: dict[str, Compiler]) -> Check:
+    broken = gxx is not None
+    return Check(
+        id="compiler-broken" if broken else "compiler-missing",
+        area="compiler",
+        state="failed",
+        what=f"g++ does not work: {gxx.error or 'no reason given'}" if gxx else "no g++",
+        cause="gcc is there without its C++ part (`cannot execute 'cc1plus'`)"
+        if broken or "gcc" in found
+        else "nvcc needs a host compiler, triton a C compiler at the first kernel call",
+        remedy="sudo apt-get install build-essential g++ python3-dev   # without root: conda install -c conda-forge gxx_linux-64",
+        repair="apt:build-essential g++",
+    )
+
+
+def _bound(facts: Facts, profile: Profile | None) -> tuple[int | None, str]:
+    kit = best_toolkit(facts, wanted_cuda(facts, profile))
+    if kit is None:
+        return None, ""
+    if kit.gcc_max is not None:
+        return kit.gcc_max, kit.gcc_max_source or kit.home
+    row = known_toolkit(kit.version or "")
+    return (row.gcc_max, f"CUDA {kit.version}'s documentation") if row else (None, "")
+
+
+def _above_bound(found: dict[str, Compiler], gxx: Compiler, bound: int, where: str) -> Check:
+    usable = [
+        one
+        for one in found.values()
+        if one.name.startswith("g++")
+        and one.works
+        and 0 < next(iter(release(one.version)), 0) <= bound
+    ]
+    apt = where.startswith("/usr/include/crt")
+    best = max(usable, key=lambda one: release(one.version), default=None)
+    return Check(
+        id="compiler-too-new",
+        area="compiler",
+        state="warning" if best else "failed",
+        what=f"g++ {gxx.version} is above what nvcc takes ({bound})",
+        cause=f"`unsupported GNU version` from {where}" + (", apt's old headers" if apt else ""),
+        remedy=f"mambaops build-mamba   # builds with {best.name}"
+        if best
+        else "sudo apt-get remove nvidia-cuda-toolkit, then `mambaops install-toolkit`"
+        if apt
+        else f"sudo apt-get install g++-{bound}   # or `mambaops install-toolkit` with a newer CUDA of the same major",
+    )
+
+
+def _below_torch(facts: Facts, gxx: Compiler, major: int) -> Iterator[Check]:
+    row = torch_row(facts.torch.version) if facts.torch else None
+    # without a torch: every torch since 2.1 is C++17
+    standard = row.cxx_standard if row else 17
+    need = GXX_FOR_CXX20 if standard >= 20 else GXX_FOR_CXX17
+    if standard >= 17 and major < need:
+        yield Check(
+            id="compiler-too-old",
+            area="compiler",
+            state="failed" if standard >= 20 else "warning",
+            what=f"g++ {gxx.version} is below {need}",
+            cause=f"the headers of torch {row.minor if row else '2.1 and later'} are C++{standard}",
+            remedy=f"sudo apt-get install g++-{need}   # without root: conda install -c conda-forge gxx_linux-64={need}",
+        )
