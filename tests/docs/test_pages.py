@@ -9,7 +9,10 @@ import documented
 import pytest
 
 from mambaops.core.paths import CHECKOUT
+from mambaops.plan.order import ordered
 from mambaops.profiles.model import names
+from mambaops.report.steps import steps_markdown
+from mambaops.steps import all_steps
 
 PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md")])
 PROCEDURES = CHECKOUT / "docs" / "procedures.md"
@@ -71,3 +74,9 @@ def test_only_one_page_knows_the_procedures_ids_and_none_the_letters_of_notes() 
         for hit in pattern.finditer(path.read_text(encoding="utf-8"))
     }
     assert found == set()
+
+
+def test_the_table_of_steps_is_what_the_steps_say() -> None:
+    text = PROCEDURES.read_text(encoding="utf-8")
+    shown = text.partition("<!-- steps: begin -->")[2].partition("<!-- steps: end -->")[0]
+    assert shown.strip() == steps_markdown(ordered(all_steps()))

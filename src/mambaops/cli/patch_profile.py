@@ -62,6 +62,15 @@ def patch_torch_of(request: Request) -> int:
     return 0
 
 
+def undo_of(request: Request, step: str) -> int:
+    """Take back what one step of the profile did."""
+    from mambaops.cli.flags import flags_of
+    from mambaops.run.drive import undo
+
+    undo(request.profile, flags_of(request), step, say=say)
+    return 0
+
+
 def _nothing_there(profile: str, flags: Flags, kernels: bool) -> MambaopsError:
     if not kernels:
         return MambaopsError(

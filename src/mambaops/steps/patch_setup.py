@@ -45,6 +45,18 @@ def act(context: Context, case: Case) -> None:
         context.say(f"{name}: {', '.join(applied.patches)}")
 
 
+def undo(context: Context, case: Case) -> None:
+    """Put every byte of the unpacked sources back."""
+    from mambaops.compile.sources import mark_patched
+    from mambaops.patching.apply import revert_tree
+    from mambaops.state.observe import source_folder
+
+    for name, source in case.situation.sources.items():
+        restored = revert_tree(Path(source.path))
+        mark_patched(source_folder(case, context.where, name), "")
+        context.say(f"{name}: put back {', '.join(restored) or 'nothing'}")
+
+
 def script(case: Case) -> list[str]:
     archs = ";".join(case.choice.archs)
     return [
@@ -59,6 +71,7 @@ STEP = Step(
     assess=assess,
     act=act,
     script=script,
+    undo=undo,
     stands_on=("fetch-sources",),
     wanted=compiles,
 )

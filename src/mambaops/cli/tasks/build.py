@@ -1,4 +1,4 @@
-"""The main job: `build-mamba`, `plan`, `profiles`."""
+"""The main job: `build-mamba`, `plan`, `steps`, `profiles`."""
 
 from __future__ import annotations
 
@@ -38,6 +38,19 @@ def plan(request: Request, facts: str = "", script: bool = False, json: bool = F
         print(to_script(case))
         return
     emit(found, as_json=json, text=plan_text)
+
+
+@task(name="steps", help={"markdown": "as the table of the documentation", "json": "print JSON"})
+def steps(c: Context, markdown: bool = False, json: bool = False) -> None:
+    """The steps of every pipeline, in order; `mambaops --help STEP` explains one."""
+    from mambaops.plan.order import ordered
+    from mambaops.report.steps import steps_markdown, steps_text
+    from mambaops.steps import all_steps
+
+    found = ordered(all_steps())
+    rows = [{"id": one.id, "help": one.help, "stands_on": one.stands_on} for one in found]
+    shown = steps_markdown(found) if markdown else steps_text(found)
+    emit(rows, as_json=json, text=lambda _: shown)
 
 
 @task(

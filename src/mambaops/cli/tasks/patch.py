@@ -23,6 +23,7 @@ _SETUP_HELP = {
     "check": "only say whether it is patched so; exit 1 if not",
     "diff": "only show what would be changed",
     "revert": "put every byte back",
+    "undo": "put every byte of the profile's sources back",
     "json": "print JSON",
 }
 
@@ -38,6 +39,7 @@ def patch_setup(
     check: bool = False,
     diff: bool = False,
     revert: bool = False,
+    undo: bool = False,
     json: bool = False,
 ) -> int:
     """Make a package's setup.py compile exactly what is asked.
@@ -47,14 +49,15 @@ def patch_setup(
     contents are kept: patching again starts from them, --revert restores them to the byte.
     """
     from mambaops.cli.patch_output import choose_mode, patch_folders
+    from mambaops.cli.patch_profile import patch_profile, undo_of
 
+    if undo:
+        return undo_of(request, "patch-setup")
     mode = choose_mode(check=check, diff=diff, revert=revert)
     folders = [Path(word) for word in request.source if "=" not in word or Path(word).exists()]
     if folders:
         options = _setup_options(request, ninja, force_build, one_ptx, threads)
         return patch_folders(folders, options, nvcc or None, mode, as_json=json)
-    from mambaops.cli.patch_profile import patch_profile
-
     _refuse_without_source(one_ptx=one_ptx, threads=bool(threads), no_force_build=not force_build)
     return patch_profile(request, ninja, nvcc or None, mode, as_json=json)
 
@@ -92,6 +95,7 @@ _BOUNDS_HELP = {
     "check": "only say whether the rows are there; exit 1 if not",
     "diff": "only show what would be changed",
     "revert": "put every byte back",
+    "undo": "put the file of the profile's environment back to the byte",
     "json": "print JSON",
 }
 
@@ -105,6 +109,7 @@ def patch_cpp_extension(
     check: bool = False,
     diff: bool = False,
     revert: bool = False,
+    undo: bool = False,
     json: bool = False,
 ) -> int:
     """Add a CUDA release to the tables of compilers in an installed torch: the profile's, or one named.
@@ -113,12 +118,13 @@ def patch_cpp_extension(
     compilers that nvcc takes (--gcc-max raises them).
     """
     from mambaops.cli.patch_output import choose_mode, patch_bounds
+    from mambaops.cli.patch_profile import patch_torch_of, undo_of
 
+    if undo:
+        return undo_of(request, "patch-cpp-extension")
     mode = choose_mode(check=check, diff=diff, revert=revert)
     if cuda or file or gcc_max or mode != "apply":
         return patch_bounds(request.python, file, cuda, gcc_max or None, mode, as_json=json)
-    from mambaops.cli.patch_profile import patch_torch_of
-
     return patch_torch_of(request)
 
 
