@@ -61,7 +61,7 @@ def test_every_wheel_has_a_whole_manifest(built: tuple[Bench, list[str], str]) -
     assert set(found) == {"causal-conv1d", "mamba-ssm"}
     for one in found.values():
         assert one["torch"] == "2.14.1+cu130"
-        assert one["nvcc"]["release"].startswith("13.0.")
+        assert one["nvcc"]["version"].startswith("13.0.")
         assert one["architectures"] == ["9.0"]
         assert "-std=c++20" in one["diff"] or one["package"] == "causal-conv1d"
         assert "compute_90" in one["diff"]
