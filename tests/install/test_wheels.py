@@ -173,7 +173,7 @@ def test_a_shortened_name_is_refused(name, make_wheel):
 
 
 def test_not_an_interpreter(make_wheel, tmp_path):
-    with pytest.raises(UsageError, match="no Python interpreter"):
+    with pytest.raises(UsageError, match="there is no interpreter"):
         install_wheels([make_wheel()], tmp_path / "nothing/bin/python")
     fake = tmp_path / "python"
     fake.write_text("#!/bin/sh\necho hello\n")

@@ -6,7 +6,6 @@ The script is the same that works by itself on the other machine, so there is on
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,8 @@ import msgspec
 
 from mambaops.bundle.archive import extract_tar, read_member
 from mambaops.bundle.model import FORMAT, MANIFEST, Manifest
-from mambaops.core import process
+from mambaops.core import interpreters, process
 from mambaops.core.errors import MachineError, MambaopsError, UsageError
-from mambaops.install.installers import uv_command
 
 Say = Callable[[str], None]
 MACHINE_STATUS = 4
@@ -58,7 +56,7 @@ def install_bundle(
     unpacked = into.with_name(into.name + ".bundle")
     folder = archive if archive.is_dir() else extract_tar(archive, unpacked)
     manifest = read_manifest(folder)
-    interpreter = python or find_interpreter(manifest.python)
+    interpreter = interpreters.named(python) if python else _interpreter(manifest.python)
     argv: list[str | Path] = ["sh", folder / "install.sh", "--into", into, "--python", interpreter]
     done = process.run(argv, on_line=say, merge=True, check=False)
     if not done.ok:
@@ -67,7 +65,10 @@ def install_bundle(
         shutil.rmtree(unpacked)
     wheels = sum(file.kind == "wheel" for file in manifest.files)
     return InstalledBundle(
-        name=manifest.name, environment=into, python=into / "bin/python", packages=wheels
+        name=manifest.name,
+        environment=into,
+        python=interpreters.of_environment(into),
+        packages=wheels,
     )
 
 
@@ -119,24 +120,12 @@ def _decode(data: bytes, name: str) -> Manifest:
     return manifest
 
 
-def find_interpreter(version: str) -> str:
-    """An interpreter of "3.11": ours, one on PATH, or one that uv has. Nothing is downloaded.
-
-    Raises:
-        MachineError: there is none.
-    """
-    if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
-        return sys.executable
-    if found := process.which(f"python{version}"):
-        done = process.run([found, "--version"], check=False, timeout=30)
-        if done.ok:  # pyenv puts names on PATH that do not run
-            return str(found)
-    if uv := uv_command():
-        argv = [*uv, "python", "find", "--offline", "--no-python-downloads", version]
-        done = process.run(argv, check=False, timeout=60)
-        if done.ok:
-            return done.stdout.strip()
-    raise MachineError(
-        f"the bundle is for Python {version}; this machine has none that was found",
-        hint="install it, and name it with `--python /path/to/python`",
-    )
+def _interpreter(version: str) -> Path:
+    """An interpreter of the bundle's version. Nothing is downloaded."""
+    found = interpreters.of_version(version)
+    if found is None:
+        raise MachineError(
+            f"the bundle is for Python {version}; this machine has none that was found",
+            hint="install it, and name it with `--python /path/to/python`",
+        )
+    return found

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mambaops.cli.task import emit, say
+from mambaops.core import interpreters
 from mambaops.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _cpp_extension(python: str, file: str) -> Path:
     if python and file:
         raise UsageError("only one of --python and --file can be given")
     if not file:
-        return find_file(Path(python or sys.executable))
+        return find_file(interpreters.named(python) if python else interpreters.ours())
     path = Path(file)
     if not path.is_file():
         raise UsageError(f"{file}: no such file")

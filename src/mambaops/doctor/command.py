@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,16 +55,11 @@ def _subject(request: Request) -> tuple[Profile | None, Facts]:
 
 def target_python(request: Request, profile: Profile | None) -> Path:
     """The interpreter that things are installed for: named, the profile's, the active one, ours."""
+    from mambaops.core import interpreters
     from mambaops.state.places import places
 
-    if request.python:
-        return Path(request.python)
     own = places(profile.name).python if profile else None
-    active = os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX")
-    for found in (own, Path(active, "bin", "python") if active else None):
-        if found is not None and found.exists():
-            return found
-    return Path(sys.executable)
+    return interpreters.to_look_at(request.python, own=own)
 
 
 def repaired(

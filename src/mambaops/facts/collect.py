@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
-from mambaops.core import process
+from mambaops.core import interpreters, process
 from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.core.paths import payload_file
 from mambaops.facts.complete import complete
-from mambaops.facts.model import Facts, decode
+from mambaops.facts.model import Facts, decode, load
 
 TOO_OLD = 3  # the probe's exit status on a Python below 3.8
 
@@ -32,7 +31,7 @@ def collect(
         UsageError: no such interpreter, or one below Python 3.8.
         MambaopsError: it broke, or printed something that is no facts.
     """
-    executable = _interpreter(python) if python else Path(sys.executable)
+    executable = interpreters.named(python) if python else interpreters.ours()
     argv: list[str | Path] = [executable, payload_file("probe.py"), "--timeout", f"{timeout:g}"]
     places = list(paths)
     if places:
@@ -42,10 +41,13 @@ def collect(
     return complete(_decoded(done, executable))
 
 
-def _interpreter(python: Path) -> Path:
-    """The interpreter of an environment that was named by its folder; else the path itself."""
-    beside = python / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    return beside if beside.exists() else python
+def facts_for(file: str, python: str = "") -> Facts:
+    """Facts from a file, or of this machine with the interpreter whose environment is to be changed.
+
+    Raises:
+        UsageError: there is no such file or interpreter. MambaopsError: as in `collect`.
+    """
+    return load(Path(file)) if file else collect(interpreters.to_change(python))
 
 
 def _check(done: process.Completed, python: Path) -> None:

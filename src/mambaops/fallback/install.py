@@ -7,7 +7,6 @@ an ordinary distribution, `mambaops-fallback`, with a RECORD: pip can list and u
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import tempfile
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mambaops.core import paths, process
-from mambaops.core.errors import MachineError, MambaopsError, StepDidNotTake, UsageError
+from mambaops.core.errors import MachineError, MambaopsError, StepDidNotTake
 from mambaops.wheels.record import entry_of, read_record, write_record
 
 if TYPE_CHECKING:
@@ -53,26 +52,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     python: str
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-def find_python(given: str) -> Path:
-    """The target's python: as given, or of the active virtual environment.
-
-    Raises:
-        UsageError: neither.
-    """
-    active = os.environ.get("VIRTUAL_ENV")
-    if not given and not active:
-        raise UsageError(
-            "which environment? no --python was given and no virtual environment is active",
-            hint="mambaops install-fallback --python /path/to/env/bin/python",
-        )
-    found = process.which(given) if given else Path(str(active)) / "bin" / "python"
-    if found is None or not found.exists():
-        raise UsageError(
-            f"no python at {given or found}", hint="give the python of the environment to change"
-        )
-    return found
 
 
 def look(python: Path, *, try_import: bool = True) -> Environment:

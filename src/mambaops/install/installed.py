@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from installer.records import RecordEntry
 from packaging.utils import canonicalize_name
 
+from mambaops.core import interpreters
 from mambaops.core.errors import MambaopsError
 from mambaops.install.installers import read_environment
 from mambaops.wheels.inspect.contents import WheelContents, describe
@@ -26,7 +28,7 @@ def inspect_installed(package: str, python: Path) -> WheelContents:
     if found is None:
         raise MambaopsError(
             f"{package} is not installed in {environment.prefix} (nor is there a file of that name)",
-            hint="name the environment: `--python /path/to/env/bin/python`",
+            hint=interpreters.HINT,
         )
     folder = _dist_info(Path(found.location), name)
     entries = _record(folder)
@@ -41,8 +43,6 @@ def inspect_installed(package: str, python: Path) -> WheelContents:
     notes = [f"`{path}` is not the file that was installed" for path in changed]
     if found.editable:
         notes.append("installed editable: modules built into its source folder are not listed here")
-    from dataclasses import replace
-
     return replace(contents, notes=(*contents.notes, *notes))
 
 

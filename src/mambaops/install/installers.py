@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import configparser
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
-from mambaops.core import process
+from mambaops.core import interpreters, process
 from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.core.paths import payload_file
 
@@ -51,7 +50,7 @@ def read_environment(python: Path, *names: str) -> TargetEnvironment:
     Raises:
         UsageError: there is no such interpreter, or it does not answer.
     """
-    argv: list[str | Path] = [find_python(python), payload_file("installed.py"), *names]
+    argv: list[str | Path] = [interpreters.named(python), payload_file("installed.py"), *names]
     # from the root: a plain `python` would find the packages of the folder that we are in
     done = process.run(argv, cwd=Path("/"), check=False, timeout=120)
     try:
@@ -60,28 +59,8 @@ def read_environment(python: Path, *names: str) -> TargetEnvironment:
         last = (done.stderr.strip().splitlines() or [str(error)])[-1]
         raise UsageError(
             f"`{python}` is no interpreter that can be asked ({last})",
-            hint="name one with `--python /path/to/env/bin/python` (Python 3.8 or newer)",
+            hint=f"{interpreters.HINT} (Python 3.8 or newer)",
         ) from error
-
-
-def find_python(python: Path) -> Path:
-    """The interpreter that is meant: a path, an environment's folder, or a name on PATH.
-
-    Raises:
-        UsageError: nothing of the kind is there.
-    """
-    if python.is_dir():
-        python = python / "bin" / "python"
-    # not resolved: a virtual environment is known by the path of its link
-    if python.is_file():
-        return python.absolute()
-    found = process.which(str(python)) if python.parent == Path() else None
-    if found is None:
-        raise UsageError(
-            f"`{python}` is no Python interpreter: there is nothing of that name",
-            hint="name one with `--python /path/to/env/bin/python`",
-        )
-    return found
 
 
 def uv_command() -> list[str] | None:
@@ -100,7 +79,7 @@ def pip_command(python: Path) -> list[str] | None:
     own = [str(python), "-m", "pip"]
     if process.run([*own, "--version"], check=False, timeout=60).ok:
         return own
-    ours = [sys.executable, "-m", "pip", "--python", str(python)]
+    ours = [str(interpreters.ours()), "-m", "pip", "--python", str(python)]
     if process.run([*ours, "--version"], check=False, timeout=60).ok:
         return ours
     return None

@@ -16,11 +16,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from mambaops.core import process
+from mambaops.core import interpreters, process
 from mambaops.core.errors import MambaopsError, StepDidNotTake
 from mambaops.install.installers import (
     TargetEnvironment,
-    find_python,
     installer_environment,
     pip_command,
     pip_settings,
@@ -166,7 +165,7 @@ def install_requirements(
         MambaopsError: pip or uv found no set of versions, or could not install it.
         StepDidNotTake: a protected package is another one afterwards.
     """
-    python = find_python(python)
+    python = interpreters.named(python)
     before = read_environment(python)
     lines = read_lines(path, environ=os.environ, say=say)
     selection = select(lines, before, keep=keep, index_url=index_url)

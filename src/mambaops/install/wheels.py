@@ -19,7 +19,7 @@ from packaging.tags import Tag, parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-from mambaops.core import process
+from mambaops.core import interpreters, process
 from mambaops.core.errors import (
     CommandFailed,
     MachineError,
@@ -30,7 +30,6 @@ from mambaops.core.errors import (
 from mambaops.install.installers import (
     Installed,
     TargetEnvironment,
-    find_python,
     installer_environment,
     pip_command,
     read_environment,
@@ -89,7 +88,7 @@ def install_wheels(
         MachineError: a wheel for another Python, system or CPU, or one that will not load here.
         StepDidNotTake: the installer said yes, but the environment does not hold it.
     """
-    python = find_python(python)
+    python = interpreters.named(python)
     wheels = [read_wheel(path) for path in files]
     takes = _what_it_takes(python, facts)
     for wheel in wheels:

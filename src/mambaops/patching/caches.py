@@ -7,12 +7,11 @@ is there now. Purging everything would throw away gigabytes of other packages: t
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mambaops.core import process
+from mambaops.core import interpreters, process
 from mambaops.core.errors import CommandFailed
 
 PACKAGES = ("causal-conv1d", "mamba-ssm")
@@ -64,7 +63,7 @@ def _pip(everything: bool, packages: Sequence[str]) -> Purged:
 
 
 def _find_pip() -> list[str | Path] | None:
-    own: list[str | Path] = [sys.executable, "-m", "pip"]
+    own: list[str | Path] = [interpreters.ours(), "-m", "pip"]
     if process.run([*own, "--version"], check=False, timeout=_TIMEOUT).ok:
         return own
     found = process.which("pip") or process.which("pip3")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mambaops.core import interpreters
 from mambaops.core.paths import state_dir
 
 
@@ -24,9 +24,7 @@ class Places:
     @property
     def python(self) -> Path:
         """The target environment's interpreter."""
-        if os.name == "nt":
-            return self.env / ("python.exe" if self.is_conda else "Scripts/python.exe")
-        return self.env / "bin" / "python"
+        return interpreters.of_environment(self.env)
 
     @property
     def is_conda(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shlex
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,30 +72,26 @@ def _unwritable(env: Path, error: OSError) -> MambaopsError:
 
 
 def _venv(context: Context, case: Case) -> None:
-    from mambaops.core import process
+    from mambaops.core import interpreters, process
 
     python = find_python(case.choice.python, context)
-    argv: list[str | Path] = [sys.executable, "-m", "virtualenv", "--quiet", "--no-download"]
+    argv: list[str | Path] = [interpreters.ours(), "-m", "virtualenv", "--quiet", "--no-download"]
     argv += ["--no-periodic-update", "-p", python, context.where.env]
     process.run(argv, log=context.run.log(STEP.id), timeout=300)
 
 
 def find_python(version: str, context: Context) -> Path:
-    """An interpreter of that minor version: our own, one that uv finds, or one that uv fetches.
+    """An interpreter of that minor version that is here, or one that uv fetches.
 
     Raises:
         MambaopsError: there is none, and none could be fetched.
     """
-    from mambaops.core import process
+    from mambaops.core import interpreters, process
 
-    if minor_of(".".join(map(str, sys.version_info[:3]))) == version:
-        # the interpreter below our own virtual environment, which may be removed one day
-        return Path(getattr(sys, "_base_executable", sys.executable))
-    uv = [sys.executable, "-m", "uv", "python"]
+    if found := interpreters.of_version(version):
+        return found
+    uv: list[str | Path] = [interpreters.ours(), "-m", "uv", "python"]
     log = context.run.log(STEP.id)
-    found = process.run([*uv, "find", "--no-python-downloads", version], check=False, log=log)
-    if found.ok:
-        return Path(found.stdout.strip())
     context.say(f"Python {version} is not here; fetching one with uv")
     try:
         process.run([*uv, "install", version], log=log, timeout=900)

@@ -8,28 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from mambaops.core import interpreters
 from mambaops.core.errors import UsageError
 from mambaops.core.files import replace_link
 from mambaops.core.paths import CHECKOUT, PACKAGE, cache_dir
-from mambaops.core.process import which
-
-
-def chosen_python(python: str, env: Mapping[str, str]) -> Path:
-    """The interpreter that was asked for, else that of the active environment, else ours.
-
-    Raises:
-        UsageError: what was asked for is no interpreter.
-    """
-    if python:
-        found = which(python)
-        if found is None:
-            raise UsageError(f"`{python}` is not an interpreter that can be run")
-        return found.absolute()
-    for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
-        candidate = Path(env.get(name, "")) / "bin" / "python"
-        if env.get(name) and candidate.is_file():
-            return candidate
-    return Path(sys.executable)
 
 
 def import_path() -> Path:
@@ -66,7 +48,7 @@ def hand_over(python: str, module: str, words: Sequence[str]) -> NoReturn:
         UsageError: no such interpreter.
     """
     env = dict(os.environ)
-    argv = command(chosen_python(python, env), module, words)
+    argv = command(interpreters.to_look_at(python), module, words)
     sys.stdout.flush()
     sys.stderr.flush()
     try:

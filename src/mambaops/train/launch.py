@@ -6,12 +6,12 @@ import os
 import sys
 from pathlib import Path
 
-from mambaops.core import paths, process
+from mambaops.core import interpreters, paths, process
 from mambaops.core.errors import MachineError, UsageError
 from mambaops.core.files import write_bytes
 from mambaops.profiles.model import load_profile
 from mambaops.state.places import places
-from mambaops.system.launch import chosen_python, hand_over
+from mambaops.system.launch import hand_over
 
 VLM = "mambaops.payload.train.vlm"
 NEEDED = ("torch", "transformers", "PIL")
@@ -30,7 +30,7 @@ def target_python(python: str, profile: str) -> Path:
         UsageError: the profile's environment is not there, or there are several and none was named.
     """
     if python:
-        return chosen_python(python, os.environ)
+        return interpreters.to_look_at(python)
     if profile:
         return _profile_python(profile)
     built = _built_profiles()
@@ -41,7 +41,7 @@ def target_python(python: str, profile: str) -> Path:
             f"which environment? There are several here: {', '.join(built)}",
             hint="name one with --profile, or give --python",
         )
-    return chosen_python("", os.environ)
+    return interpreters.to_look_at()
 
 
 def _profile_python(profile: str) -> Path:
@@ -81,7 +81,7 @@ def install(profile: str) -> None:
         CommandFailed: a step failed; its finding was printed.
     """
     process.run(
-        [sys.executable, "-m", "mambaops", "build-mamba", "--profile", profile],
+        [interpreters.ours(), "-m", "mambaops", "build-mamba", "--profile", profile],
         on_line=lambda line: print(line, file=sys.stderr, flush=True),
         merge=True,
     )
@@ -139,7 +139,7 @@ def print_mapped(given: list[str], *, to_windows: bool, as_json: bool) -> int:
     """
     script = paths.payload_file("paths.py")
     words = (["--to_windows"] if to_windows else []) + (["--json"] if as_json else [])
-    done = process.run([sys.executable, script, *words, *given], check=False)
+    done = process.run([interpreters.ours(), script, *words, *given], check=False)
     print(done.stdout, end="")
     print(done.stderr, end="", file=sys.stderr)
     return done.returncode

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mambaops.core.errors import MambaopsError, UsageError
+from mambaops.core.errors import MambaopsError
 from mambaops.fallback import install as fallback
 
 NAMES = {"selective_scan_cuda.py", "causal_conv1d_cuda.py"}
@@ -95,13 +95,3 @@ def test_an_environment_without_torch_is_refused(python: Path) -> None:
     (site(python) / "base.pth").unlink()
     with pytest.raises(MambaopsError, match="has no torch"):
         fallback.install(python)
-
-
-def test_which_python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
-    with pytest.raises(UsageError, match="which environment"):
-        fallback.find_python("")
-    with pytest.raises(UsageError, match="no python at"):
-        fallback.find_python(str(tmp_path / "python"))
-    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
-    assert fallback.find_python("") == Path(sys.prefix) / "bin" / "python"

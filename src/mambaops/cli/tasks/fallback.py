@@ -25,9 +25,10 @@ def install_fallback(
     Refused where the real modules are, working or broken. `pip uninstall mambaops-fallback` or
     --remove takes them out.
     """
+    from mambaops.core import interpreters
     from mambaops.fallback import install as fallback
 
-    target = fallback.find_python(python)
+    target = interpreters.to_change(python)
     outcome = fallback.remove(target) if remove else fallback.install(target)
     for note in outcome.notes:
         say(f"note: {note}")

@@ -37,9 +37,9 @@ def install_requirements(
     """
     from pathlib import Path
 
+    from mambaops.core import interpreters
     from mambaops.install.requirements import Outcome
     from mambaops.install.requirements import install_requirements as install
-    from mambaops.install.target import default_python
 
     def text(outcome: Outcome) -> str:
         if outcome.dry_run:
@@ -53,7 +53,7 @@ def install_requirements(
 
     outcome = install(
         Path(file),
-        Path(python) if python else default_python(),
+        interpreters.to_change(python),
         index_url=index_url,
         keep=list(keep or ()),
         dry_run=dry_run,

@@ -269,12 +269,10 @@ def openblas_check(
     c: Context, python: str = "", module: str = "mamba_ssm", json: bool = False
 ) -> int:
     """Import a module and, where a shared library like libopenblas.so.0 is missing, say where it is."""
-    import os
-
     from mambaops.cli import system_output as show
+    from mambaops.core import interpreters
     from mambaops.system import openblas
-    from mambaops.system.launch import chosen_python
 
-    report = openblas.check(chosen_python(python, os.environ), module)
+    report = openblas.check(interpreters.to_look_at(python), module)
     emit(report, as_json=json, text=show.library)
     return 0 if report.ok else 1

@@ -46,11 +46,11 @@ def fetch_wheel(
     from mambaops.download.fetch import fetch
     from mambaops.download.http import open_session
     from mambaops.download.progress import for_stderr
-    from mambaops.install.target import default_python, facts_for
+    from mambaops.facts.collect import facts_for
     from mambaops.wheels.select.address import address_of, chosen_address
 
     if package and not url:
-        machine = facts_for(facts, Path(python) if python or facts else default_python())
+        machine = facts_for(facts, python)
         url = chosen_address(package, machine, version=version, say=say)
     session = open_session(proxy or None)
     fetched = fetch(
@@ -96,16 +96,16 @@ def install_wheel(
     What will not load on this machine is refused before anything is changed; afterwards the environment is
     looked at: the version, and that it lies inside.
     """
-    from pathlib import Path
 
-    from mambaops.install.target import default_python, facts_for
+    from mambaops.core import interpreters
+    from mambaops.facts.collect import facts_for
     from mambaops.install.wheels import install_wheels, matching_files
 
-    interpreter = Path(python) if python else default_python()
+    interpreter = interpreters.to_change(python)
     done = install_wheels(
         matching_files([file, *(more or ())]),
         interpreter,
-        facts=facts_for(facts, interpreter) if inspect else None,
+        facts=facts_for(facts, str(interpreter)) if inspect else None,
         inspect=inspect,
         force=force,
         say=say,

@@ -27,26 +27,20 @@ def inspect_wheel(
     """
     from pathlib import Path
 
+    from mambaops.core import interpreters
+    from mambaops.facts.collect import facts_for
     from mambaops.install.installed import inspect_installed
-    from mambaops.install.target import default_python, facts_for
     from mambaops.report.wheels import contents_text
     from mambaops.wheels.inspect.compatibility import check_compatibility
     from mambaops.wheels.inspect.contents import inspect_wheel as look
 
-    interpreter = Path(python) if python else None
     is_file = target.endswith(".whl") or "/" in target or Path(target).is_file()
     contents = (
-        look(Path(target))
-        if is_file
-        else inspect_installed(target, interpreter or default_python())
+        look(Path(target)) if is_file else inspect_installed(target, interpreters.to_change(python))
     )
     fit = None
     if facts:
-        here = facts == "here"
-        machine = facts_for(
-            "" if here else facts, interpreter or (default_python() if here else Path())
-        )
-        fit = check_compatibility(contents, machine)
+        fit = check_compatibility(contents, facts_for("" if facts == "here" else facts, python))
     emit(
         {**contents.as_json(), **({"fits": fit.as_json()} if fit else {})} if json else contents,
         as_json=json,

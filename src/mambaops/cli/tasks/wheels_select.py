@@ -52,7 +52,7 @@ def select_wheel(
     from pathlib import Path
 
     from mambaops.core.errors import UsageError
-    from mambaops.install.target import default_python, facts_for
+    from mambaops.facts.collect import facts_for
     from mambaops.report.wheels import pair_text, selection_text
     from mambaops.wheels.names import PACKAGES
     from mambaops.wheels.select.confirm import select_confirmed
@@ -62,7 +62,7 @@ def select_wheel(
 
     if not package and not pair:
         raise UsageError("no package is named", hint=f"--package {' or '.join(PACKAGES)}")
-    machine = facts_for(facts, Path(python) if python or facts else default_python())
+    machine = facts_for(facts, python)
     read = usual_sources(
         machine,
         places=find_links or (),
