@@ -24,7 +24,7 @@ from small_wheels import Index, wheel_members, write_zip
 from mambaops.bundle.archive import extract_tar
 from mambaops.bundle.collect import Bundle, collect
 from mambaops.bundle.install import install_bundle
-from mambaops.bundle.lock import python_platform, resolve
+from mambaops.bundle.lock import python_platform, read_lock, resolve
 from mambaops.bundle.model import BundleSpec
 from mambaops.core.errors import MachineError, MambaopsError, UsageError
 from mambaops.core.paths import payload_file
@@ -208,6 +208,28 @@ def test_a_package_without_a_wheel_for_that_machine(published, tmp_path):
     ) as caught:
         collect(other, tmp_path / "o.tar")
     assert "constraints" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("half [", "no lock file"), ('lock-version = "9.0"', "no lock file"), ("", "no lock file")],
+)
+def test_a_lock_file_that_is_none(text, told):
+    with pytest.raises(MambaopsError, match=told):
+        read_lock(text, spec())
+
+
+def test_of_several_wheels_the_best_that_fits_is_taken():
+    """Not the first, not the one that asks for more glibc than there is; names are decoded."""
+    names = ("x-1.0%2Bcu-py3-none-any.whl", "x-1.0%2Bcu-cp39-abi3-manylinux_2_17_x86_64.whl",
+             "x-1.0%2Bcu-cp39-cp39-manylinux_2_35_x86_64.whl")  # fmt: skip
+    wheels = "".join(
+        f'{{ url = "https://x.test/{one}", hashes = {{ sha256 = "0" }} }}, ' for one in names
+    )
+    text = f'lock-version = "1.0"\ncreated-by = "t"\n[[packages]]\nname = "x"\nversion = "1.0+cu"\nwheels = [{wheels}]\n'
+    (file,) = read_lock(text, spec(python="3.9", machine="x86_64", glibc="2.31"))
+    assert file.name == "x-1.0+cu-cp39-abi3-manylinux_2_17_x86_64.whl"
+    assert (file.package, file.version, file.kind, file.sha256) == ("x", "1.0+cu", "wheel", "0")
 
 
 @pytest.mark.parametrize(

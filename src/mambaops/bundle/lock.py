@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
+from packaging.pylock import Package, PackageSdist, PackageWheel, Pylock, PylockValidationError
 from packaging.requirements import Requirement
-from packaging.tags import Tag
+from packaging.tags import Tag, create_compatible_tags_selector
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from mambaops.bundle.model import BundleSpec
-from mambaops.core import process
+from mambaops.core import interpreters, process
 from mambaops.core.errors import MachineError, MambaopsError
 from mambaops.install.installers import installer_environment, pip_settings, uv_command
 from mambaops.wheels.tags import target_tags
@@ -28,6 +28,9 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+# wheels with their tags -> those that fit, best first
+_Fitting = Callable[[Iterable[tuple[PackageWheel, Set[Tag]]]], Iterator[PackageWheel]]
 
 # the glibc floors that uv knows (`uv pip compile --help`); a machine takes the highest that it reaches
 FLOORS = (17, 28, *range(31, 41))
@@ -83,7 +86,7 @@ def _compile(
     argv = [*uv, "pip", "compile", "requirements.in", "--constraint", "constraints.in"]
     argv += ["--format", "pylock.toml", "--output-file", aside.name, "--quiet", "--no-header"]
     # ours does the work: uv would start every interpreter on PATH to look for the other machine's
-    argv += ["--python", sys.executable]
+    argv += ["--python", str(interpreters.ours())]
     argv += ["--python-version", spec.python, "--python-platform", python_platform(spec)]
     argv += [*flags, *_index_flags(spec)]
     argv += ["--prerelease", "allow"] if spec.prerelease else []
@@ -147,51 +150,42 @@ def read_lock(text: str, spec: BundleSpec) -> list[LockedFile]:
 
     Raises:
         MachineError: a package of which no file fits.
+        MambaopsError: it is no such file.
     """
-    ranks = {tag: rank for rank, tag in enumerate(_tags(spec))}
+    try:
+        lock = Pylock.from_dict(tomllib.loads(text))
+    except (tomllib.TOMLDecodeError, PylockValidationError) as error:
+        raise MambaopsError(
+            f"uv wrote no lock file that can be read: {error}", hint="`pip install -U uv packaging`"
+        ) from error
+    tags = target_tags(python=spec.python, machine=spec.machine, glibc=spec.glibc, abi=spec.abi)
+    fitting = create_compatible_tags_selector(tags)
     sources = {canonicalize_name(Requirement(source).name) for source in spec.sources}
-    packages = tomllib.loads(text).get("packages", [])
-    return [_choose(package, ranks, sources, spec) for package in packages]
-
-
-def _tags(spec: BundleSpec) -> Sequence[Tag]:
-    return target_tags(python=spec.python, machine=spec.machine, glibc=spec.glibc, abi=spec.abi)
+    return [_choose(package, fitting, sources, spec) for package in lock.packages]
 
 
 def _choose(
-    package: dict[str, Any], ranks: dict[Tag, int], sources: Collection[str], spec: BundleSpec
+    package: Package, fitting: _Fitting, sources: Collection[str], spec: BundleSpec
 ) -> LockedFile:
-    name = canonicalize_name(package["name"])
-    if name in sources and "sdist" in package:
-        return _locked(package, package["sdist"], "source")
-    fitting = []
-    for wheel in package.get("wheels", []):
-        tags = parse_wheel_filename(_file_name(wheel))[3]
-        rank = min((ranks[tag] for tag in tags if tag in ranks), default=None)
-        if rank is not None:
-            fitting.append((rank, _file_name(wheel), wheel))
-    if not fitting:
+    if package.name in sources and package.sdist is not None:
+        return _locked(package, package.sdist, "source")
+    tagged = ((wheel, parse_wheel_filename(wheel.filename)[3]) for wheel in package.wheels or ())
+    best = next(fitting(tagged), None)
+    if best is None:
         raise MachineError(
-            f"{name} {package.get('version', '')} has no wheel for Python {spec.python} on "
+            f"{package.name} {package.version or ''} has no wheel for Python {spec.python} on "
             f"{spec.machine} with glibc {spec.glibc}",
             hint="another version of it may have: bound it in the profile's `constraints`",
         )
-    return _locked(package, min(fitting)[2], "wheel")
+    return _locked(package, best, "wheel")
 
 
-def _locked(package: dict[str, Any], file: dict[str, Any], kind: str) -> LockedFile:
+def _locked(package: Package, file: PackageWheel | PackageSdist, kind: str) -> LockedFile:
     return LockedFile(
-        package=canonicalize_name(package["name"]),
-        version=package.get("version", ""),
-        name=_file_name(file),
-        url=file.get("url") or file["path"],
-        sha256=file.get("hashes", {}).get("sha256"),
+        package=package.name,
+        version=str(package.version or ""),
+        name=unquote(file.filename),
+        url=file.url or file.path or "",
+        sha256=file.hashes.get("sha256"),
         kind=kind,
-    )
-
-
-def _file_name(file: dict[str, Any]) -> str:
-    address = file.get("url") or file.get("path", "")
-    return file.get("name") or unquote(
-        address.partition("#")[0].partition("?")[0].rpartition("/")[2]
     )
