@@ -506,6 +506,26 @@ def test_another_machines_bundle_is_refused_before_anything_is_made(
     assert not (tmp_path / "env").exists()
 
 
+def test_what_the_script_found_comes_back_as_an_error_with_its_hint(made, tmp_path):
+    folder = unpacked(made, tmp_path / "carried")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "glibc": "2.99"}))
+    with pytest.raises(MachineError, match=r"it needs glibc 2\.99") as caught:
+        install_bundle(folder, tmp_path / "env")
+    assert caught.value.message.startswith("this bundle does not fit this machine: ")
+    assert caught.value.hint.startswith("run `mambaops facts --json > FILE` here")
+
+
+def test_a_script_of_an_earlier_mambaops_is_told_by_its_status_and_its_last_words(made, tmp_path):
+    """It names no cause for a program; what it printed for people is shown as it is."""
+    folder = unpacked(made, tmp_path / "carried")
+    told = "import sys; print('error: not for\\n\\nhint: you'); sys.exit(4)"
+    (folder / "install.py").write_text(told)
+    with pytest.raises(MachineError) as caught:
+        install_bundle(folder, tmp_path / "env")
+    assert caught.value.message == "install.sh exited 4\nerror: not for\n\nhint: you"
+
+
 def test_without_the_right_python_the_script_says_which(made, tmp_path):
     folder = unpacked(made, tmp_path / "carried")
     (folder / "python-version").write_text("3.99\n")
@@ -523,7 +543,7 @@ def test_without_the_right_python_the_script_says_which(made, tmp_path):
 def test_a_folder_with_other_things_in_it_is_left_alone(made, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.tex").write_text("x")
-    with pytest.raises(MambaopsError, match="not empty"):
+    with pytest.raises(UsageError, match="not empty"):
         install_bundle(made.path, tmp_path / "mine")
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["thesis.tex"]
 

@@ -26,15 +26,6 @@ def test_an_installed_package_is_linked_alone_into_a_folder(
         assert (folder / "mambaops").resolve() == PACKAGE
 
 
-def test_the_interpreter_is_the_one_asked_for_or_the_active_one(tmp_path: Path) -> None:
-    python = program(tmp_path, "python", "true")
-    assert launch.chosen_python(str(python), {}) == python
-    assert launch.chosen_python("", {"VIRTUAL_ENV": str(tmp_path)}) == python
-    assert launch.chosen_python("", {"CONDA_PREFIX": "/nowhere"}) == Path(sys.executable)
-    with pytest.raises(UsageError, match="not an interpreter"):
-        launch.chosen_python("/nowhere/python", {})
-
-
 def test_the_graph_command_hands_its_flags_over_word_by_word(tmp_path: Path) -> None:
     show = "import json, os, sys; print(json.dumps([sys.argv[1:], os.environ['PYTHONPATH']]))"
     python = program(tmp_path, "python", f'exec {sys.executable} -c "{show}" "$@"')

@@ -1,11 +1,13 @@
 """Install a bundle from its tar: unpack it safely, then let the script that it carries do the rest.
 
-The script is the same that works by itself on the other machine, so there is one way to install and not two.
+The script is the same that works by itself on the other machine, so a bundle is installed by one program and not two.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,8 @@ from mambaops.core import interpreters, process
 from mambaops.core.errors import MachineError, MambaopsError, UsageError
 
 Say = Callable[[str], None]
-MACHINE_STATUS = 4
+# the script's exit status -> what it means; any other: it failed
+ERRORS = {UsageError.exit_code: UsageError, MachineError.exit_code: MachineError}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,10 +60,7 @@ def install_bundle(
     folder = archive if archive.is_dir() else extract_tar(archive, unpacked)
     manifest = read_manifest(folder)
     interpreter = interpreters.named(python) if python else _interpreter(manifest.python)
-    argv: list[str | Path] = ["sh", folder / "install.sh", "--into", into, "--python", interpreter]
-    done = process.run(argv, on_line=say, merge=True, check=False)
-    if not done.ok:
-        raise _failed(done)
+    _run_script(folder, into, interpreter, say)
     if not keep_files and not archive.is_dir():
         shutil.rmtree(unpacked)
     wheels = sum(file.kind == "wheel" for file in manifest.files)
@@ -85,10 +85,32 @@ def name_of(archive: Path) -> str:
     return _decode(read_member(archive, MANIFEST), archive.name).name
 
 
-def _failed(done: process.Completed) -> MambaopsError:
-    message, _, hint = done.stdout.rpartition("error: ")[2].partition("\n\nhint: ")
-    kind = MachineError if done.returncode == MACHINE_STATUS else MambaopsError
-    return kind(message.strip() or f"install.sh exited {done.returncode}", hint=hint.strip())
+class _Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """What `payload/bundle_install.py` writes to the file that `MAMBAOPS_FAILURE` names."""
+
+    message: str
+    hint: str
+
+
+def _run_script(folder: Path, into: Path, python: Path, say: Say) -> None:
+    argv: list[str | Path] = ["sh", folder / "install.sh", "--into", into, "--python", python]
+    with tempfile.TemporaryDirectory(prefix="mambaops-") as place:
+        told = Path(place) / "failure.json"
+        environment = {**os.environ, "MAMBAOPS_FAILURE": str(told)}
+        done = process.run(argv, env=environment, on_line=say, merge=True, check=False)
+        if not done.ok:
+            raise _failed(done, told)
+
+
+def _failed(done: process.Completed, told: Path) -> MambaopsError:
+    kind = ERRORS.get(done.returncode, MambaopsError)
+    try:
+        failure = msgspec.json.decode(told.read_bytes(), type=_Failure)
+    except (OSError, msgspec.MsgspecError):
+        # it was ended, its Python did not fit, or the bundle is of an earlier mambaops
+        last = "\n".join(done.stdout.strip().splitlines()[-5:])
+        return kind(f"install.sh exited {done.returncode}\n{last}".strip())
+    return kind(failure.message, hint=failure.hint)
 
 
 def read_manifest(folder: Path) -> Manifest:

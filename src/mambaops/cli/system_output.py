@@ -54,4 +54,4 @@ def library(report: LibraryReport) -> str:
     if report.ok:
         return f"{report.module} can be imported"
     lines = [f"{report.module} cannot be imported: {report.error}"]
-    return "\n".join(lines + ([report.cure] if report.cure else []))
+    return "\n".join(lines + ([report.remedy] if report.remedy else []))

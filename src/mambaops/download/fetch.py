@@ -234,7 +234,7 @@ class _Job:
             raise MambaopsError(
                 f"{masked(self.url)} arrived damaged twice: {error}",
                 hint="the file on the server, a proxy, or this machine's disk is at fault: fetch it by another "
-                "way and compare sha256",
+                "route and compare sha256",
             ) from error
 
     def _tell(self, state: RetryCallState) -> None:

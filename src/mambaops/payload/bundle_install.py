@@ -25,6 +25,8 @@ from typing import Any, Dict, Iterator, List, NoReturn, Optional, Tuple
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FORMAT = 1
+# names a file that a failure is written to as JSON
+FAILURE = "MAMBAOPS_FAILURE"
 NOTES = ".mambaops-bundle.json"
 CHUNK = 1024 * 1024
 # after each batch it is noted what is there; a large wheel is a batch by itself
@@ -38,6 +40,10 @@ def say(text: str) -> None:
 
 
 def fail(message: str, hint: str = "", status: int = 1) -> NoReturn:
+    # for the program that started this one; a person reads what is said
+    if os.environ.get(FAILURE):
+        with contextlib.suppress(OSError), open(os.environ[FAILURE], "w", encoding="utf-8") as file:
+            json.dump({"message": message, "hint": hint}, file)
     say("error: " + message)
     if hint:
         say("\nhint: " + hint)
@@ -305,7 +311,7 @@ def check_imports(python: str, manifest: Dict[str, Any]) -> None:
     if manifest["imports"] and subprocess.call(argv, env=environment, cwd="/") != 0:
         fail(
             "the packages are installed, but do not import (see above)",
-            "`mambaops diagnose --log FILE` names causes and cures",
+            "`mambaops diagnose --log FILE` names causes and remedies",
         )
 
 

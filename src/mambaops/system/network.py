@@ -153,13 +153,13 @@ def judge(resolver: Resolver, lookups: Sequence[Lookup]) -> tuple[str, str]:
     if len(failed) < len(lookups):
         return (
             f"some names are found, others are not: {names}",
-            "the resolver works: these names are blocked or mistyped. A proxy or a mirror is the way "
+            "the resolver works: these names are blocked or mistyped. Use a proxy or a mirror "
             "(HTTPS_PROXY, HF_ENDPOINT, a bundle made elsewhere)",
         )
     if all(item.kind == "no-such-name" for item in failed):
         return (
             f"the name servers {servers} answer, but know none of: {names}",
-            "this network has no way out by name: use its proxy (HTTPS_PROXY), or work from a bundle. "
+            "this network looks up no names outside: use its proxy (HTTPS_PROXY), or work from a bundle. "
             "If it should have one:\n" + remedy(resolver),
         )
     return f"the name servers {servers} do not answer: {names}", remedy(resolver)

@@ -15,14 +15,14 @@ from mambaops.core.process import run
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LibraryReport:
-    """Whether a module imports; if a library is missing, which, where one lies, and the cure."""
+    """Whether a module imports; if a library is missing, which, where one lies, and the remedy."""
 
     ok: bool
     module: str
     library: str = ""
     found: tuple[str, ...] = ()
     error: str = ""
-    cure: str = ""
+    remedy: str = ""
 
 
 def check(python: Path, module: str) -> LibraryReport:
@@ -41,7 +41,7 @@ def check(python: Path, module: str) -> LibraryReport:
         library=library,
         found=tuple(str(path) for path in found),
         error=error,
-        cure=cure(prefix, library, found, conda=(prefix / "conda-meta").is_dir()),
+        remedy=remedy(prefix, library, found, conda=(prefix / "conda-meta").is_dir()),
     )
 
 
@@ -60,8 +60,8 @@ def places(prefix: Path, library: str) -> list[Path]:
     return [folder for folder in folders if (folder / library).exists()]
 
 
-def cure(prefix: Path, library: str, found: list[Path], *, conda: bool) -> str:
-    """The command that mends it; "" where no library is missing. Pure."""
+def remedy(prefix: Path, library: str, found: list[Path], *, conda: bool) -> str:
+    """The command that repairs it; "" where no library is missing. Pure."""
     if not library:
         return ""
     if found:

@@ -1,4 +1,4 @@
-"""Ways to get nvcc besides the package index: apt, deb (local), conda, runfile. Pure: facts in, routes out.
+"""Routes to nvcc besides the package index: apt, deb (local), conda, runfile. Pure: facts in, routes out.
 
 None of them installs a driver: `cuda-toolkit-X-Y` instead of `cuda`, and a runfile with `--toolkit` alone.
 A route that this machine or its user may not take is there too, blocked, with the commands to run.
@@ -19,7 +19,7 @@ from mambaops.knowledge.tables import minor_of, read, version_key
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Route:
-    """One way to a toolkit.
+    """One route to a toolkit.
 
     `commands` are written without sudo; `needs_root` says that they need it. `home` is where the toolkit
     then lies. `blocked` is why it cannot be taken (None: it can), `hint` what the person can do.
@@ -64,7 +64,7 @@ def _table() -> _Table:
 
 
 def toolkit_routes(facts: Facts, cuda: str, *, sudo: bool, folder: str = "") -> list[Route]:
-    """Every way to toolkit `cuda` ("12.8"), those that can be taken first, the best first of all.
+    """Every route to toolkit `cuda` ("12.8"), those that can be taken first, the best first of all.
 
     Args:
         sudo: the person allowed root commands.

@@ -1,1 +1,1 @@
-"""The way to the training programs."""
+"""Starting the training programs in the target environment."""

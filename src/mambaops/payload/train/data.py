@@ -110,7 +110,7 @@ def without_missing(rows: List[Row], source: str, allowed: float) -> List[Row]:
     text = f"{source}: {len(missing)} of {len(rows)} images are not there\n{named}"
     if len(missing) > allowed * len(rows) or not there:
         raise InputError(
-            text, hint="mend the paths; --max_missing SHARE lets a share of them be missing"
+            text, hint="correct the paths; --max_missing SHARE lets a share of them be missing"
         )
     print(f"warning: {text}\n  these rows are left out (--max_missing {allowed:g})")
     return there
