@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from standins import command, program
 
-from mambaops.core.errors import UsageError
 from mambaops.core.paths import PACKAGE
 from mambaops.system import launch
 
