@@ -1,0 +1,172 @@
+"""Reads `tests/cases/**/*.yaml`: a profile, a machine, what is there, flags; and what is to come of it.
+
+The notation is explained in `docs/testing.md`. An unknown key is an error, so that no expectation is lost
+by a slip of the pen.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+from machine_files import merged
+from recorded import facts_of, varied
+
+from mambaops.core.paths import data_dir
+from mambaops.decide.build import setup_options
+from mambaops.decide.case import Case, make_case
+from mambaops.decide.situation import Flags, Situation, elsewhere
+from mambaops.diagnose.rules import read_yaml
+from mambaops.facts.model import Facts
+from mambaops.profiles.model import Profile, load_profile, parse_profile
+
+FOLDER = Path(__file__).resolve().parents[1] / "cases"
+_SIZE = re.compile(r"(\d+) ([MG])iB")
+
+
+class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """No key that is not one."""
+
+
+class ExpectedStep(Strict):
+    """`reason` and `hint` are fragments; an empty hint says that there is none."""
+
+    status: str
+    reason: str = ""
+    hint: str | None = None
+    command: str | None = None
+
+
+class ExpectedError(Strict):
+    exit: int
+    message: str
+    hint: str = ""
+
+
+class Words(Strict):
+    """Fragments of a text that must be there, and that must not."""
+
+    has: list[str] = []
+    lacks: list[str] = []
+
+
+class Expected(Strict):
+    choice: dict[str, Any] = {}
+    reasons: dict[str, str] = {}  # of the choice: fragments
+    plan: list[str] = []  # "id: status", every step in order
+    steps: dict[str, str | ExpectedStep] = {}
+    absent: list[str] = []
+    key: dict[str, dict[str, Any]] = {}  # package -> fields of its build key
+    other_key_than: str = ""  # name of a case whose wheels this one may not take
+    nvcc: str | None = None  # of the toolkit that is taken; "" for none
+    compiler: str | None = None
+    build: list[str] | None = None  # packages that are to be compiled
+    script: Words | None = None
+    error: ExpectedError | None = None
+
+
+class TargetOf(Strict):
+    """The environment: another recorded machine's, or this one's, with changes."""
+
+    machine: str = ""
+    like: dict[str, Any] = {}
+
+
+class CaseFile(Strict):
+    about: str
+    profile: str | dict[str, Any]
+    machine: str
+    expect: Expected
+    like: dict[str, Any] = {}  # changes to the machine's facts
+    target: str | TargetOf = "of the machine"
+    situation: dict[str, Any] = {}
+    flags: dict[str, Any] = {}
+
+
+def names() -> list[str]:
+    """Every case, as its path below `tests/cases`."""
+    return sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.rglob("*.yaml"))
+
+
+def read(name: str) -> CaseFile:
+    """One case by its name."""
+    text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
+    return msgspec.convert(read_yaml(text), CaseFile)
+
+
+def inputs(case: CaseFile) -> tuple[Profile, Situation, Flags]:
+    """What the public functions take."""
+    profile, flags = _profile(case.profile), msgspec.convert(case.flags, Flags)
+    facts = varied(case.machine, _sizes(case.like))
+    found = elsewhere(profile.name, facts)
+    bare = msgspec.structs.replace(found, target=_target(case, facts, {}))
+    if not _marks(case):
+        return profile, _filled(bare, case.situation, {}), flags
+    words = _words(make_case(profile, bare, flags))
+    target = msgspec.structs.replace(bare, target=_target(case, facts, words))
+    return profile, _filled(target, case.situation, words), flags
+
+
+def _marks(case: CaseFile) -> bool:
+    return "{" in str(case.situation) + str(case.target)
+
+
+def _words(case: Case) -> dict[str, str]:
+    """`{wanted:mamba-ssm}`: the version that our own build of it carries. `{patched}`: patched as wanted."""
+    found = {f"{{wanted:{name}}}": case.wanted_version(name) for name in case.packages}
+    digest = setup_options(case.profile, case.choice, case.flags).digest()
+    return {**found, "{patched}": digest}
+
+
+def _filled(situation: Situation, changes: dict[str, Any], words: dict[str, str]) -> Situation:
+    known = {field.name: field.type for field in msgspec.structs.fields(Situation)}
+    filled = _replaced(changes, words)
+    values = {name: msgspec.convert(one, known[name]) for name, one in filled.items()}
+    return msgspec.structs.replace(situation, **values)
+
+
+def _replaced(value: Any, words: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _replaced(one, words) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_replaced(one, words) for one in value]
+    if isinstance(value, str):
+        for word, text in words.items():
+            value = value.replace(word, text)
+    return value
+
+
+def _target(case: CaseFile, facts: Facts, words: dict[str, str]) -> Facts | None:
+    if case.target == "none":
+        return None
+    if isinstance(case.target, TargetOf):
+        changes = _replaced(_sizes(case.target.like), words)
+        if case.target.machine:
+            return varied(case.target.machine, changes)
+        return msgspec.convert(merged(msgspec.to_builtins(facts), changes), Facts)
+    if case.target != "of the machine":
+        return facts_of(case.target)
+    return elsewhere("", facts).target
+
+
+def _profile(wanted: str | dict[str, Any]) -> Profile:
+    if isinstance(wanted, str):
+        return load_profile(wanted)
+    changes = dict(wanted)
+    base = changes.pop("base")
+    text = (data_dir("env_profiles") / f"{base}.yaml").read_text(encoding="utf-8")
+    whole = merged({**yaml.safe_load(text), "why": {}}, changes)
+    return parse_profile(yaml.safe_dump(whole), base)
+
+
+def _sizes(value: Any) -> Any:
+    """`6 GiB` as a number."""
+    if isinstance(value, dict):
+        return {key: _sizes(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_sizes(one) for one in value]
+    size = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    return int(size[1]) << {"M": 20, "G": 30}[size[2]] if size else value
