@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mambaops.core import process
 from mambaops.core.errors import MambaopsError
-from mambaops.wheels.inspect.abi import cxx11_abi, missing_from, symbol_rows, torch_era
+from mambaops.wheels.inspect.abi import cxx11_abi, torch_era
 from mambaops.wheels.inspect.compatibility import check_compatibility
 from mambaops.wheels.inspect.contents import inspect_wheel
 from mambaops.wheels.inspect.elf import NotAnExtension, inspect_extension
@@ -82,66 +82,6 @@ def test_the_era_of_torch_is_told_by_symbols(
 def test_the_abi_is_told_by_symbols(compile_module: Compile, new: bool) -> None:
     module = compile_module("abi.so", cxx11_abi=new)
     assert cxx11_abi(inspect_extension(module).undefined) is new
-
-
-# Mangled names that users reported, with what they mean (the issues stand in torch_symbols.toml).
-REPORTED = [
-    ("_ZN3c104cuda9SetDeviceEi", ">=2.1,<2.3", None),
-    ("_ZN3c104cuda9SetDeviceEa", ">=2.3,<2.8", None),
-    ("_ZN3c104cuda9SetDeviceEab", ">=2.8", None),
-    (
-        "_ZN3c107WarningC1ESt7variantIJNS0_11UserWarningENS0_18DeprecationWarningEEERKNS_14SourceLocationESsb",
-        ">=2.2",
-        False,
-    ),
-    (
-        "_ZN3c107WarningC1ENS_7variantIJNS0_11UserWarningENS0_18DeprecationWarningEEEERKNS_14SourceLocationESsb",
-        ">=2.0,<2.2",
-        False,
-    ),
-    (
-        "_ZN3c106detail14torchCheckFailEPKcS2_jRKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE",
-        None,
-        True,
-    ),
-    ("_ZN3c106detail14torchCheckFailEPKcS2_jRKSs", None, False),
-    (
-        "_ZN2at4_ops10zeros_like4callERKNS_6TensorEN3c108optionalINS5_10ScalarTypeEEENS6_INS5_6LayoutEEE",
-        "<2.2",
-        None,
-    ),
-    ("_ZN3c104cuda20CUDACachingAllocator9allocatorE", ">=2.0", None),
-    (
-        "_ZN3c104cuda20CUDACachingAllocator12recordStreamERKNS_7DataPtrENS0_10CUDAStreamE",
-        "<2.0",
-        None,
-    ),
-    ("_ZN3c109ProcessSsEv", None, None),
-]
-
-
-@pytest.mark.parametrize(("symbol", "specifier", "abi"), REPORTED)
-def test_symbols_of_real_reports(symbol: str, specifier: str | None, abi: bool | None) -> None:
-    assert torch_era([symbol]).specifier == specifier
-    assert cxx11_abi([symbol]) is abi
-
-
-def test_every_row_of_the_symbol_table_has_a_bound_and_a_header() -> None:
-    for _, row in symbol_rows():
-        assert row.since or row.before, row.pattern
-        assert row.header.startswith("c10/"), row.pattern
-
-
-def test_symbols_that_a_torch_lacks_are_named() -> None:
-    (missing,) = missing_from("2.7.1+cu128", ["_ZN3c104cuda9SetDeviceEab", "printf"])
-    assert missing.startswith("_ZN3c104cuda9SetDeviceEab (")
-    assert missing_from("2.8.0", ["_ZN3c104cuda9SetDeviceEab"]) == ()
-
-
-def test_a_module_of_two_torches_is_a_contradiction() -> None:
-    era = torch_era(["_ZN3c104cuda9SetDeviceEi", "_ZN3c104cuda9SetDeviceEab"])
-    assert era.contradiction
-    assert not era.has("2.8.0")
 
 
 def test_the_installed_torch_shows_its_own_era() -> None:

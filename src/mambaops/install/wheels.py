@@ -35,7 +35,7 @@ from mambaops.install.installers import (
     read_environment,
     uv_command,
 )
-from mambaops.store.store import stored
+from mambaops.store.entries import stored
 from mambaops.wheels.archive import check_zip
 from mambaops.wheels.tags import target_tags
 

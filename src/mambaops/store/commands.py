@@ -6,20 +6,36 @@ import re
 import tempfile
 import time
 import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from packaging.version import InvalidVersion, Version
 
 from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.core.files import sha256_of
-from mambaops.store.store import Entry, Store
+from mambaops.store.entries import Entry
+from mambaops.store.store import Store
+from mambaops.wheels.inspect.contents import WheelContents, inspect_wheel
 from mambaops.wheels.keys import BuildKey
+from mambaops.wheels.names import parse_wheel_name
+from mambaops.wheels.rewrite import WheelRewriter
 
-ACTIONS = ("list", "add", "prune", "path")
 UNITS = {"d": "days", "h": "hours", "m": "minutes", "w": "weeks"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What `mambaops wheels ACTION` was called with; which words count depends on the action."""
+
+    action: str
+    file: str = ""
+    torch: str = ""
+    older_than: str = ""
+    keep: int | None = None
+    dry_run: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,22 +47,18 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool = False
 
 
-def run(store: Store, action: str, **options: Any) -> Answer:
+def run(store: Store, request: Request) -> Answer:
     """Do what is asked.
 
     Raises:
-        UsageError: no such action, or an option that makes no sense.
+        UsageError: no such action, or words that make no sense.
+        MambaopsError: a wheel that is added is not whole, or not what its name says.
     """
-    if action not in ACTIONS:
-        raise UsageError(f"`wheels {action}`: there is no such action", hint=", ".join(ACTIONS))
-    if action == "list":
-        return Answer(action=action, path=str(store.path), wheels=store.list())
-    if action == "add":
-        return _add(store, options["file"], options["torch"])
-    if action == "prune":
-        return _prune(store, options["older_than"], options["keep"], options["dry_run"])
-    store.path.mkdir(parents=True, exist_ok=True)
-    return Answer(action=action, path=str(store.path))
+    act = _ACTIONS.get(request.action)
+    if act is None:
+        known = ", ".join(_ACTIONS)
+        raise UsageError(f"`wheels {request.action}`: there is no such action", hint=known)
+    return act(store, request)
 
 
 def text(answer: Answer) -> str:
@@ -79,38 +91,69 @@ def parse_age(age: str) -> timedelta:
     return timedelta(**{UNITS[match[2]]: int(match[1])})
 
 
-def _prune(store: Store, older_than: str, keep: int | None, dry_run: bool) -> Answer:
-    if not older_than and keep is None:
+def _list(store: Store, request: Request) -> Answer:
+    return Answer(action="list", path=str(store.path), wheels=store.entries())
+
+
+def _path(store: Store, request: Request) -> Answer:
+    store.path.mkdir(parents=True, exist_ok=True)
+    return Answer(action="path", path=str(store.path))
+
+
+def _prune(store: Store, request: Request) -> Answer:
+    if not request.older_than and request.keep is None:
         raise UsageError(
             "`wheels prune` removes nothing unless it is told what",
             hint="`--older-than 90d`, `--keep 3` (of each package), or `--keep 0` for everything",
         )
-    age = parse_age(older_than) if older_than else None
-    gone = store.prune(keep=keep, older_than=age, dry_run=dry_run)
-    return Answer(action="prune", path=str(store.path), wheels=gone, dry_run=dry_run)
+    age = parse_age(request.older_than) if request.older_than else None
+    gone = store.prune(keep=request.keep, older_than=age, dry_run=request.dry_run)
+    return Answer(action="prune", path=str(store.path), wheels=gone, dry_run=request.dry_run)
 
 
-def _add(store: Store, file: str, torch: str) -> Answer:
-    from mambaops.wheels.inspect.contents import inspect_wheel
-
-    if not file:
+def _add(store: Store, request: Request) -> Answer:
+    if not request.file:
         raise UsageError("`wheels add` wants a wheel", hint="`mambaops wheels add --file FILE`")
-    path = Path(file)
-    contents = inspect_wheel(path)
+    path = Path(request.file)
+    key = key_of(path, inspect_wheel(path), request.torch)
+    with tempfile.TemporaryDirectory(prefix="mambaops-") as folder:
+        added = store.add(_with_named_version(path, Path(folder)), key, {"from": path.name})
+    entries = [entry for entry in store.entries() if entry.wheel == added.name]
+    return Answer(action="add", path=str(added), wheels=entries)
+
+
+_ACTIONS: dict[str, Callable[[Store, Request], Answer]] = {
+    "list": _list,
+    "add": _add,
+    "prune": _prune,
+    "path": _path,
+}
+
+
+def key_of(path: Path, contents: WheelContents, torch: str) -> BuildKey:
+    """The key of a wheel that others built, from its name and from what is inside.
+
+    Args:
+        torch: what it was built against, where its name does not say; "": the name's.
+
+    Raises:
+        UsageError: nobody says the torch of a wheel with compiled modules.
+        MambaopsError: it is not what its name says.
+    """
     if contents.contradictions:
         raise MambaopsError(
             f"`{path.name}` is not what its name says: {contents.contradictions[0]}",
             hint="fetch it again under its own name",
         )
     name = contents.name
-    assert name is not None  # only installed packages have none
+    assert name is not None, "only installed packages have none"
     against = torch or name.build.torch
     if contents.extensions and not _is_version(against):
         raise UsageError(
             f"the name of `{path.name}` does not tell the torch that it was built against",
             hint="say it: `--torch 2.8.0+cu128`",
         )
-    key = BuildKey.of(
+    return BuildKey.of(
         package=name.package,
         version=name.version,
         torch=against or "0",
@@ -121,13 +164,6 @@ def _add(store: Store, file: str, torch: str) -> Answer:
         architectures=[*contents.cubins, *(f"{one}+PTX" for one in contents.ptx)],
         source=sha256_of(path),
         flags=["added by hand"],
-    )
-    with tempfile.TemporaryDirectory(prefix="mambaops-") as folder:
-        added = store.add(_with_named_version(path, Path(folder)), key, {"from": path.name})
-    return Answer(
-        action="add",
-        path=str(added),
-        wheels=[entry for entry in store.list() if entry.wheel == added.name],
     )
 
 
@@ -144,9 +180,6 @@ def _with_named_version(path: Path, folder: Path) -> Path:
 
     Upstream renames its files; pip refuses such a file from `--find-links` ("has inconsistent version").
     """
-    from mambaops.wheels.names import parse_wheel_name
-    from mambaops.wheels.rewrite import WheelRewriter
-
     name = parse_wheel_name(path.name)
     with zipfile.ZipFile(path) as archive:
         inside = next(one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))

@@ -22,31 +22,19 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from mambaops.core.errors import MambaopsError
-from mambaops.core.files import sha256_of, write_bytes
+from mambaops.core.files import sha256_of
 from mambaops.core.paths import cache_dir
+from mambaops.store.entries import (
+    Entry,
+    is_as_stored,
+    read_entry,
+    sidecar_of,
+    to_prune,
+    write_entry,
+)
 from mambaops.wheels.keys import BuildKey
 
-CHUNK = 1024**2
 LOCK_SECONDS = 600.0
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A wheel's sidecar. Times are seconds since the epoch, sizes bytes."""
-
-    wheel: str  # file name
-    sha256: str
-    size: int
-    added: float
-    digest: str | None = None  # of the key
-    key: BuildKey | None = None  # None: put there by hand
-    manifest: dict[str, Any] = {}
-    # what it asks of a system, read from its modules when it came; None: nothing
-    glibc: str | None = None
-    glibcxx: str | None = None
-    used: float | None = None  # last time it was handed out (filled in by `list`)
-
-
-Entries = list[Entry]  # the method `list` would hide the type
 
 
 def _stderr(text: str) -> None:
@@ -68,7 +56,7 @@ class Store:
     def find(self, key: BuildKey) -> Path | None:
         """The whole wheel for a key, or None. A wheel that was damaged since is set aside, aloud."""
         digest = key.digest()
-        for entry in self._entries():
+        for entry in self._keyed():
             if entry.digest == digest and self._is_whole(entry):
                 # the sidecar's time, not the wheel's: uv takes a wheel with a new time for a new one
                 with contextlib.suppress(OSError):
@@ -77,7 +65,7 @@ class Store:
         return None
 
     def add(self, wheel: Path, key: BuildKey, manifest: dict[str, Any] | None = None) -> Path:
-        """Put a wheel into the store, under its own name, and return where it lies.
+        """Put a wheel into the store, under its own name, and return where it is now.
 
         The key that is there already wins: the same thing need not be kept twice.
 
@@ -85,6 +73,7 @@ class Store:
             MambaopsError: not a whole wheel, another package than the key's, or a name that the store
                 has for another key.
         """
+        # only adding looks inside; finding a wheel, which every plan does, need not load the readers
         from mambaops.wheels.inspect.contents import inspect_wheel
 
         _check_name(wheel, key)
@@ -107,16 +96,16 @@ class Store:
             )
             return self._place(wheel, entry)
 
-    def list(self) -> Entries:
+    def entries(self) -> list[Entry]:
         """Everything in the store, by name; wheels put there by hand have no key."""
-        entries = {entry.wheel: entry for entry in self._entries()}
+        known = {entry.wheel: entry for entry in self._keyed()}
         for path in self.path.glob("*.whl"):
-            if path.name not in entries:
+            if path.name not in known:
                 stat = path.stat()
-                entries[path.name] = Entry(
+                known[path.name] = Entry(
                     wheel=path.name, sha256="", size=stat.st_size, added=stat.st_mtime
                 )
-        return [self._with_use(entries[name]) for name in sorted(entries)]
+        return [self._with_use(known[name]) for name in sorted(known)]
 
     def prune(
         self,
@@ -124,7 +113,7 @@ class Store:
         keep: int | None = None,
         older_than: timedelta | None = None,
         dry_run: bool = False,
-    ) -> Entries:
+    ) -> list[Entry]:
         """Remove wheels, least recently used first, and return what was removed.
 
         Args:
@@ -133,13 +122,13 @@ class Store:
 
         With neither, nothing goes.
         """
-        if (keep is None and older_than is None) or not self.path.is_dir():
+        if not self.path.is_dir():
             return []
         with self._locked():
-            doomed = _doomed(self.list(), keep or 0, older_than)
-            for entry in [] if dry_run else doomed:
+            gone = to_prune(self.entries(), time.time(), keep=keep, older_than=older_than)
+            for entry in [] if dry_run else gone:
                 self._remove(entry.wheel)
-            return doomed
+            return gone
 
     def _place(self, wheel: Path, entry: Entry) -> Path:
         target = self.path / wheel.name
@@ -152,20 +141,16 @@ class Store:
             aside.replace(target)
         finally:
             aside.unlink(missing_ok=True)
-        self._write_sidecar(whole)
+        write_entry(self._sidecar(entry.wheel), whole)
         return target
 
-    def _write_sidecar(self, entry: Entry) -> None:
-        sidecar = self._sidecar(entry.wheel)
-        write_bytes(sidecar, msgspec.json.format(msgspec.json.encode(entry), indent=2) + b"\n")
-
     def _sidecar(self, wheel: str) -> Path:
-        return self.path / f"{wheel}.json"
+        return sidecar_of(self.path / wheel)
 
-    def _entries(self) -> Iterator[Entry]:
+    def _keyed(self) -> Iterator[Entry]:
         for sidecar in sorted(self.path.glob("*.whl.json")):
             try:
-                yield msgspec.json.decode(sidecar.read_bytes(), type=Entry)
+                yield read_entry(sidecar)
             except FileNotFoundError:
                 continue  # pruned by another process meanwhile
             except (OSError, msgspec.MsgspecError) as error:
@@ -174,7 +159,7 @@ class Store:
     def _is_whole(self, entry: Entry) -> bool:
         path = self.path / entry.wheel
         try:
-            if is_recorded(path, entry):
+            if is_as_stored(path, entry):
                 return True
         except OSError:
             return False
@@ -196,7 +181,7 @@ class Store:
         (self.path / wheel).unlink(missing_ok=True)
 
     def _refuse_taken_name(self, wheel: Path, key: BuildKey) -> None:
-        taken = [entry for entry in self._entries() if entry.wheel == wheel.name]
+        taken = [entry for entry in self._keyed() if entry.wheel == wheel.name]
         if taken and taken[0].digest != key.digest():
             raise MambaopsError(
                 f"the store has another `{wheel.name}`: built for {_short(taken[0])}, "
@@ -217,15 +202,6 @@ class Store:
                 f"the store `{self.path}` has been locked by another process for {LOCK_SECONDS:.0f} s",
                 hint="see what it does; no lock is left behind by a process that has ended",
             ) from error
-
-
-def _doomed(entries: list[Entry], keep: int, older_than: timedelta | None) -> list[Entry]:
-    limit = time.time() - older_than.total_seconds() if older_than is not None else None
-    by_package: dict[str, list[Entry]] = {}
-    for entry in sorted(entries, key=lambda entry: entry.used or 0.0, reverse=True):
-        by_package.setdefault(entry.wheel.split("-", 1)[0].lower(), []).append(entry)
-    beyond = [entry for group in by_package.values() for entry in group[keep:]]
-    return [entry for entry in beyond if limit is None or (entry.used or 0.0) < limit]
 
 
 def _short(entry: Entry) -> str:
@@ -254,32 +230,3 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-
-
-def stored(wheel: Path) -> Entry | None:
-    """The sidecar of a wheel that lies in a store and is still the one that was put there; else None."""
-    try:
-        entry = msgspec.json.decode(Path(f"{wheel}.json").read_bytes(), type=Entry)
-        return entry if entry.wheel == wheel.name and is_recorded(wheel, entry) else None
-    except (OSError, msgspec.MsgspecError):
-        return None
-
-
-# (device, inode, size, time of change) -> sha256: one process asks for the same file several times
-_HASHED: dict[tuple[int, int, int, int], str] = {}
-
-
-def is_recorded(path: Path, entry: Entry) -> bool:
-    """Is this file, byte by byte, the one of the sidecar?
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    stat = path.stat()
-    if stat.st_size != entry.size:
-        return False
-    # the time of the last change of the inode, which nobody can set back
-    identity = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_ctime_ns)
-    if identity not in _HASHED:
-        _HASHED[identity] = sha256_of(path)
-    return _HASHED[identity] == entry.sha256

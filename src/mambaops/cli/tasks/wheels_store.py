@@ -36,17 +36,17 @@ def wheels(
     """
     from pathlib import Path
 
-    from mambaops.store.commands import run, text
+    from mambaops.store.commands import Request, run, text
     from mambaops.store.store import Store
 
     one = Store(Path(store) if store else None, say=say)
-    answer = run(
-        one,
-        action,
+    request = Request(
+        action=action,
         file=file,
         torch=torch,
         older_than=older_than,
         keep=keep if keep >= 0 else None,
         dry_run=dry_run,
     )
+    answer = run(one, request)
     emit(answer, as_json=json, text=text)

@@ -9,7 +9,8 @@ from pathlib import Path
 from mambaops.core.errors import MambaopsError
 from mambaops.facts.model import Facts
 from mambaops.knowledge.tables import minor_of
-from mambaops.store.store import Entry, Store
+from mambaops.store.entries import Entry
+from mambaops.store.store import Store
 from mambaops.wheels.candidates import (
     REPAIRED_GLIBC,
     Candidate,
@@ -50,7 +51,7 @@ class StoreFolder:
         store = Store(self._root)
         if not store.path.is_dir():
             return
-        for entry in store.list():
+        for entry in store.entries():
             name = _parsed(entry.wheel)
             if name is None or name.package != package:
                 continue

@@ -11,16 +11,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from packaging.version import Version
 
 from mambaops.core.errors import MambaopsError
 from mambaops.core.files import sha256_of
 from mambaops.store.store import Store
 from mambaops.wheels.keys import BuildKey
-
-CAPABILITIES = ["7.5", "8.0", "8.6", "8.9", "9.0", "10.0", "12.0", "12.0+PTX", "9.0a"]
 
 
 def key(**changes: object) -> BuildKey:
@@ -46,7 +41,7 @@ def test_a_wheel_is_found_by_its_key_and_by_no_other(store, make_wheel):
     path = store.add(make_wheel(version=f"1.0+{key().local_version()}"), key(), {"jobs": 2})
     assert store.find(key()) == path
     assert path.parent == store.path
-    assert [entry.manifest for entry in store.list()] == [{"jobs": 2}]
+    assert [entry.manifest for entry in store.entries()] == [{"jobs": 2}]
     for other in (
         {"version": "1.1"},
         {"torch": "2.14.0+cu130"},
@@ -60,32 +55,6 @@ def test_a_wheel_is_found_by_its_key_and_by_no_other(store, make_wheel):
         {"flags": ["glibc2.31"]},
     ):
         assert store.find(key(**other)) is None, other
-
-
-def test_the_order_of_architectures_and_the_spelling_of_names_do_not_matter():
-    one = key(package="Mamba_SSM", version="2.3.2.post1", architectures=["12.0+PTX", "9.0"])
-    two = key(package="mamba-ssm", version="2.3.2-1", architectures=["9.0", "12.0+PTX"])
-    assert one == two
-    assert one.digest() == two.digest()
-    assert one.environment() == {"MAMBA_LOCAL_VERSION": one.local_version()}
-
-
-def test_the_digest_stays_the_same_from_release_to_release():
-    # a store that was filled by an older mambaops must not lose its wheels silently
-    assert key().digest().startswith("c894a816")
-    assert key().local_version() == "cu130torch2.14.sm90.xc894a816"
-
-
-@given(
-    architectures=st.lists(st.sampled_from(CAPABILITIES), unique=True),
-    cuda=st.sampled_from(["11.8", "12.1", "13.0", None]),
-    torch=st.sampled_from(["2.0.0+cu117", "2.14.1+cu130", "2.15.0.dev20261101+cu130"]),
-    patches=st.lists(st.text(max_size=5), max_size=3),
-)
-def test_local_versions_are_legal_and_already_normal(architectures, cuda, torch, patches):
-    made = key(architectures=architectures, cuda=cuda, torch=torch, patches=patches)
-    version = f"1.0+{made.local_version()}"
-    assert str(Version(version)) == version
 
 
 def test_adding_the_same_key_again_keeps_the_first(store, make_wheel, tmp_path):
@@ -148,7 +117,7 @@ def test_prune_by_age_and_by_number_takes_the_least_recently_used(store, make_wh
     assert [entry.wheel for entry in store.prune(keep=3)] == [paths[3].name]
     assert [entry.wheel for entry in store.prune(older_than=timedelta(days=15))] == [paths[2].name]
     assert [path.exists() for path in paths] == [True, True, False, False]
-    assert [entry.wheel for entry in store.list()] == [paths[0].name, paths[1].name]
+    assert [entry.wheel for entry in store.entries()] == [paths[0].name, paths[1].name]
 
 
 WRITER = """
@@ -188,7 +157,7 @@ def test_eight_processes_write_at_once(tmp_path, make_wheel):
             )
         )
     assert [run.returncode for run in runs] == [0] * 8, [run.stderr for run in runs]
-    entries = Store(root).list()
+    entries = Store(root).entries()
     assert {entry.wheel for entry in entries} == set(offered)
     for entry in entries:
         assert sha256_of(root / entry.wheel) == entry.sha256
