@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shlex
 import subprocess
@@ -12,6 +13,7 @@ import documented
 import pytest
 
 from mambaops.core.paths import CHECKOUT
+from mambaops.profiles.model import names
 
 # exit codes other than 0: these commands say what is wrong in the sandbox
 EXPECTED = {
@@ -28,7 +30,6 @@ ELSEWHERE = {
     "python3 -m venv .venv && .venv/bin/pip install -e '.[nox]' && .venv/bin/invoke build-mamba --arch 9.0": (
         "e2e/test_main_job.py"
     ),
-    ".venv/bin/nox -s tests": "../.ci/run",
     ".venv/bin/invoke bootstrap": "cli/test_bootstrap.py",
     "invoke build-mamba --profile PROFILE": "cli/test_bad_input.py",
     "mambaops apt-prerequisites --check": "system/test_prerequisites.py",
@@ -45,19 +46,26 @@ ELSEWHERE = {
     "mambaops release-gpu": "doctor/test_release_gpu.py",
     "mambaops run-graph-mamba --no-mamba --wandb False": "system/test_launch.py",
     "mambaops shell-env --home /usr/local/cuda-12.8": "system/test_shell_env.py",
-    "nox -s PROFILE": "cli/test_nox.py",
-    "nox -s build_real": "e2e/build_real.py",
-    "nox -s ubuntu20-graph-mamba": "cli/test_nox.py",
 }
 ALL = sorted({one for page in documented.PAGES for one in documented.commands(page)})
+SESSIONS = [one for one in ALL if one.removeprefix(".venv/bin/").startswith("nox -s ")]
+
+
+@pytest.mark.parametrize("command", SESSIONS)
+def test_the_sessions_are_in_the_noxfile(command: str) -> None:
+    """`tests/cli/test_nox.py` runs nox itself."""
+    tree = ast.parse((CHECKOUT / "noxfile.py").read_text(encoding="utf-8"))
+    known = {one.name for one in tree.body if isinstance(one, ast.FunctionDef)}
+    asked = command.partition("nox -s ")[2].partition(" -- ")[0].split()
+    assert set(asked) <= known | {*names(), "PROFILE"}
 
 
 @pytest.mark.parametrize("command", sorted(ELSEWHERE))
 def test_what_is_run_elsewhere_is_on_a_page_and_in_that_test(command: str) -> None:
     assert command in ALL
     text = (CHECKOUT / "tests" / ELSEWHERE[command]).read_text(encoding="utf-8")
-    task = shlex.split(command)[-1 if "nox" in command or "bootstrap" in command else 1]
-    assert task in text or task in ("PROFILE", "build_real", "-m")
+    task = "bootstrap" if "bootstrap" in command else shlex.split(command)[1]
+    assert task in text or task == "-m"  # python3 -m venv: what follows it is the main job
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +74,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return documented.sandbox(tmp_path_factory.mktemp("pages"))
 
 
-@pytest.mark.parametrize("command", [one for one in ALL if one not in ELSEWHERE])
+@pytest.mark.parametrize("command", [one for one in ALL if one not in {*ELSEWHERE, *SESSIONS}])
 def test_the_command_runs(command: str, sandbox: Path) -> None:
     words = shlex.split(command.replace("\\", "\\\\"))
     words = [str(next(sandbox.glob("*.whl"))) if word == "FILE" else word for word in words]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from recorded import facts_of
+from standins import command, program
 
 from mambaops.core.errors import MachineError, UsageError
 from mambaops.system import cudnn
@@ -147,3 +148,13 @@ def test_deb_network_adds_the_repository_and_takes_the_major_version() -> None:
     assert commands[-1] == ["apt-get", "install", "-y", "cudnn9-cuda-12"]
     with pytest.raises(MachineError, match="no apt repository"):
         cudnn.deb_commands(facts_of("rhel8"), "12.1", "F")
+
+
+def test_the_command_names_the_toolkit_s_version_or_its_absence(home: Path, tmp_path: Path) -> None:
+    program(home, "nvcc", "true")
+    words = ("cudnn-check", "--home", str(home))
+    assert "no cuDNN" in command(tmp_path, *words).stdout
+    (home / "include" / "cudnn_version.h").write_text(HEADER.format(8, 9, 7, 1000))
+    done = command(tmp_path, *words)
+    assert (done.returncode, "8.9.7" in done.stdout) == (0, True), done.stderr
+    assert command(tmp_path, "cudnn-check", "--home", str(tmp_path / "none")).returncode == 2

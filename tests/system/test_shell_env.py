@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from standins import command
 
 from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.system import runtime_env, shell_env
@@ -150,3 +151,9 @@ def test_the_shell_is_the_person_s() -> None:
     assert shell_env.shell_of({"SHELL": "/usr/bin/zsh"}) == "zsh"
     assert shell_env.shell_of({"SHELL": "/bin/tcsh"}) == "bash"
     assert os.environ.get("SHELL") is None or shell_env.shell_of(os.environ) in shell_env.SHELLS
+
+
+def test_the_command_prints_lines_for_the_shell_that_is_named(home: Path, tmp_path: Path) -> None:
+    done = command(tmp_path, "shell-env", "--home", str(home), "--shell", "bash")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == shell_env.exports(home, "bash")
