@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import signal
 import subprocess
@@ -302,6 +303,25 @@ def test_a_dead_proxy_is_named(tmp_path, monkeypatch):
     with pytest.raises(MambaopsError, match="proxy") as caught:
         fetch("http://wheels.invalid/a-1-py3-none-any.whl", tmp_path, patience=QUICK)
     assert "HTTPS_PROXY" in caught.value.hint
+
+
+def test_a_proxy_that_wants_a_login_says_how_to_give_one(tmp_path, monkeypatch):
+    """Through a tunnel its status comes in words only; the address of the proxy is no part of them."""
+    with serve(b"", status(407)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url(""))
+        with pytest.raises(MambaopsError, match="refuses") as caught:
+            fetch("https://there.test/a-1.0-py3-none-any.whl", tmp_path, patience=QUICK)
+    assert "USER:PASSWORD" in caught.value.hint
+    assert len(proxy.requests) == 1
+
+
+def test_a_socks_proxy_needs_one_more_package(tmp_path, monkeypatch):
+    if importlib.util.find_spec("socks"):
+        pytest.skip("it is installed here")
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1")
+    with pytest.raises(MambaopsError) as caught:
+        fetch("https://there.test/a-1.0-py3-none-any.whl", tmp_path, patience=QUICK)
+    assert "pip install requests[socks]" in caught.value.hint
 
 
 @pytest.mark.parametrize("as_url", [True, False])

@@ -28,6 +28,8 @@ class Handler(BaseHTTPRequestHandler):
         with suppress(BrokenPipeError, ConnectionResetError):
             act(self)
 
+    do_CONNECT = do_GET
+
     def log_message(self, *args: Any) -> None:
         pass
 

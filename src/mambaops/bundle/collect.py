@@ -17,7 +17,7 @@ from packaging.version import Version
 
 from mambaops.bundle.archive import sums, write_tar
 from mambaops.bundle.lock import LockedFile, resolve
-from mambaops.bundle.model import MANIFEST, SUMS, BundleFile, BundleSpec, Manifest
+from mambaops.bundle.model import MANIFEST, SUMS, BundleFile, BundleSpec, Kind, Manifest
 from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.core.files import sha256_of, write_text
 from mambaops.core.paths import payload_file
@@ -35,6 +35,8 @@ SCRIPTS = {
     "bundle_install.py": "install.py",
     "installed.py": "installed.py",
 }
+# a bundle's folder -> what its files are
+KINDS: Mapping[str, Kind] = {"wheels": "wheel", "sources": "source", "models": "model"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -212,9 +214,7 @@ def _needed_glibc(files: Sequence[BundleFile], content: Path) -> str:
 
 def _entry(path: str, digest: str, content: Path) -> BundleFile:
     size = (content / path).stat().st_size
-    kind = {"wheels": "wheel", "sources": "source", "models": "model"}.get(
-        path.split("/")[0], "script"
-    )
+    kind = KINDS.get(path.split("/")[0], "script")
     if kind != "wheel":
         return BundleFile(path=path, size=size, sha256=digest, kind=kind)
     # it was checked when it came: against the lock's hash, or against its RECORD

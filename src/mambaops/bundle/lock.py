@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote
 
 from packaging.pylock import Package, PackageSdist, PackageWheel, Pylock, PylockValidationError
@@ -38,14 +39,14 @@ FLOORS = (17, 28, *range(31, 41))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockedFile:
-    """One file to fetch. `kind`: "wheel" or "source"."""
+    """One file to fetch."""
 
     package: str
     version: str
     name: str
     url: str
     sha256: str | None
-    kind: str
+    kind: Literal["wheel", "source"]
 
 
 def resolve(spec: BundleSpec, folder: Path) -> list[LockedFile]:
@@ -180,7 +181,9 @@ def _choose(
     return _locked(package, best, "wheel")
 
 
-def _locked(package: Package, file: PackageWheel | PackageSdist, kind: str) -> LockedFile:
+def _locked(
+    package: Package, file: PackageWheel | PackageSdist, kind: Literal["wheel", "source"]
+) -> LockedFile:
     return LockedFile(
         package=package.name,
         version=str(package.version or ""),

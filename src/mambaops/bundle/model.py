@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 FORMAT = 1
+Kind = Literal["wheel", "source", "model", "script"]
 
 
 class BundleSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,12 +47,12 @@ class BundleSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BundleFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One file. `path` is relative to the bundle's folder; `kind`: "wheel", "source", "model", "script"."""
+    """One file. `path` is relative to the bundle's folder."""
 
     path: str
     size: int
     sha256: str
-    kind: str
+    kind: Kind
     package: str = ""
     version: str = ""
 

@@ -194,13 +194,14 @@ def retry_after(value: str | None) -> float | None:
 
 def _sorted(error: Exception, url: str, patience: Patience) -> Exception:
     """The error as `Again` or `MambaopsError`."""
-    text, where = str(error), masked(url)
-    if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE" in text.upper():
+    where, causes = masked(url), list(_causes(error))
+    if any(isinstance(one, ssl.SSLCertVerificationError) for one in causes):
         return MambaopsError(
             f"the certificate of {where} is not trusted: {_innermost(error)}", hint=CERTIFICATE_HINT
         )
     if isinstance(error, requests.exceptions.ProxyError):
-        if "407" in text:
+        # http.client tells the proxy's status in words only
+        if "407" in str(causes[-1]):
             return MambaopsError(f"the proxy on the way to {where} refuses", hint=NO_USE_HINTS[407])
         return Again(
             f"the proxy on the way to {where} does not answer: {_innermost(error)}",
@@ -210,31 +211,36 @@ def _sorted(error: Exception, url: str, patience: Patience) -> Exception:
         return Again(
             f"no answer from {where} within {patience.connect:g} s (connecting)", hint=OFFLINE_HINT
         )
-    if isinstance(error, STALLED) or "Read timed out" in text:
+    if any(isinstance(one, STALLED) for one in causes):
         return Again(f"{where} stalled: not a byte for {patience.read:g} s")
     if isinstance(error, BROKEN):
         return Again(f"no whole answer from {where}: {_innermost(error)}", hint=OFFLINE_HINT)
-    return MambaopsError(f"{where} cannot be fetched: {_innermost(error)}", hint=_schema_hint(text))
+    return MambaopsError(
+        f"{where} cannot be fetched: {_innermost(error)}", hint=_schema_hint(error)
+    )
 
 
-def _schema_hint(text: str) -> str:
-    if "SOCKS" in text:
+def _schema_hint(error: Exception) -> str:
+    # requests has one class for this and for a wrong scheme
+    if "SOCKS" in str(error):
         return "a SOCKS proxy needs one more package beside mambaops: `pip install requests[socks]`"
     return "an address starts with https://, http:// or file://"
 
 
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what the libraries wrapped in it, the operating system's own last."""
+    inner: BaseException | None = error
+    seen: set[int] = set()
+    while inner is not None and id(inner) not in seen:
+        yield inner
+        seen.add(id(inner))
+        below = [getattr(inner, "reason", None), *inner.args, inner.__cause__, inner.__context__]
+        inner = next((one for one in below if isinstance(one, BaseException)), None)
+
+
 def _innermost(error: BaseException) -> str:
     """The operating system's own words, below what the libraries wrapped around them."""
-    inner: BaseException = error
-    seen = {id(error)}
-    while True:
-        reason = getattr(inner, "reason", None)
-        below = [reason, *inner.args, inner.__cause__, inner.__context__]
-        deeper = next((one for one in below if isinstance(one, BaseException)), None)
-        if deeper is None or id(deeper) in seen:
-            break
-        seen.add(id(deeper))
-        inner = deeper
+    *_, inner = _causes(error)
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror
     # urllib3 puts the connection's repr in front: "HTTPSConnection(host=…): Failed to resolve …"

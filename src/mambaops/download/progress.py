@@ -5,7 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 WINDOW = 20.0  # seconds over which the rate is taken
 WORTH_A_LINE = 5_000_000  # bytes; smaller files are there before one has read it
@@ -58,13 +62,14 @@ class Meter:
 class Lines:
     """A line now and then, for logs and pipes."""
 
-    def __init__(self, write: Any = None) -> None:
+    def __init__(self, write: Callable[[str], None] | None = None) -> None:
         self._write = write or (lambda text: print(text, file=sys.stderr, flush=True))
-        self._name, self._total, self._done = "", None, 0
+        self._name, self._done = "", 0
+        self._total: int | None = None
         self._meter, self._last = Meter(), 0.0
 
     def start(self, name: str, total: int | None, offset: int) -> None:
-        self._name, self._total, self._done = name, total, offset  # type: ignore[assignment]
+        self._name, self._total, self._done = name, total, offset
         self._meter, self._last = Meter(), time.monotonic()
         size = f"{megabytes(total)}" if total else "size unknown"
         again = f", from byte {offset}" if offset else ""
@@ -116,7 +121,7 @@ class Live:
             progress.TimeRemainingColumn(),
             console=Console(stderr=True),
         )
-        self._task: Any = None
+        self._task: TaskID | None = None
 
     def start(self, name: str, total: int | None, offset: int) -> None:
         if self._task is None:
@@ -125,7 +130,8 @@ class Live:
         self._bar.update(self._task, total=total, completed=offset)
 
     def advance(self, size: int) -> None:
-        self._bar.advance(self._task, size)
+        if self._task is not None:
+            self._bar.advance(self._task, size)
 
     def note(self, text: str) -> None:
         self._bar.console.print(text, highlight=False, markup=False)

@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -46,9 +46,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done: "installed", "removed" or "nothing"; `notes` are for the person."""
+    """What was done; `notes` are for the person."""
 
-    action: str
+    action: Literal["installed", "removed", "nothing"]
     python: str
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

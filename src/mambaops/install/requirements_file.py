@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -59,7 +60,7 @@ OTHERS = ("--requirement", "--constraint", "--editable")
 class Line:
     """One logical line.
 
-    `kind`: "requirement", "editable" or "option". `option`: its long name. `value`: the option's or editable's value.
+    `option`: its long name. `value`: the option's or editable's value.
     `name`: normalised; None where an address does not tell. `requirement`: None for addresses and paths.
     `constraint`: it only bounds.
     """
@@ -67,7 +68,7 @@ class Line:
     path: Path
     number: int
     text: str
-    kind: str
+    kind: Literal["requirement", "editable", "option"]
     option: str = ""
     value: str = ""
     name: str | None = None

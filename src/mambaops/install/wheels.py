@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from packaging.tags import Tag, parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from mambaops.facts.model import Facts
 
 Say = Callable[[str], None]
+Installer = Literal["uv", "pip"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +65,7 @@ class InstalledWheel:
     name: str
     version: str
     location: str
-    installer: str  # "uv" or "pip"
+    installer: Installer
 
 
 def install_wheels(
@@ -279,7 +280,7 @@ def _reaches(have: str | None, need: str | None) -> bool:
     return need is None or (have is not None and Version(have) >= Version(need))
 
 
-def _run_installer(wheels: Sequence[WheelFile], python: Path, say: Say) -> str:
+def _run_installer(wheels: Sequence[WheelFile], python: Path, say: Say) -> Installer:
     files = [str(wheel.path) for wheel in wheels]
     environment, failures = installer_environment(), []
     if uv := uv_command():
@@ -306,14 +307,14 @@ def _run_installer(wheels: Sequence[WheelFile], python: Path, say: Say) -> str:
 
 
 def _look(
-    wheels: Sequence[WheelFile], python: Path, installer: str, say: Say
+    wheels: Sequence[WheelFile], python: Path, installer: Installer, say: Say
 ) -> list[InstalledWheel]:
     after = read_environment(python, *(wheel.name for wheel in wheels))
     return [_look_for(wheel, after, installer, say) for wheel in wheels]
 
 
 def _look_for(
-    wheel: WheelFile, after: TargetEnvironment, installer: str, say: Say
+    wheel: WheelFile, after: TargetEnvironment, installer: Installer, say: Say
 ) -> InstalledWheel:
     found = after.installed.get(wheel.name)
     problem = _problem(wheel, found, after)

@@ -14,12 +14,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from mambaops.knowledge.addresses import addresses
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 PUBLIC = ("8.8.8.8", "8.8.4.4")  # Google's, which answer from anywhere
+
+
+Manager = Literal["systemd-resolved", "WSL", "NetworkManager", "file", "none"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +34,8 @@ class Lookup:
     addresses: int
     seconds: float
     error: str | None = None
-    kind: str = "ok"  # ok, no-such-name, resolver (did not answer), timeout
+    # resolver: it did not answer
+    kind: Literal["ok", "no-such-name", "resolver", "timeout"] = "ok"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +44,7 @@ class Resolver:
 
     servers: tuple[str, ...]
     search: tuple[str, ...]
-    manager: str  # who writes resolv.conf: systemd-resolved, WSL, NetworkManager, file
+    manager: Manager  # who writes resolv.conf
     path: str
 
 
@@ -89,6 +94,7 @@ def parse_resolver(text: str, path: str, target: str) -> Resolver:
     # e.g. "nameserver 8.8.8.8", "search example.com corp.example.com"
     servers = re.findall(r"^\s*nameserver\s+(\S+)", text, re.MULTILINE)
     search = re.findall(r"^\s*(?:search|domain)\s+(.+)$", text, re.MULTILINE)
+    manager: Manager
     if "systemd" in target or "127.0.0.53" in servers:
         manager = "systemd-resolved"
     elif "WSL" in text or "/mnt/wsl/" in target:
@@ -133,6 +139,7 @@ def look_up(host: str) -> Lookup:
         answers = socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
     except OSError as error:
         # EAI_NONAME: an answer, and it is "no"; the others: no answer
+        kind: Literal["no-such-name", "resolver"]
         kind = "no-such-name" if error.errno == socket.EAI_NONAME else "resolver"
         seconds = time.monotonic() - started
         text = error.strerror or str(error)
