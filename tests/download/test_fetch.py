@@ -27,7 +27,8 @@ from loopback import (
 )
 
 from mambaops.core.errors import MambaopsError, UsageError
-from mambaops.download.fetch import Fetched, fetch, file_name
+from mambaops.download.address import file_name
+from mambaops.download.fetch import Fetched, fetch
 from mambaops.download.http import Patience, masked, retry_after
 from mambaops.download.progress import Lines, Meter, progress_line
 from mambaops.download.state import Memory

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from mambaops.core.errors import MambaopsError, UsageError
+from mambaops.install.encoding import decode
 from mambaops.install.installers import TargetEnvironment, read_environment
-from mambaops.install.requirements import install_requirements, select
-from mambaops.install.requirements_file import decode, name_in_address, read_lines
+from mambaops.install.requirements import install_requirements
+from mambaops.install.requirements_file import name_in_address, read_lines
+from mambaops.install.selection import select
 from mambaops.install.wheels import install_wheels
 
 

@@ -14,7 +14,8 @@ from small_wheels import wheel_members, write_zip
 
 from mambaops.core.errors import MachineError, MambaopsError, StepDidNotTake, UsageError
 from mambaops.install.installers import pip_settings, read_environment
-from mambaops.install.wheels import install_wheels, matching_files, read_wheel
+from mambaops.install.wheel_file import matching_files, read_wheel
+from mambaops.install.wheels import install_wheels
 from mambaops.wheels.tags import target_tags
 
 

@@ -24,7 +24,7 @@ from mambaops.core.paths import payload_file
 from mambaops.download.fetch import fetch
 from mambaops.download.progress import Progress, Silent
 from mambaops.download.state import lock_path
-from mambaops.install.wheels import read_wheel
+from mambaops.install.wheel_file import read_wheel
 from mambaops.store.store import link_or_copy
 from mambaops.wheels.tags import glibc_floor
 

@@ -7,23 +7,19 @@ moved into place. A lock keeps two processes from writing one file.
 
 from __future__ import annotations
 
-import tarfile
-import zipfile
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.core.files import sha256_of
+from mambaops.download.address import file_name, local_path
 from mambaops.download.http import Again, Patience, body, get, masked, open_session
+from mambaops.download.integrity import Damaged, check_archive
 from mambaops.download.progress import Progress, Silent
 from mambaops.download.state import Memory, Part, Remembered, lock_path
-from mambaops.wheels.archive import check_zip
 
 LOCAL_CHUNK = 1024**2
 # an attempt that brings less than this has brought nothing
@@ -39,10 +35,6 @@ class Fetched:
     bytes: int
     resumed: bool = False
     from_cache: bool = False
-
-
-class Damaged(Exception):
-    """The file has the wrong inside, so another download may be better."""
 
 
 def fetch(
@@ -84,18 +76,6 @@ def fetch(
     job.target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock_path(job.target)):
         return job.already_there() or job.fetch()
-
-
-def file_name(url: str) -> str:
-    """The last part of an address, percent-decoded (`%2B` is `+`).
-
-    Raises:
-        UsageError: it has none that can be a file name.
-    """
-    name = unquote(urlsplit(url).path).rpartition("/")[2] if "://" in url else Path(url).name
-    if not name or name in (".", "..") or "/" in name or "\0" in name:
-        raise UsageError(f"`{masked(url)}` does not end in a file name", hint="give one: `--name`")
-    return name
 
 
 def _checked_hash(sha256: str | None) -> str | None:
@@ -274,54 +254,3 @@ def _wait(state: RetryCallState, fruitless: int, patience: Patience) -> float:
     longest: float = min(patience.longest_wait, patience.first_wait * 2 ** max(0, fruitless - 1))
     # many machines of one lab must not come back in the same second; no secret is made of it
     return longest * random.uniform(0.5, 1.0)
-
-
-def local_path(url: str) -> Path | None:
-    """The path that a `file://` address or a plain path names; None for the network."""
-    parts = urlsplit(url)
-    if parts.scheme in ("http", "https"):
-        return None
-    if parts.scheme == "file":
-        return Path(unquote(parts.path))
-    if "://" in url:
-        raise UsageError(
-            f"`{masked(url)}` has the scheme `{parts.scheme}`",
-            hint="https, http, file, or a path",
-        )
-    return Path(url).expanduser()
-
-
-def check_archive(path: Path, name: str) -> None:
-    """Is the inside whole? A wheel against its RECORD, other archives by unpacking in memory.
-
-    Raises:
-        Damaged: it is not.
-    """
-    try:
-        if name.endswith(".whl"):
-            check_zip(path)
-        elif name.endswith(".zip"):
-            with zipfile.ZipFile(path) as archive:
-                if bad := archive.testzip():
-                    raise Damaged(f"member `{bad}` is broken")
-        elif name.endswith((".tar.gz", ".tgz", ".tar", ".tar.bz2", ".tar.xz")):
-            _check_tar(path)
-        elif path.stat().st_size == 0:
-            raise Damaged("it is empty")
-    except MambaopsError as error:
-        raise Damaged(error.message + (f"; {error.hint}" if error.hint else "")) from error
-    except (zipfile.BadZipFile, tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise Damaged(f"{name} is not a whole archive ({error})") from error
-
-
-def _check_tar(path: Path) -> None:
-    with tarfile.open(path) as archive:
-        for member in archive:
-            for _ in _pieces(archive, member):
-                pass
-
-
-def _pieces(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
-    file = archive.extractfile(member) if member.isfile() else None
-    while file is not None and (piece := file.read(LOCAL_CHUNK)):
-        yield piece

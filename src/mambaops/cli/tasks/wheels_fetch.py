@@ -99,7 +99,8 @@ def install_wheel(
 
     from mambaops.core import interpreters
     from mambaops.facts.collect import facts_for
-    from mambaops.install.wheels import install_wheels, matching_files
+    from mambaops.install.wheel_file import matching_files
+    from mambaops.install.wheels import install_wheels
 
     interpreter = interpreters.to_change(python)
     done = install_wheels(
