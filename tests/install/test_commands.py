@@ -40,7 +40,7 @@ def test_a_wheel_for_another_processor_is_refused_with_exit_4(env, tmp_path):
 
 
 def test_a_module_inside_that_will_not_load_is_refused_before_anything_is_changed(env, tmp_path):
-    """The name says any platform; inside is a compiled module of this one: the name lies."""
+    """The name says any platform; inside is a compiled module of this one: the name is not true."""
     import _json  # a small compiled module that every Python brings
 
     library = Path(_json.__file__)
@@ -48,7 +48,7 @@ def test_a_module_inside_that_will_not_load_is_refused_before_anything_is_change
     path = write_zip(tmp_path / "sneaky-1.0-py3-none-any.whl", members)
     done = mambaops("install-wheel", path, "--python", env)
     assert done.returncode == 4
-    assert "its name lies" in done.stderr
+    assert "its name is not true" in done.stderr
     assert not list(env.rglob("sneaky*"))
     done = mambaops("install-wheel", path, "--python", env, "--force")
     assert done.returncode == 0, done.stderr

@@ -126,7 +126,7 @@ def tagged(make_wheel, tag: str) -> Path:
     return write_zip(make_wheel().parent / f"tagged-1.0-{tag}.whl", members)
 
 
-def lies(make_wheel) -> dict[str, Path]:
+def misnamed(make_wheel) -> dict[str, Path]:
     folder = make_wheel().parent / "lies"
     linux = "cp311-cp311-linux_x86_64"
     return {
@@ -146,13 +146,13 @@ def lies(make_wheel) -> dict[str, Path]:
     }
 
 
-def test_a_name_that_lies_about_its_inside_is_refused(make_wheel):
-    for reason, path in lies(make_wheel).items():
+def test_a_name_that_says_something_else_than_the_inside_is_refused(make_wheel):
+    for reason, path in misnamed(make_wheel).items():
         with pytest.raises(MambaopsError, match=reason):
             read_wheel(path)
 
 
-def test_upstreams_names_and_repaired_ones_are_no_lies(make_wheel):
+def test_upstreams_names_and_repaired_ones_are_taken(make_wheel):
     linux = "cp311-cp311-linux_x86_64"
     wide = linux.replace("linux", "manylinux_2_17")
     for name, inside in (
