@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,19 @@ def mutants(session: nox.Session) -> None:
     """Plant small bugs in the decisions; say which no test notices (`-- decide`, `-- --changed`)."""
     session.install("-e", ".", *groups("test"))
     session.run("python", "tests/mutants", *session.posargs)
+
+
+@nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """The documentation with the pages that are made from data, under docs/_build: the known failures."""
+    session.install("-e", ".")
+    built = HERE / "docs" / "_build"
+    shutil.rmtree(built, ignore_errors=True)
+    shutil.copytree(HERE / "docs", built)
+    with (built / "failures.md").open("w", encoding="utf-8") as page:
+        command = ["python", "-m", "mambaops", "diagnose", "--list", "--markdown"]
+        session.run(*command, stdout=page)
+    session.log(f"the documentation is in {built}")
 
 
 @nox.session(default=False)

@@ -9,7 +9,7 @@ MISMATCH = "RuntimeError: ('The detected CUDA version (%s) mismatches the versio
 def test_a_wrapper_alone_says_that_the_reason_is_missing() -> None:
     (finding,) = match("RuntimeError: Error compiling objects for extension\n")
     assert finding.rule == "ninja-generic-wrapper"
-    assert any("--version" in text for text in finding.not_cures)
+    assert any("--version" in text for text in finding.does_not_help)
 
 
 def test_pieces_make_no_difference() -> None:

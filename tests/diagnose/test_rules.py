@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mambaops.core.errors import UsageError
-from mambaops.diagnose import rules
+from mambaops.diagnose import catalogue, rules
 from mambaops.diagnose.match import match
 
 EXAMPLES = [
@@ -106,11 +106,13 @@ def test_a_wrong_catalogue_is_refused(tmp_path: Path, change: str, words: str) -
         rules.load(file)
 
 
-def test_the_documentation_is_current() -> None:
-    from mambaops.core.paths import CHECKOUT
-    from mambaops.diagnose.catalogue import markdown
-
-    current = (CHECKOUT / "docs" / "failures.md").read_text(encoding="utf-8")
-    assert current.rstrip("\n") == markdown().rstrip("\n"), (
-        "run: mambaops diagnose --list --markdown > docs/failures.md"
-    )
+def test_the_page_and_the_listing_name_every_rule_with_its_mark() -> None:
+    page, listing = catalogue.markdown(), catalogue.listing()
+    for rule in rules.load().rules:
+        assert f"## {rule.id}" in page
+        assert all(text in page for text in (*rule.fix, *rule.does_not_help, *rule.sources))
+        (line,) = [line for line in listing.splitlines() if line.split()[0] == rule.id]
+        assert rule.title in line
+    assert "## gxx-bounds-benign *(harmless)*" in page
+    assert "(harmless)" in next(x for x in listing.splitlines() if x.startswith("gxx-bounds"))
+    assert "- On a machine where torch is cpu: The torch in use is a CPU build" in page

@@ -1,4 +1,4 @@
-"""The catalogue for reading: a listing for the terminal, and `docs/failures.md`."""
+"""The catalogue for reading: a listing for the terminal, and a page of the documentation."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ _HEAD = """\
 
 {count} ways in which installing, importing and running causal-conv1d, mamba-ssm and their neighbours fails.
 `mambaops diagnose --log FILE` finds them in a log; this page is made from the same data
-(`src/mambaops/diagnose/failures.yaml`) by
-
-    mambaops diagnose --list --markdown > docs/failures.md
+(`src/mambaops/diagnose/failures.yaml`) by `mambaops diagnose --list --markdown`.
 
 Rows marked *harmless* are lines that people blame and that are not at fault. Rows marked *wrapper* only say
 that something above failed. Rows marked *context* explain a log that holds no failure. Rows marked *no text*
@@ -32,7 +30,7 @@ def _mark(rule: Rule) -> str:
 
 
 def markdown(catalogue: Catalogue | None = None) -> str:
-    """`docs/failures.md`."""
+    """The page `failures.md`."""
     catalogue = catalogue or load()
     parts = [_HEAD.format(count=len(catalogue.rules)), *map(_section, catalogue.rules)]
     omitted = "\n".join(f"- {row.what}: {row.why}" for row in catalogue.left_out)
@@ -46,7 +44,7 @@ def _section(rule: Rule) -> str:
         rows.append("```text\n" + "\n\n".join(text.rstrip() for text in rule.examples) + "\n```\n")
     rows += [f"- {text}" for text in rule.fix]
     rows += [f"- On a machine where {_words(case.when)}: {case.cause}" for case in rule.cases]
-    rows += [f"- Does not help: {text}" for text in rule.not_cures]
+    rows += [f"- Does not help: {text}" for text in rule.does_not_help]
     rows += [f"- Versions: {rule.versions}"] if rule.versions else []
     rows += [f"- Found by {rule.found_by}"] if rule.found_by else []
     rows.append("- Source: " + ", ".join(f"<{link}>" for link in rule.sources))

@@ -122,7 +122,7 @@ def _finding_text(found: Finding) -> str:
     ]
     if not found.benign:
         rows += [f"  -> {fix}" for fix in found.fixes]
-    rows += [f"  does not help: {text}" for text in found.not_cures]
+    rows += [f"  does not help: {text}" for text in found.does_not_help]
     if found.versions:
         rows.append(f"  versions: {found.versions}")
     rows += [f"  follows from it: line {c.line_number}: {c.line}" for c in found.consequences]

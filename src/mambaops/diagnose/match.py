@@ -41,7 +41,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     benign: bool = False
     title: str = ""
     fixes: list[str] = []
-    not_cures: list[str] = []
+    does_not_help: list[str] = []
     versions: str = ""
     sources: list[str] = []
     consequences: list[Consequence] = []
@@ -51,7 +51,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     """What a log says.
 
     Attributes:
-        findings: causes, the one to mend first comes first; harmless lines last.
+        findings: causes, the one to repair first comes first; harmless lines last.
         first_error: the first line that reports an error at all, recognised or not.
         lines: how many lines were read.
     """
@@ -72,7 +72,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def match(text: str, facts: Facts | None = None) -> list[Finding]:
-    """The findings in a log, the cause that must be mended first comes first."""
+    """The findings in a log, the cause that must be repaired first comes first."""
     return examine(chunks(text), facts).findings
 
 
@@ -178,7 +178,7 @@ def _finding(
         benign=rule.role == "benign",
         title=rule.title,
         fixes=fixes,
-        not_cures=rule.not_cures,
+        does_not_help=rule.does_not_help,
         versions=rule.versions,
         sources=rule.sources,
         consequences=consequences,

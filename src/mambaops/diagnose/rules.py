@@ -63,7 +63,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     Attributes:
         cause: what is wrong; `{name}` is replaced by the group of that name in the pattern.
         fix: what to do, a command first where there is one.
-        not_cures: what is often recommended and does not help, with the reason.
+        does_not_help: what is often recommended and does not help, with the reason.
         role: `cause`; `context` (explains a log that holds no failure of its own); `wrapper` (says only
             that something above failed); `benign` (blamed, harmless); `silent` (leaves no text: the
             row says what finds it).
@@ -78,7 +78,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     fix: list[str]
     patterns: list[Pattern] = []
     examples: list[str] = []
-    not_cures: list[str] = []
+    does_not_help: list[str] = []
     versions: str = ""
     sources: list[str] = []
     role: Role = "cause"

@@ -17,7 +17,7 @@ from mambaops.cli.task import emit, say, task
         "here": "the log is of this machine: collect its facts",
         "json": "findings as JSON",
         "list": "print the catalogue instead",
-        "markdown": "with --list: as docs/failures.md",
+        "markdown": "with --list: as a page, for the documentation",
         "report": "write a report to hand to somebody to this file (private data masked)",
         "plan": "with a report: file with the plan that was being carried out",
     },
@@ -33,7 +33,7 @@ def diagnose(
     report: str = "",
     plan: str = "",
 ) -> int:
-    """Say what went wrong in a log: the cause, the cure, and what does not help.
+    """Say what went wrong in a log: the cause, the remedy, and what does not help.
 
     Exit status: 0 no failure in the log, 1 a failure (recognised or not), 2 the log cannot be read.
     A failure that is not recognised also leaves a report to hand to somebody.
