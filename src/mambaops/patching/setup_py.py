@@ -32,11 +32,6 @@ class PatchResult:
     notes: tuple[Note, ...] = field(default=())
 
     @property
-    def already(self) -> bool:
-        """Whether the text was as wanted before."""
-        return not self.edits
-
-    @property
     def codemods(self) -> tuple[str, ...]:
         """The ids of the codemods that changed something, in their order."""
         return tuple(dict.fromkeys(edit.codemod for edit in self.edits))
