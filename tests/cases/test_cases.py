@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import plan_cases
 import pytest
-from plan_cases import CaseFile, Expected, ExpectedStep
+from plan_cases import Expected, ExpectedStep, Prepared
 
 from mambaops.cli import collection
 from mambaops.core.errors import MambaopsError
@@ -19,12 +19,14 @@ from mambaops.plan import Plan, make_plan
 from mambaops.plan.script import to_script
 from mambaops.profiles.model import names as profile_names
 
+CASES = [pytest.param(plan_cases.prepared(name), id=name) for name in plan_cases.names()]
 
-@pytest.mark.parametrize("name", plan_cases.names())
-def test_case(name: str) -> None:
-    file = plan_cases.read(name)
+
+@pytest.mark.parametrize("ready", CASES)
+def test_case(ready: Prepared) -> None:
+    file = ready.file
     try:
-        profile, situation, flags = plan_cases.inputs(file)
+        profile, situation, flags = plan_cases.inputs(ready)
         case, plan = make_case(profile, situation, flags), make_plan(profile, situation, flags)
     except MambaopsError as error:
         _check_error(file.expect, error)
@@ -93,7 +95,7 @@ def _check_case(expect: Expected, case: Case) -> None:
         key = _plain(case.key(package))
         assert {name: key.get(name) for name in fields} == fields
     if expect.other_key_than:
-        other = make_case(*plan_cases.inputs(plan_cases.read(expect.other_key_than)))
+        other = make_case(*plan_cases.inputs(plan_cases.prepared(expect.other_key_than)))
         for package in case.packages:
             assert case.wanted_version(package) != other.wanted_version(package)
     toolkit, _ = fitting_toolkit(case)
@@ -112,7 +114,7 @@ def _check_case(expect: Expected, case: Case) -> None:
 
 @pytest.mark.parametrize("profile", profile_names())
 def test_every_profile_has_a_case_with_its_whole_plan(profile: str) -> None:
-    files: list[CaseFile] = [plan_cases.read(name) for name in plan_cases.names()]
+    files = [plan_cases.prepared(name).file for name in plan_cases.names()]
     assert any(file.profile == profile and file.expect.plan for file in files)
 
 

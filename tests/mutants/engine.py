@@ -23,6 +23,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -62,13 +63,15 @@ class Room:
     files: list[Path]
     ceiling: float
     calls: dict[str, list[str]] = field(default_factory=dict)  # "file:line" -> tests that call it
+    lines: dict[str, list[str]] = field(default_factory=dict)  # "file:line" -> tests that run it
     seconds: dict[str, float] = field(default_factory=dict)
     failing: list[str] = field(default_factory=list)
 
     def reaching(self, mutant: Mutant) -> list[str]:
         """Tests that run the code in which a bug lies, the quick ones first."""
         if mutant.function:
-            found = set(self.calls.get(f"{mutant.file}:{mutant.function}", []))
+            line = self.lines.get(f"{mutant.file}:{mutant.line}")
+            found = set(line or self.calls.get(f"{mutant.file}:{mutant.function}", []))
         else:
             found = set(self.seconds)
         near = set() if mutant.function else self._near(str(mutant.file))
@@ -268,46 +271,56 @@ class Warm:
             _own_folder(session, folder)
             files = {str(file) for file in self.room.files}
             calls: dict[str, list[str]] = {}
+            lines: dict[str, list[str]] = {}
             seconds: dict[str, float] = {}
             failing: list[str] = []
             items = session.items
             for item, following in zip(items, [*items[1:], None]):
                 self.listener = Listener()
-                with watched(files) as seen:
+                with watched(files) as (called, ran):
                     started = computed()
                     item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
                     seconds[item.nodeid] = computed() - started
-                for place in seen:
+                for place in called:
                     calls.setdefault(place, []).append(item.nodeid)
+                for place in ran:
+                    lines.setdefault(place, []).append(item.nodeid)
                 if self.listener.failed or not self.listener.ran:
                     failing.append(item.nodeid)
-            (out / "look").write_text(json.dumps([calls, seconds, failing]), encoding="utf-8")
+            (out / "look").write_text(
+                json.dumps([calls, lines, seconds, failing]), encoding="utf-8"
+            )
             return "looked"
 
         nobody = Mutant(Path(), 0, 0, "", 0)
         self.pool.run(nobody, 300, look)
         self.pool.finish()
         found = json.loads((out / "look").read_text(encoding="utf-8"))
-        self.room.calls, self.room.seconds, self.room.failing = found
+        self.room.calls, self.room.lines, self.room.seconds, self.room.failing = found
         shutil.rmtree(out)
 
 
 @contextlib.contextmanager
-def watched(files: set[str]) -> Iterator[set[str]]:
-    """Functions of `files` that are called meanwhile, as "file:first line"."""
-    seen: set[str] = set()
+def watched(files: set[str]) -> Iterator[tuple[set[str], set[str]]]:
+    """Functions of `files` that are called meanwhile and lines that are run, as "file:line"."""
+    called: set[str] = set()
+    ran: set[str] = set()
 
-    def heard(frame: FrameType, event: str, argument: object) -> None:
+    def heard(frame: FrameType, event: str, argument: object) -> object:
         code = frame.f_code
-        if code.co_filename in files:
-            seen.add(f"{code.co_filename}:{code.co_firstlineno}")
+        if code.co_filename not in files:
+            return None
+        called.add(f"{code.co_filename}:{code.co_firstlineno}")
+        return each_line
 
-    import threading
+    def each_line(frame: FrameType, event: str, argument: object) -> object:
+        ran.add(f"{frame.f_code.co_filename}:{frame.f_lineno}")
+        return each_line
 
     threading.settrace(heard)
     sys.settrace(heard)
     try:
-        yield seen
+        yield called, ran
     finally:
         sys.settrace(None)
         threading.settrace(None)  # type: ignore[arg-type]

@@ -7,21 +7,21 @@ by a slip of the pen.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 from machine_files import merged
 from recorded import facts_of, varied
 
-from mambaops.core.paths import data_dir
 from mambaops.decide.build import setup_options
 from mambaops.decide.case import Case, make_case
 from mambaops.decide.situation import Flags, Situation, elsewhere
 from mambaops.diagnose.rules import read_yaml
 from mambaops.facts.model import Facts
-from mambaops.profiles.model import Profile, load_profile, parse_profile
+from mambaops.profiles.model import Profile, load_profile
 
 FOLDER = Path(__file__).resolve().parents[1] / "cases"
 _SIZE = re.compile(r"(\d+) ([MG])iB")
@@ -97,10 +97,26 @@ def read(name: str) -> CaseFile:
     return msgspec.convert(read_yaml(text), CaseFile)
 
 
-def inputs(case: CaseFile) -> tuple[Profile, Situation, Flags]:
+@dataclass(frozen=True)
+class Prepared:
+    """A case with its profile and facts read, before any of the code that it tests has run."""
+
+    file: CaseFile
+    profile: Profile
+    facts: Facts
+
+
+@cache
+def prepared(name: str) -> Prepared:
+    """One case with what it names."""
+    file = read(name)
+    return Prepared(file, _profile(file.profile), varied(file.machine, _sizes(file.like)))
+
+
+def inputs(ready: Prepared) -> tuple[Profile, Situation, Flags]:
     """What the public functions take."""
-    profile, flags = _profile(case.profile), msgspec.convert(case.flags, Flags)
-    facts = varied(case.machine, _sizes(case.like))
+    case, profile, facts = ready.file, ready.profile, ready.facts
+    flags = msgspec.convert(case.flags, Flags)
     found = elsewhere(profile.name, facts)
     bare = msgspec.structs.replace(found, target=_target(case, facts, {}))
     if not _marks(case):
@@ -154,12 +170,13 @@ def _target(case: CaseFile, facts: Facts, words: dict[str, str]) -> Facts | None
 
 def _profile(wanted: str | dict[str, Any]) -> Profile:
     if isinstance(wanted, str):
-        return load_profile(wanted)
+        return _shipped(wanted)
     changes = dict(wanted)
-    base = changes.pop("base")
-    text = (data_dir("env_profiles") / f"{base}.yaml").read_text(encoding="utf-8")
-    whole = merged({**yaml.safe_load(text), "why": {}}, changes)
-    return parse_profile(yaml.safe_dump(whole), base)
+    base = msgspec.json.decode(msgspec.json.encode(_shipped(changes.pop("base"))))
+    return msgspec.convert(merged({**base, "why": {}}, changes), Profile)
+
+
+_shipped = cache(load_profile)
 
 
 def _sizes(value: Any) -> Any:
