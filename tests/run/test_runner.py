@@ -24,7 +24,7 @@ from mambaops.core.errors import (
 )
 from mambaops.decide.case import Case
 from mambaops.decide.situation import Flags
-from mambaops.decide.verdict import done, needed
+from mambaops.decide.verdict import needed
 from mambaops.plan import Plan
 from mambaops.profiles.model import load_profile
 from mambaops.run.lock import locked
