@@ -40,10 +40,10 @@ ELSEWHERE = {
     "mambaops create-venv --profile local": "e2e/test_main_job.py",
     "mambaops cudnn-check": "system/test_cudnn.py",
     "mambaops doctor": "doctor/test_command.py",
-    "mambaops install-fallback": "payload/scan/test_fallback.py",
+    "mambaops install-fallback": "fallback/test_install.py",
     "mambaops install-toolkit --arch 9.0": "cli/test_bad_input.py",
     "mambaops install-torch --profile local": "cli/test_bad_input.py",
-    "mambaops release-gpu": "doctor/test_release_gpu.py",
+    "mambaops release-gpu": "gpu/test_holders.py",
     "mambaops run-graph-mamba --no-mamba --wandb False": "system/test_launch.py",
     "mambaops shell-env --home /usr/local/cuda-12.8": "system/test_shell_env.py",
 }

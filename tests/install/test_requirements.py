@@ -253,7 +253,11 @@ def test_names_in_addresses():
 def test_torch_stays_what_it_is(installer, env, index, make_wheel, tmp_path, monkeypatch):
     """Directly, and by way of a dependency that would take the newest."""
     if installer == "uv":
-        monkeypatch.setattr("mambaops.install.requirements.pip_command", lambda python: None)
+        # neither the environment nor the Python that runs mambaops has pip
+        without_pip = tmp_path / "python"
+        without_pip.write_text("#!/bin/sh\necho No module named pip >&2\nexit 1\n")
+        without_pip.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(without_pip))
     index.publish(
         make_wheel("torch", "2.99.0"),
         make_wheel("torch", "1.13.1"),

@@ -67,11 +67,23 @@ def test_pip_takes_over_aloud_where_uv_cannot(env, make_wheel, tmp_path, monkeyp
     assert "trying pip" in said[0]
 
 
+def _without_uv(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where mambaops was installed without it, and there is none on PATH."""
+
+    def missing() -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("uv.find_uv_bin", missing)
+    folders = os.environ["PATH"].split(os.pathsep)
+    without = [folder for folder in folders if not Path(folder, "uv").exists()]
+    monkeypatch.setenv("PATH", os.pathsep.join(without))
+
+
 def test_the_users_settings_do_not_send_it_elsewhere(env, make_wheel, tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_USER", "1")
     monkeypatch.setenv("PIP_TARGET", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("PYTHONUSERBASE", str(tmp_path / "home"))
-    monkeypatch.setattr("mambaops.install.wheels.uv_command", lambda: None)
+    _without_uv(monkeypatch)
     (done,) = install_wheels([make_wheel("inside")], python_of(env))
     assert done.installer == "pip"
     assert Path(done.location).is_relative_to(env.resolve())

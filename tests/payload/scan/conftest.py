@@ -6,13 +6,14 @@ import importlib.util
 import os
 import subprocess
 import sys
-import sysconfig
-import venv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from environments import make_environment
+
+__all__ = ["make_environment"]
 
 torch = pytest.importorskip("torch", reason="the scan is written in torch")
 SOURCE = Path(__file__).resolve().parents[3] / "src"
@@ -80,21 +81,6 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
-
-
-@pytest.fixture(scope="session")
-def make_environment(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Virtual environments without pip that see this one's packages (and `folders`); their python."""
-
-    def make(*folders: Path) -> Path:
-        home = tmp_path_factory.mktemp("env")
-        venv.create(home, with_pip=False, symlinks=True)
-        seen = [sysconfig.get_paths()["purelib"], *map(str, folders)]
-        site = next((home / "lib").glob("python*/site-packages"))
-        (site / "base.pth").write_text("\n".join(seen) + "\n")
-        return home / "bin" / "python"
-
-    return make
 
 
 @pytest.fixture(scope="session")
