@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engine import Mutant, Room, examine
+from children import Mutant
+from engine import Room, examine
 from mutate import sites
 
 if sys.version_info >= (3, 11):
@@ -108,23 +109,24 @@ def _room(
     for gone in set(room["tests"]) - set(tests):
         print(f"{name}: {gone} is not there")
     started = time.monotonic()
-    mutants = [mutant for file in files for mutant in of(file)]
+    texts = {file: file.read_text(encoding="utf-8") for file in files}
+    mutants = [mutant for file, text in texts.items() for mutant in of(file, text)]
     if not mutants or not tests:
         print(f"{name}: nothing to plant, or no tests")
         return bool(tests)
-    place = Room(tests, files, room.get("ceiling", table["ceiling"]))
+    place = Room(tests, texts, room.get("ceiling", table["ceiling"]))
     examine(place, mutants, words.processes)
     for test in place.failing:
         print(f"{name}: left out, fails or is skipped without a bug: {test}")
     mutants = [one for one in mutants if one.outcome != "none"]
     return _report(
-        name, mutants, accepted, room.get("wanted", table["wanted"]), started, words.verbose
+        name, mutants, texts, accepted, room.get("wanted", table["wanted"]), started, words.verbose
     )
 
 
-def of(file: Path) -> list[Mutant]:
+def of(file: Path, text: str) -> list[Mutant]:
     """Every bug of one file."""
-    found = sites(ast.parse(file.read_text(encoding="utf-8")))
+    found = sites(ast.parse(text))
     return [
         Mutant(file, index, one.line, one.what, one.function) for index, one in enumerate(found)
     ]
@@ -133,6 +135,7 @@ def of(file: Path) -> list[Mutant]:
 def _report(
     name: str,
     mutants: list[Mutant],
+    texts: dict[Path, str],
     accepted: dict[str, Any],
     wanted: int,
     started: float,
@@ -142,10 +145,10 @@ def _report(
         (one["file"], one["line"], one["bug"]): one["reason"]
         for one in accepted.get("survivor", [])
     }
-    texts = {one.file: one.file.read_text(encoding="utf-8").splitlines() for one in mutants}
+    lines = {file: text.splitlines() for file, text in texts.items()}
     killed, known, used = 0, 0, set()
     for one in sorted(mutants, key=lambda one: (one.file, one.line)):
-        file, line = str(one.file.relative_to(PACKAGE)), texts[one.file][one.line - 1].strip()
+        file, line = str(one.file.relative_to(PACKAGE)), lines[one.file][one.line - 1].strip()
         key = (file, line, one.what)
         used.add(key)
         if one.outcome == "killed":
