@@ -35,6 +35,12 @@ def test_case(case: dict[str, Any]) -> None:
     diagnosis = verdict(case)
     causes = [found for found in diagnosis.findings if not found.benign]
     assert [found.rule for found in causes] == case["finds"]
+    assert diagnosis.recognised == bool(case["finds"])
+    assert diagnosis.failed == bool(case["finds"] or diagnosis.first_error is not None)
+    lines = case["log"].removesuffix("\n").split("\n") if case["log"] else []
+    assert diagnosis.lines == len(lines)
+    if diagnosis.first_error is not None and diagnosis.first_error_line_number is not None:
+        assert diagnosis.first_error.split()[0] in lines[diagnosis.first_error_line_number - 1]
     if "harmless" in case:
         harmless = [found.rule for found in diagnosis.findings if found.benign]
         assert harmless == case["harmless"]

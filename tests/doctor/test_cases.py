@@ -55,12 +55,14 @@ def test_case(case: dict[str, Any]) -> None:
 
 
 def compare(checks: list[Check], wanted: dict[str, Any], name: str) -> None:
-    """A text holds every word that is wanted of it ("" for an empty one); other fields are equal."""
+    """A text holds every word that is wanted of it, or is it all after a `=`; other fields are equal."""
     assert checks, f"no {name}"
     check = next((one for one in checks if fits(one, wanted)), checks[0])
     for field, value in wanted.items():
         have = getattr(check, field)
-        if field in TEXTS and value:
+        if field in TEXTS and isinstance(value, str) and value.startswith("="):
+            assert have == value[1:]
+        elif field in TEXTS and value:
             words = [value] if isinstance(value, str) else value
             assert [word for word in words if word not in have] == [], have
         else:
@@ -69,7 +71,8 @@ def compare(checks: list[Check], wanted: dict[str, Any], name: str) -> None:
 
 def fits(check: Check, wanted: dict[str, Any]) -> bool:
     words = wanted.get("what") or []
-    return all(word in check.what for word in ([words] if isinstance(words, str) else words))
+    words = [words.lstrip("=")] if isinstance(words, str) else words
+    return all(word in check.what for word in words)
 
 
 @pytest.mark.parametrize("name", names())

@@ -15,6 +15,7 @@ from mambaops.doctor.model import minor, release, size
         (["sm_100", "sm_120"], "12.1", True),
         (["sm_90a"], "9.0", True),
         ([], "9.0", False),
+        (["lto_86"], "8.6", False),
     ],
 )
 def test_runs(archs: list[str], capability: str, expected: bool) -> None:
@@ -31,6 +32,7 @@ def test_runs(archs: list[str], capability: str, expected: bool) -> None:
         ("1.5.0.post8", (1, 5, 0)),
         ("2.0rc1", (2, 0)),
         ("2.9rc1.7", (2, 9)),
+        ("2.dev.7", (2,)),
     ],
 )
 def test_release(text: str | None, numbers: tuple[int, ...]) -> None:

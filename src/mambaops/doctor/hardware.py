@@ -39,7 +39,7 @@ def driver(facts: Facts, profile: Profile | None) -> Iterator[Check]:
         state="ok",
         what=f"{found.version or 'unknown version'}, runs CUDA up to {found.cuda or 'unknown'}",
     )
-    if torch and torch.cuda and found.cuda and release(torch.cuda) > release(found.cuda):
+    if torch and found.cuda and release(torch.cuda) > release(found.cuda):
         yield Check(
             id="torch-cuda-above-driver",
             area="driver",
@@ -146,9 +146,9 @@ def _dotted(number: str) -> str:
 
 
 def _expected(facts: Facts, profile: Profile | None) -> Iterator[Check]:
-    wanted = profile.expect.capability if profile else ""
     have = {gpu.compute_capability for gpu in facts.gpus}
-    if wanted and profile and wanted not in have:
+    wanted = profile.expect.capability if profile else ""
+    if profile and wanted not in {"", *have}:
         yield Check(
             id="other-gpu",
             area="GPU",
@@ -161,8 +161,8 @@ def _expected(facts: Facts, profile: Profile | None) -> Iterator[Check]:
 
 
 def _held(gpu: Gpu) -> Iterator[Check]:
-    used = gpu.memory_used or 0
-    if used < HELD or gpu.display or gpu.mig:
+    used = gpu.memory_used
+    if used is None or used < HELD or gpu.display or gpu.mig:
         return
     holders = ", ".join(f"{p.pid} {p.name or ''}".strip() for p in gpu.processes)
     full = gpu.memory_total is not None and used > 0.8 * gpu.memory_total

@@ -65,7 +65,7 @@ def _one_package(facts: Facts, package: Package) -> Iterator[Check]:
             cause="Python imports the source folder, which holds no compiled kernels",
             remedy="start Python from another folder, or rename that one",
         )
-    if not package.extensions and package.name in OURS and not package.editable:
+    if not package.extensions and not package.editable:
         yield Check(
             id="package-without-kernels",
             area="packages",

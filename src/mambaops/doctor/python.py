@@ -81,7 +81,7 @@ def torch(facts: Facts, profile: Profile | None) -> Iterator[Check]:
 
 def _against_profile(facts: Facts, profile: Profile | None) -> Iterator[Check]:
     found = facts.torch
-    if profile is None or found is None or not profile.torch.versions:
+    if profile is None or found is None:
         return
     wanted = profile.torch.versions
     if minor(found.version) not in [minor(one) for one in wanted]:

@@ -22,10 +22,15 @@ def wanted_cuda(facts: Facts, profile: Profile | None) -> str:
 
 def best_toolkit(facts: Facts, cuda: str) -> Toolkit | None:
     """The toolkit that a build for this CUDA would take: its minor, else its major, whole ones only."""
-    whole = [kit for kit in facts.toolkits if kit.whole and kit.version]
+    whole = _usable(facts)
     same = [kit for kit in whole if minor(kit.version) == cuda]
-    major = [kit for kit in whole if cuda and release(kit.version)[:1] == release(cuda)[:1]]
+    major = [kit for kit in whole if release(kit.version)[:1] == release(cuda)[:1]]
     return next(iter(same or major or ([] if cuda else whole)), None)
+
+
+def _usable(facts: Facts) -> list[Toolkit]:
+    """Whole ones that say what they are."""
+    return [kit for kit in facts.toolkits if kit.whole and kit.version]
 
 
 def toolkit(facts: Facts, profile: Profile | None) -> Iterator[Check]:
@@ -52,7 +57,7 @@ def toolkit(facts: Facts, profile: Profile | None) -> Iterator[Check]:
 
 def _none_fits(facts: Facts, cuda: str) -> Check:
     remedy = f"mambaops install-toolkit   # nvcc{' ' + cuda if cuda else ''} into the environment, no root"
-    whole = [kit for kit in facts.toolkits if kit.whole]
+    whole = _usable(facts)
     if not whole:
         return Check(
             id="toolkit-missing",
@@ -108,11 +113,7 @@ def _broken(facts: Facts) -> Iterator[Check]:
 
 def _first_on_path(facts: Facts, chosen: Toolkit) -> Iterator[Check]:
     first = next((kit for kit in facts.toolkits if kit.source in ("PATH", "CUDA_HOME")), None)
-    if (
-        first is None
-        or first.home == chosen.home
-        or release(first.version) == release(chosen.version)
-    ):
+    if first is None or release(first.version) == release(chosen.version):
         return
     yield Check(
         id="other-toolkit-first",
