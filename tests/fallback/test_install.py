@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -76,6 +77,24 @@ def test_twice_is_once_and_remove_leaves_nothing(python: Path) -> None:
     assert set(fallback.remove(python).files) == set(first.files)
     assert {p.name for p in site(python).iterdir()} == before
     assert fallback.remove(python).action == "nothing"
+
+
+@pytest.mark.parametrize("kept", ["dist-info", "package", "both, without RECORD"])
+def test_what_a_killed_install_left_is_put_right_by_the_next(kept: str, python: Path) -> None:
+    before = {p.name for p in site(python).iterdir()}
+    first = fallback.install(python)
+    (info,) = site(python).glob("mambaops_fallback-*.dist-info")
+    for name in NAMES:
+        (site(python) / name).unlink()
+    if kept == "dist-info":
+        shutil.rmtree(site(python) / "mambaops_fallback")
+    elif kept == "package":
+        shutil.rmtree(info)
+    else:
+        (info / "RECORD").unlink()
+    assert fallback.install(python).files == first.files
+    fallback.remove(python)
+    assert {p.name for p in site(python).iterdir()} == before
 
 
 @pytest.mark.parametrize("tag", ["cpython-{0}{1}-x86_64-linux-gnu", "cpython-27-x86_64-linux-gnu"])

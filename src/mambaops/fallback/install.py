@@ -7,9 +7,6 @@ an ordinary distribution, `mambaops-fallback`, with a RECORD: pip can list and u
 from __future__ import annotations
 
 import hashlib
-import re
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,13 +14,11 @@ import msgspec
 
 from mambaops.core import paths, process
 from mambaops.core.errors import MachineError, MambaopsError, StepDidNotTake
-from mambaops.wheels.record import entry_of, read_record, write_record
+from mambaops.fallback import distribution
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-DISTRIBUTION = "mambaops-fallback"
-PACKAGE = "mambaops_fallback"
 _LOOK_SECONDS = 300.0
 
 
@@ -83,8 +78,8 @@ def install(python: Path) -> Outcome:
         )
     purelib = Path(before.purelib)
     with _locked(purelib):
-        _delete(purelib)
-        files = _write(purelib)
+        distribution.delete(purelib)
+        files = distribution.write(purelib)
     _check(python, look(python))
     return Outcome(
         action="installed", python=str(python), files=tuple(files), notes=tuple(_notes(before))
@@ -95,7 +90,7 @@ def remove(python: Path) -> Outcome:
     """Take the stand-ins out again; a real module is never touched."""
     purelib = Path(look(python, try_import=False).purelib)
     with _locked(purelib):
-        files = _delete(purelib)
+        files = distribution.delete(purelib)
     return Outcome(action="removed" if files else "nothing", python=str(python), files=tuple(files))
 
 
@@ -121,80 +116,6 @@ def _locked(purelib: Path) -> BaseFileLock:
     folder.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256(str(purelib).encode()).hexdigest()[:16]
     return FileLock(folder / f"fallback-{name}.lock")
-
-
-def _version() -> str:
-    source = paths.payload_file("standins", "selective_scan_cuda.py").read_text("utf-8")
-    found = re.search(r'__version__ = "(.+)"', source)  # e.g. __version__ = "1.0"
-    assert found, "the stand-in names its version"
-    return found.group(1)
-
-
-def _sources() -> dict[str, bytes]:
-    """Path in site-packages -> content, of everything but the RECORD."""
-    files: dict[str, bytes] = {}
-    for source in sorted(paths.payload_file("scan").glob("*.py")):
-        files[f"{PACKAGE}/{source.name}"] = source.read_bytes()
-    for name in ("selective_scan_cuda.py", "causal_conv1d_cuda.py"):
-        files[name] = paths.payload_file("standins", name).read_bytes()
-    version = _version()
-    info = f"{PACKAGE}-{version}.dist-info"
-    files[f"{info}/METADATA"] = _METADATA.format(name=DISTRIBUTION, version=version).encode()
-    files[f"{info}/WHEEL"] = _WHEEL.encode()
-    files[f"{info}/INSTALLER"] = b"mambaops\n"
-    return files
-
-
-_METADATA = """Metadata-Version: 2.1
-Name: {name}
-Version: {version}
-Summary: Stand-ins for selective_scan_cuda and causal_conv1d_cuda in plain PyTorch
-License: MIT
-Requires-Python: >=3.8
-"""
-_WHEEL = "Wheel-Version: 1.0\nGenerator: mambaops\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-
-
-def _write(purelib: Path) -> list[str]:
-    """Write everything aside, then move it into place, the dist-info last."""
-    files = _sources()
-    info = f"{PACKAGE}-{_version()}.dist-info"
-    entries = [entry_of(name, content) for name, content in files.items()]
-    files[f"{info}/RECORD"] = write_record(entries, f"{info}/RECORD").encode()
-    try:
-        aside = Path(tempfile.mkdtemp(prefix=".mambaops-fallback-", dir=purelib))
-    except OSError as error:
-        raise MachineError(
-            f"cannot write to {purelib}: {error.strerror}",
-            hint="use an environment of your own (python -m venv), or its owner's account",
-        ) from error
-    try:
-        for name, content in files.items():
-            path = aside / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(content)
-        for top in (PACKAGE, "selective_scan_cuda.py", "causal_conv1d_cuda.py", info):
-            (aside / top).replace(purelib / top)
-    finally:
-        shutil.rmtree(aside)
-    return sorted(files)
-
-
-def _delete(purelib: Path) -> list[str]:
-    """Delete what our RECORD lists, byte code included; returns the names."""
-    gone: list[str] = []
-    for info in sorted(purelib.glob(f"{PACKAGE}-*.dist-info")):
-        for entry in read_record((info / "RECORD").read_text("utf-8")):
-            path = purelib / entry.path
-            if path.is_file() and path.resolve().is_relative_to(purelib.resolve()):
-                path.unlink()
-                gone.append(entry.path)
-            for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
-                compiled.unlink()
-        for folder in (purelib / PACKAGE / "__pycache__", purelib / PACKAGE, info):
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
-    return gone
 
 
 def _check(python: Path, after: Environment) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from mambaops.core.errors import MachineError, UsageError
+from mambaops.core.files import write_text
 from mambaops.core.paths import PACKAGE, data_dir
 from mambaops.core.process import run, which
 from mambaops.knowledge.addresses import addresses
@@ -179,9 +180,7 @@ def write_context(profile: Profile, folder: Path, *, arch: str) -> Path:
             data_dir(name), place / "mambaops" / name, ignore=ignored, dirs_exist_ok=True
         )
     (place / "requirements.txt").write_text("\n".join(_requirements()) + "\n", encoding="utf-8")
-    path = folder / "Dockerfile"
-    path.write_text(text, encoding="utf-8")
-    return path
+    return write_text(folder / "Dockerfile", text)
 
 
 def _requirements() -> list[str]:

@@ -17,11 +17,12 @@ from mambaops.system import container
 def carry_out(
     profile_name: str,
     output: str,
+    *,
     arch: str,
     runtime: str,
     build: bool,
     run: bool,
-    words: Sequence[str],
+    words: Sequence[str] = (),
     say: Callable[[str], None],
 ) -> None:
     """Write Dockerfile and context into `output`; build the image, or become the one that runs it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from mambaops.core import interpreters, paths, process
@@ -61,7 +62,7 @@ def _built_profiles() -> list[str]:
     return [name for name in names if places(name).python.exists()]
 
 
-def check_packages(python: Path, needed: tuple[str, ...] = NEEDED) -> None:
+def check_packages(python: Path, needed: Sequence[str] = NEEDED) -> None:
     """Raises:
     MachineError: the interpreter lacks a package that training imports.
     """
@@ -106,10 +107,16 @@ def train(
     run_module(VLM, ["--stage", str(stage), *words], python=python, profile=profile)
 
 
-def run_module(module: str, words: list[str], *, python: str, profile: str) -> None:
-    """Become `python -m module words…` with the profile's run-time variables (the user's own win)."""
+def run_module(
+    module: str, words: list[str], *, python: str, profile: str, needed: Sequence[str] = NEEDED
+) -> None:
+    """Become `python -m module words…` with the profile's run-time variables (the user's own win).
+
+    Raises:
+        UsageError: no such interpreter. MachineError: it lacks one of the `needed` packages.
+    """
     chosen = target_python(python, profile)
-    check_packages(chosen, ("huggingface_hub",) if module.endswith("fetch_model") else NEEDED)
+    check_packages(chosen, needed)
     if profile:
         for name, value in load_profile(profile).runtime_env.items():
             os.environ.setdefault(name, value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mambaops.core.errors import UsageError
 
 MODULE = "mambaops.payload.train.fetch_model"
+NEEDED = ("huggingface_hub",)
 
 
 def wanted_model(model: str, profile: str) -> str:

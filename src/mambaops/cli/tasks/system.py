@@ -242,9 +242,15 @@ def container(
     from mambaops.cli.passthrough import remainder
     from mambaops.system.container_steps import carry_out
 
-    words = remainder(c)
     carry_out(
-        profile, output, arch, runtime, build and not dry_run, run and not dry_run, words, say
+        profile,
+        output,
+        arch=arch,
+        runtime=runtime,
+        build=build and not dry_run,
+        run=run and not dry_run,
+        words=remainder(c),
+        say=say,
     )
 
 

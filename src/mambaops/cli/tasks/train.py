@@ -168,7 +168,7 @@ def fetch_model(
 
     wanted = models.wanted_model(model, profile)
     words = flags({"--model": wanted, "--output": output, "--check": check})
-    training.run_module(models.MODULE, words, python=python, profile=profile)
+    training.run_module(models.MODULE, words, python=python, profile=profile, needed=models.NEEDED)
 
 
 @task(

@@ -1,4 +1,4 @@
-"""The command lines of the notes are understood as they stand there."""
+"""Command lines as people wrote them down elsewhere are understood as they stand there."""
 
 from __future__ import annotations
 
@@ -28,5 +28,7 @@ from mambaops.cli.aliases import spelled
         (["m"], ["m"]),
     ],
 )
-def test_flags_of_the_notes(given: list[str], wanted: list[str]) -> None:
+def test_underscores_and_separate_values_are_understood(
+    given: list[str], wanted: list[str]
+) -> None:
     assert spelled(given) == wanted
