@@ -122,6 +122,12 @@ def build_real(session: nox.Session) -> None:
 
 
 @nox.session(default=False, venv_backend="none")
+def build_packages(session: nox.Session) -> None:
+    """Build the packages that are proven for sm_90 and look inside; `-- NAME` (or a package file) for some."""
+    session.run(sys.executable, str(HERE / "tests" / "e2e" / "build_packages.py"), *session.posargs)
+
+
+@nox.session(default=False, venv_backend="none")
 def train_stage2(session: nox.Session) -> None:
     """Train stage 2 (image to text) in the target environment; `-- --demo` for the demonstration."""
     session.run(*MAMBAOPS, "train-stage2", "--", *session.posargs, external=True)

@@ -13,6 +13,7 @@ import pytest
 
 from mambaops.core import process
 from mambaops.core.paths import payload_file
+from mambaops.facts.collect import known_modules
 
 Facts = dict[str, Any]
 
@@ -68,7 +69,8 @@ esac
         }
         if "COVERAGE_PROCESS_START" in os.environ:
             env["COVERAGE_PROCESS_START"] = os.environ["COVERAGE_PROCESS_START"]
-        argv = [python, payload_file("probe.py"), *options]
+        known = json.dumps(known_modules())
+        argv = [python, payload_file("probe.py"), "--packages", known, *options]
         return process.run(argv, env=env, cwd=self.home, timeout=60, check=False)
 
     def look(self, *options: str, python: str = sys.executable) -> Facts:

@@ -74,18 +74,21 @@ def parts_in(root: Path) -> list[str]:
     return sorted(path.name for path in (root / "csrc").glob("*_mops*"))
 
 
+LARGE = ("csrc/causal_conv1d_bwd.cu",)
+
+
 def test_the_tree_gets_the_parts_and_loses_them_again(tmp_path: Path) -> None:
     root = tree(tmp_path / "conv")
-    applied = apply_to_tree(root, SetupOptions(archs=("9.0",), split=4))
+    applied = apply_to_tree(root, SetupOptions(archs=("9.0",), split=4, large=LARGE))
     assert "split-instantiations" in applied.patches
     assert parts_in(root) == [f"causal_conv1d_bwd_mops{n}of4.cu" for n in range(1, 5)]
     setup = (root / "setup.py").read_text(encoding="utf-8")
     assert setup.count("_mops") == 4
     assert '"csrc/causal_conv1d_bwd.cu"' not in setup
     before = {path: path.stat().st_mtime_ns for path in (root / "csrc").iterdir()}
-    apply_to_tree(root, SetupOptions(archs=("9.0",), split=4))
+    apply_to_tree(root, SetupOptions(archs=("9.0",), split=4, large=LARGE))
     assert {path: path.stat().st_mtime_ns for path in (root / "csrc").iterdir()} == before
-    apply_to_tree(root, SetupOptions(archs=("9.0",), split=2))
+    apply_to_tree(root, SetupOptions(archs=("9.0",), split=2, large=LARGE))
     assert len(parts_in(root)) == 2
     revert_tree(root)
     assert parts_in(root) == []

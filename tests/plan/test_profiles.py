@@ -46,7 +46,7 @@ def test_the_pairs_of_versions_can_work(name: str) -> None:
     packages = dict(profile.packages.items())
     if packages:
         mamba, conv = packages["mamba-ssm"].version, packages["causal-conv1d"].version
-        assert same_generation(mamba, conv)
+        assert same_generation("mamba-ssm", mamba, "causal-conv1d", conv)
     for version in profile.torch.versions:
         row = torch_row(version)
         assert row is not None
@@ -81,6 +81,9 @@ def test_an_unquoted_version_is_refused_with_its_path(edit: str, found: str, hin
         ("[not, a, mapping]", "Expected `object`, got `array`"),
         ("a: [1", "is not YAML"),
         (SMALL + 'packages: {mamba-ssm: {version: "2.3.2", sha256: abc}}\n', "$.packages.mamba-ssm.sha256"),
+        (SMALL + 'packages: {torch-scater: {version: "2.1.2"}}\n', "there is no package `torch-scater`"),
+        (SMALL + 'packages: {torch_scatter: {version: "2.1.2"}}\n', "it is called `torch-scatter`"),
+        (SMALL + 'packages: {mine: {version: "1.0", file: nowhere.toml}}\n', "there is no package file `"),
     ],
 )  # fmt: skip
 def test_bad_profiles_are_refused_with_the_reason(text: str, message: str) -> None:

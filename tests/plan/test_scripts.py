@@ -41,7 +41,7 @@ def test_it_holds_the_whole_source_route() -> None:
     text = script("local", arch="8.0;9.0+PTX")
     for wanted in (
         "nvidia-cuda-nvcc==13.0.*",
-        'patch-setup --source mamba-ssm-src --arch "8.0;9.0+PTX" --torch 2.14.1',
+        'patch-setup --source mamba-ssm-src --package mamba-ssm --arch "8.0;9.0+PTX" --torch 2.14.1',
         "sha256sum --check",
         "MAMBA_FORCE_BUILD=TRUE",
         "pip install --no-deps --force-reinstall wheels/*.whl",

@@ -16,7 +16,6 @@ import msgspec
 from machine_files import merged
 from recorded import facts_of, varied
 
-from mambaops.decide.build import setup_options
 from mambaops.decide.case import Case, make_case
 from mambaops.decide.situation import Flags, Situation, elsewhere
 from mambaops.diagnose.rules import read_yaml
@@ -131,10 +130,10 @@ def _marks(case: CaseFile) -> bool:
 
 
 def _words(case: Case) -> dict[str, str]:
-    """`{wanted:mamba-ssm}`: the version that our own build of it carries. `{patched}`: patched as wanted."""
+    """`{wanted:mamba-ssm}`: the version that our own build of it carries. `{patched:…}`: patched as wanted."""
     found = {f"{{wanted:{name}}}": case.wanted_version(name) for name in case.packages}
-    digest = setup_options(case.profile, case.choice, case.flags).digest()
-    return {**found, "{patched}": digest}
+    patched = {f"{{patched:{name}}}": case.setup_options(name).digest() for name in case.packages}
+    return {**found, **patched}
 
 
 def _filled(situation: Situation, changes: dict[str, Any], words: dict[str, str]) -> Situation:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from mambaops.facts.model import Facts
-from mambaops.wheels.names import PACKAGES
+from mambaops.knowledge.packages import pairs
 from mambaops.wheels.select.pair import pair_versions
 from mambaops.wheels.select.selection import select
 from mambaops.wheels.select.verdicts import Verdict
@@ -24,8 +24,8 @@ NEXT = 4
 def choices(facts: Facts, empty_store: Path) -> dict[str, Any]:
     """What is chosen of everything that was ever planned, the best few, and which rules refused how many."""
     read = usual_sources(facts, store=empty_store)
-    both = {package: list_candidates(package, facts, read) for package in PACKAGES}
-    pair = pair_versions(facts, [one for package in PACKAGES for one in both[package]])
+    both = {package: list_candidates(package, facts, read) for package in pairs()[0]}
+    pair = pair_versions(facts, [one for found in both.values() for one in found])
     found: dict[str, Any] = {"pair": pair.reason}
     for package, candidates in both.items():
         selection = select(package, facts, candidates)

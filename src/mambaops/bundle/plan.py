@@ -16,13 +16,12 @@ from mambaops.facts.model import Facts, Torch
 from mambaops.profiles.model import PackageSpec
 
 Say = Callable[[str], None]
-MODULES = {"causal-conv1d": "causal_conv1d", "mamba-ssm": "mamba_ssm"}
 MOST_TRIES = 3
 
 
 @dataclass(kw_only=True)
 class _Packages:
-    """The two packages: wheels to carry, or sources to compile there."""
+    """The packages: wheels to carry, or sources to compile there."""
 
     wheels: list[Path] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
@@ -48,7 +47,7 @@ def spec_for(
         )
     packages = _packages(case, with_toolkit, say) if choice.kernels else _Packages()
     torch, indexes = _torch(case, index, say)
-    requirements = [torch, *profile.requirements, "pip"]
+    requirements = [torch, *case.requirements, "pip"]
     requirements += list(profile.torch.companions) if choice.torch_cuda else []
     if with_toolkit:
         requirements += _toolkit(case, say)
@@ -107,7 +106,7 @@ def _toolkit(case: Case, say: Say) -> list[str]:
     from mambaops.knowledge.cuda import toolkit
     from mambaops.knowledge.toolkit_wheels import toolkit_wheels
 
-    words = list(case.profile.build_requirements)
+    words = list(case.build_requirements)
     cuda = case.choice.toolkit if case.choice.torch_cuda else ""
     row = toolkit(cuda) if cuda else None
     if row is not None and row.wheels_on_index:
@@ -124,7 +123,7 @@ def _packages(case: Case, with_toolkit: bool, say: Say) -> _Packages:
         wheel = _wheel(case, name, spec, say)
         if wheel is not None:
             found.wheels.append(wheel)
-            found.modules.append(MODULES[name])
+            found.modules += case.described(name).modules.imports[-1:]
         elif with_toolkit and spec.origin == "sdist":
             say(
                 f"{name} {spec.version}: no wheel fits; its sources are carried, to be compiled there"

@@ -9,7 +9,8 @@ from typing import get_args
 from mambaops.cli.request import Request
 from mambaops.core.errors import UsageError
 from mambaops.decide.situation import Flags
-from mambaops.profiles.model import PACKAGES, Strategy
+from mambaops.knowledge.packages import is_file, package
+from mambaops.profiles.model import Strategy
 
 
 def flags_of(request: Request) -> Flags:
@@ -24,23 +25,24 @@ def flags_of(request: Request) -> Flags:
         torch=request.torch,
         python=request.python,
         source=sources,
-        source_ids={package: _digest(path) for package, path in sources.items()},
+        source_ids={name: _digest(path) for name, path in sources.items()},
         cross=request.cross,
         sudo=request.sudo,
         obtain=_strategies(request.obtain),
+        add=_added(request.add),
     )
 
 
 def _sources(words: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for word in words:
-        package, equals, path = word.partition("=")
+        name, equals, path = word.partition("=")
         if not equals or not path:
             raise UsageError(
                 f"`--source {word}` does not say which package it is",
                 hint=f"`--source mamba-ssm={word}`",
             )
-        found[check_package(package)] = path
+        found[check_package(name)] = path
     return found
 
 
@@ -52,15 +54,20 @@ def _digest(path: str) -> str:
 
 
 def check_package(name: str) -> str:
-    """The normalised name of one of the packages.
+    """The normalised name of a package that is known, or that a package file describes.
 
     Raises:
         UsageError: another one.
     """
-    normal = name.replace("_", "-").lower()
-    if normal not in PACKAGES:
-        raise UsageError(f"there is no package `{name}`; there are: {', '.join(PACKAGES)}")
-    return normal
+    return package(name).name
+
+
+def _added(words: list[str]) -> dict[str, str]:
+    """Package -> its own file, "" where it comes with mambaops."""
+    return {
+        check_package(word): str(Path(word).expanduser().resolve()) if is_file(word) else ""
+        for word in words
+    }
 
 
 def _strategies(text: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,8 +36,7 @@ def choose_mode(*, check: bool, diff: bool, revert: bool) -> Mode:
 
 
 def patch_folders(
-    folders: list[Path],
-    options: SetupOptions,
+    folders: Mapping[Path, SetupOptions],
     nvcc: str | None,
     mode: Mode,
     *,
@@ -44,19 +44,20 @@ def patch_folders(
 ) -> int:
     """Patch (or check, show, revert) each folder; 1 when `check` finds one that is not as asked."""
     if mode == "revert":
-        return _revert(folders, as_json=as_json)
+        return _revert(list(folders), as_json=as_json)
     from mambaops.patching.apply import apply_to_tree, check_tree
 
     act = apply_to_tree if mode == "apply" else check_tree
-    done = [act(folder, options, nvcc=nvcc) for folder in folders]
+    done = [act(folder, options, nvcc=nvcc) for folder, options in folders.items()]
     if mode == "apply":
-        _remember(folders, options.digest())
+        for folder, options in folders.items():
+            _remember([folder], options.digest())
     rows = [_row(item, mode) for item in done]
     emit({"sources": rows}, as_json=as_json, text=lambda _: _text(done, mode))
     for item in done:
         for note in item.notes:
             say(f"{item.source.name}: {note.codemod}: {note.reason}")
-    if not options.archs and mode != "diff":
+    if mode != "diff" and not all(options.archs for options in folders.values()):
         say("architectures: upstream's own list stays (--arch chooses)")
     return 1 if mode == "check" and any(item.changed for item in done) else 0
 

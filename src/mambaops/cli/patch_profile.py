@@ -25,7 +25,6 @@ def patch_profile(
         MambaopsError: nothing is fetched yet (check, diff, revert), or a step failed.
     """
     from mambaops.cli.flags import flags_of
-    from mambaops.decide.build import setup_options
     from mambaops.run.drive import drive
     from mambaops.run.planning import planned
 
@@ -35,11 +34,11 @@ def patch_profile(
     if mode == "apply":
         drive(request.profile, flags, only=STEPS, say=say)
     case, _ = planned(request.profile, flags)
-    folders = [Path(tree.path) for tree in case.situation.sources.values()]
-    if not folders:
+    trees = case.situation.sources
+    if not trees:
         raise _nothing_there(request.profile, flags, case.choice.kernels)
-    options = setup_options(case.profile, case.choice, case.flags)
-    return patch_folders(folders, options, nvcc, mode, as_json=as_json)
+    folders = {Path(tree.path): case.setup_options(name) for name, tree in trees.items()}
+    return patch_folders(folders, nvcc, mode, as_json=as_json)
 
 
 def patch_torch_of(request: Request) -> int:

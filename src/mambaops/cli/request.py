@@ -19,11 +19,14 @@ HELP = {
     "torch": "torch release instead of the profile's",
     "python": "Python version of the environment instead of the profile's",
     "source": "PACKAGE=PATH of a checkout or archive to build instead of the published source",
+    "add": "package beside the profile's: a name, or a package file (./mine.toml)",
     "cross": "build for another machine than this one",
     "sudo": "allow the package manager to be run with sudo",
     "jobs": "compilers at once; 0: by cores and memory",
     "obtain": "strategies to get the packages, in order, e.g. source or store,source",
 }
+
+REPEATABLE = ("source", "add")
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +37,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     torch: str = ""
     python: str = ""
     source: list[str] = []
+    add: list[str] = []
     cross: bool = False
     sudo: bool = False
     jobs: int = 0
@@ -54,13 +58,14 @@ def planning_task(
         @functools.wraps(body)
         def run(c: Context, **values: Any) -> int | None:
             common = {key: values.pop(key) for key in HELP}
-            return body(Request(**{**common, "source": common["source"] or []}), **values)
+            lists = {key: common[key] or [] for key in REPEATABLE}
+            return body(Request(**{**common, **lists}), **values)
 
         run.__doc__ = doc or body.__doc__
         run.__name__ = name.replace("-", "_")
         run.__module__ = body.__module__
         run.__signature__ = _signature(body)  # type: ignore[attr-defined]
-        made: Task[Any] = task(name=name, iterable=["source"], help=HELP | more)(run)
+        made: Task[Any] = task(name=name, iterable=list(REPEATABLE), help=HELP | more)(run)
         return made
 
     return decorate

@@ -13,21 +13,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 GIB = 1024**3
-# peak of one nvcc for one architecture with one thread (measured on both packages: 2.3 GiB)
-MEMORY_PER_JOB = 3 * GIB
 
 
-def job_count(wanted: int, cores: int, memory: int | None, archs: int) -> tuple[int, str]:
+def job_count(wanted: int, cores: int, memory: int | None, each: float) -> tuple[int, str]:
     """Compilers at once, and why: by cores, and by memory where that is scarcer.
 
     Args:
         wanted: from the profile or `MAX_JOBS`; 0 decides here.
         memory: bytes that are free, None: not known.
-        archs: architectures per file; each adds little memory (they are compiled in turn).
+        each: GiB that one compiler takes at its peak (architectures are compiled in turn).
     """
     if wanted:
         return wanted, "as asked for"
-    by_memory = cores if memory is None else max(1, int(memory // MEMORY_PER_JOB))
+    by_memory = cores if memory is None else max(1, int(memory // (each * GIB)))
     if by_memory < cores:
         free = (memory or 0) / GIB
         return by_memory, f"{free:.1f} GiB of memory are free, {cores} cores would need more"

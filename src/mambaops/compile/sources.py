@@ -20,12 +20,16 @@ from mambaops.compile.source_tree import SourceTree
 from mambaops.core import process
 from mambaops.core.errors import CommandFailed, MambaopsError, UsageError
 from mambaops.core.files import sha256_of, write_text
+from mambaops.knowledge.packages import Package
+from mambaops.knowledge.packages import package as package_named
 from mambaops.profiles.model import PackageSpec
 
 RECORD = "mambaops-source.json"
-REPOSITORIES = {"selective-scan": "vmamba"}
-# keeps setup.py, which pip runs for the metadata, from looking for nvcc
-SKIP_CUDA = {"MAMBA_SKIP_CUDA_BUILD": "TRUE", "CAUSAL_CONV1D_SKIP_CUDA_BUILD": "TRUE"}
+
+
+def described(package: str, spec: PackageSpec) -> Package:
+    """What the package's file says: its own where the profile names one."""
+    return package_named(package, spec.file)
 
 
 def read_tree(folder: Path) -> SourceTree | None:
@@ -107,7 +111,9 @@ def download_sdist(
     argv: list[str | Path] = [python, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:"]
     argv += ["--no-build-isolation", "--no-cache-dir", "--dest", folder, "-r", wanted]
     try:
-        process.run(argv, env={**os.environ, **SKIP_CUDA, "LC_ALL": "C"}, log=log)
+        # pip runs setup.py for the metadata, which must not look for nvcc
+        skip = described(package, spec).source.env
+        process.run(argv, env={**os.environ, **skip, "LC_ALL": "C"}, log=log)
     except CommandFailed as error:
         raise _download_error(requirement, spec, error, log) from error
     archives = [path for path in folder.iterdir() if path.name.endswith((".tar.gz", ".zip"))]
@@ -138,26 +144,21 @@ def _download_error(
 
 
 def _clone(package: str, spec: PackageSpec, folder: Path, log: Path) -> tuple[Path, str]:
-    from mambaops.knowledge.addresses import repository
-
-    url, tree = repository(REPOSITORIES.get(package, package)), folder / f"{package}-{spec.version}"
-    argv: list[str | Path] = [
-        "git",
-        "clone",
-        "--quiet",
-        "--depth",
-        "1",
-        "--branch",
-        spec.tag,
-        url,
-        tree,
-    ]
+    source = described(package, spec).source
+    tag = spec.tag or source.tag.format(version=spec.version)
+    if not source.repository:
+        raise UsageError(
+            f"no git repository of {package} is known", hint=f"`--source {package}=PATH`"
+        )
+    tree = folder / f"{package}-{spec.version}"
+    argv: list[str | Path] = ["git", "clone", "--quiet", "--depth", "1", "--branch", tag]
+    argv += [source.repository, tree]
     try:
         process.run(argv, env={**os.environ, "GIT_TERMINAL_PROMPT": "0"}, log=log, timeout=600)
         commit = process.run(["git", "-C", tree, "rev-parse", "HEAD"]).stdout.strip()
     except CommandFailed as error:
         raise MambaopsError(
-            f"git tag {spec.tag} of {package} could not be cloned: {error.output or error.message}",
+            f"git tag {tag} of {package} could not be cloned: {error.output or error.message}",
             hint=f"fetch it elsewhere and name it: `--source {package}=PATH` (checkout or archive)",
         ) from error
     return tree, f"git:{commit}"
@@ -224,9 +225,10 @@ def _check_sources(package: str, spec: PackageSpec, tree: Path) -> None:
     if not (tree / "setup.py").is_file():
         raise MambaopsError(f"`{tree.name}` holds no setup.py: it is no source of {package}")
     if not any(tree.glob("**/*.cu")):
+        old = described(package, spec).source.without_sources
+        why = f": {old} were published without them" if old else ""
         raise MambaopsError(
-            f"the source of {package} {spec.version} holds no CUDA files: sdists of mamba-ssm up to "
-            "2.2.4 and of causal-conv1d up to 1.5.1 were published without them",
+            f"the source of {package} {spec.version} holds no CUDA files{why}",
             hint="use `origin: git` in the profile, or `--source "
             f"{package}=PATH` with a checkout of the release's tag",
         )

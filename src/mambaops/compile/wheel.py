@@ -9,24 +9,18 @@ from __future__ import annotations
 import os
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mambaops.core.errors import StepDidNotTake
 from mambaops.facts.model import Compiler, Toolkit
+from mambaops.knowledge.packages import Package
+from mambaops.patching.archs import variables
 from mambaops.wheels.inspect.elf import Extension, inspect_extension
 from mambaops.wheels.keys import BuildKey
 
-FORCE = {
-    "MAMBA_FORCE_BUILD": "TRUE",
-    "MAMBA_SKIP_CUDA_BUILD": "FALSE",
-    # after 2.3.2 the kernels are opt-in
-    "MAMBA_KEEP_CUDA_BUILD": "TRUE",
-    "CAUSAL_CONV1D_FORCE_BUILD": "TRUE",
-    "CAUSAL_CONV1D_SKIP_CUDA_BUILD": "FALSE",
-}
 # would change what is compiled behind the plan's back
 DROPPED = (
     "TORCH_CUDA_ARCH_LIST",
@@ -55,6 +49,7 @@ class Tools:
 def environment(
     base: Mapping[str, str],
     tools: Tools,
+    package: Package,
     key: BuildKey,
     *,
     extra: Mapping[str, str],
@@ -64,16 +59,20 @@ def environment(
 
     Args:
         base: usually `os.environ`.
+        package: its switches, and how it is told the architectures of the key.
         extra: the profile's build variables; they win.
         link_object: put on every link line (see `portable`).
     """
-    env = {name: value for name, value in base.items() if name not in DROPPED}
+    dropped = {*DROPPED, *package.build.drop}
+    env = {name: value for name, value in base.items() if name not in dropped}
     home = Path(tools.toolkit.home)
     places = [str(tools.python.parent), str(home / "bin")]
     env["PATH"] = os.pathsep.join([*places, base.get("PATH", os.defpath)])
-    env.update(FORCE)
+    env.update(package.build.env)
+    env.update(variables(package.architectures, key.architectures))
     env.update(CUDA_HOME=str(home), LC_ALL="C", PYTHONNOUSERSITE="1", PYTHONUNBUFFERED="1")
-    env.update(key.environment())
+    if package.build.local_version:
+        env[package.build.local_version] = key.local_version()
     env.update(_compilers(tools))
     if link_object is not None:
         env["LDFLAGS"] = " ".join(filter(None, [base.get("LDFLAGS", ""), str(link_object)]))
@@ -121,27 +120,44 @@ def extensions(wheel: Path) -> dict[str, Extension]:
 
 
 def check_architectures(
-    package: str, found: Mapping[str, Extension], archs: tuple[str, ...]
+    package: Package, found: Mapping[str, Extension], archs: tuple[str, ...]
 ) -> None:
     """The binaries hold machine code and PTX of exactly the wanted architectures.
 
     Raises:
-        StepDidNotTake: no compiled module, or others than were asked for.
+        StepDidNotTake: a compiled module is missing, or holds others than were asked for.
     """
-    cubins = {arch.removesuffix("+PTX") for arch in archs}
-    ptx = {arch.removesuffix("+PTX") for arch in archs if arch.endswith("+PTX")}
-    if not found:
+    missing = missing_modules(package, found)
+    if missing:
         raise StepDidNotTake(
-            f"the wheel of {package} holds no compiled module",
+            f"the wheel of {package.name} holds no compiled module {', '.join(missing)}",
             hint="its setup.py skipped the kernels: read the build log",
         )
+    cubins = {arch.removesuffix("+PTX") for arch in archs}
+    ptx = {arch.removesuffix("+PTX") for arch in archs if arch.endswith("+PTX")}
     for name, extension in found.items():
+        if stem_of(name) in package.modules.host:
+            continue
         if set(extension.cubins) != cubins or set(extension.ptx) != ptx:
             raise StepDidNotTake(
                 f"{name} holds machine code for {_listed(extension.cubins)} and PTX for "
                 f"{_listed(extension.ptx)}; wanted were {_listed(cubins)} and {_listed(ptx)}",
-                hint="setup.py was not patched as it should be, or a variable of the shell adds flags",
+                hint="setup.py was not patched as it should be, or a variable of the shell adds flags; "
+                "a module without GPU code belongs into `modules.host` of the package's file",
             )
+
+
+def missing_modules(package: Package, found: Iterable[str]) -> list[str]:
+    """Compiled modules that the package's file names and a wheel or an environment lacks."""
+    stems = {stem_of(name) for name in found}
+    modules = package.modules
+    return [one for one in (*modules.kernels, *modules.host) if one not in stems]
+
+
+def stem_of(name: str) -> str:
+    """`torch_scatter/_scatter_cuda` of `torch_scatter/_scatter_cuda.cpython-311-x86_64-linux-gnu.so`."""
+    folder, slash, file = name.rpartition("/")
+    return folder + slash + file.split(".")[0]
 
 
 def _listed(archs: Any) -> str:

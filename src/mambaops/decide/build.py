@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from mambaops.decide.choice import Choice
 from mambaops.decide.situation import Flags
+from mambaops.knowledge.packages import Package
+from mambaops.knowledge.packages import package as package_named
 from mambaops.knowledge.torch_builds import torch_row
 from mambaops.patching.options import SetupOptions
 from mambaops.profiles.model import PackageSpec, Profile
 from mambaops.wheels.keys import BuildKey
 
 
-def setup_options(profile: Profile, choice: Choice, flags: Flags) -> SetupOptions:
-    """How both setup.py files are to be patched for this choice."""
+def setup_options(package: Package, profile: Profile, choice: Choice, flags: Flags) -> SetupOptions:
+    """How the setup.py of one package is to be patched for this choice."""
     row = torch_row(choice.torch)
+    standard = max(package.build.cxx_standard, (row.cxx_standard or 0) if row else 0)
     return SetupOptions(
         archs=choice.archs,
+        route=package.architectures.route,
         ninja=profile.build.ninja if flags.ninja is None else flags.ninja,
         force_build=True,
-        cxx_standard=row.cxx_standard if row else None,
+        cxx_standard=standard or None,
         nvcc_threads=profile.build.nvcc_threads,
-        split=choice.split,
+        split=choice.split if package.build.split else 0,
+        large=tuple(package.build.split),
     )
 
 
@@ -27,7 +32,7 @@ def build_key(
     package: str, spec: PackageSpec, profile: Profile, choice: Choice, flags: Flags
 ) -> BuildKey:
     """What identifies the wheel of one package for this choice."""
-    options = setup_options(profile, choice, flags)
+    options = setup_options(package_named(package, spec.file), profile, choice, flags)
     return BuildKey.of(
         package=package,
         version=spec.version,

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import msgspec
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from mambaops.decide.build import build_key
+from mambaops.decide.build import build_key, setup_options
 from mambaops.decide.choice import Choice, check_flags, decide
 from mambaops.decide.situation import Flags, Situation
 from mambaops.facts.model import Facts
-from mambaops.profiles.model import PackageSpec, Profile
+from mambaops.knowledge.packages import Package, known
+from mambaops.knowledge.packages import package as package_named
+from mambaops.patching.options import SetupOptions
+from mambaops.profiles.model import PackageSpec, Profile, with_added
 from mambaops.wheels.keys import BuildKey
 
 
@@ -36,7 +41,30 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def packages(self) -> dict[str, PackageSpec]:
         """Distribution name -> what the profile wants of it, in build order."""
-        return dict(self.profile.packages.items())
+        return self.profile.packages
+
+    @property
+    def requirements(self) -> list[str]:
+        """What is installed beside the packages: the profile's wishes, and what their imports need."""
+        named = {canonicalize_name(Requirement(text).name) for text in self.profile.requirements}
+        more = [text for name in self.packages for text in self.described(name).together.requires]
+        # another CUDA package is built, not fetched
+        needed = [text for text in dict.fromkeys(more) if text not in named and not known(text)]
+        return [*self.profile.requirements, *needed]
+
+    @property
+    def build_requirements(self) -> list[str]:
+        """What the setup.py files import and run beside torch."""
+        more = [text for name in self.packages for text in self.described(name).build.requirements]
+        return list(dict.fromkeys([*self.profile.build_requirements, *more]))
+
+    def described(self, package: str) -> Package:
+        """What the package's file says: how it is built, checked and told its architectures."""
+        return package_named(package, self.packages[package].file)
+
+    def setup_options(self, package: str) -> SetupOptions:
+        """How the setup.py of one package is to be patched for this choice."""
+        return setup_options(self.described(package), self.profile, self.choice, self.flags)
 
     def about(self, package: str) -> Case:
         """The same case for a step that does one package."""
@@ -59,6 +87,7 @@ def make_case(profile: Profile, situation: Situation, flags: Flags | None = None
         MachineError: no torch of the profile fits the machine.
     """
     flags = flags or Flags()
+    profile = with_added(profile, flags.add)
     check_flags(flags, situation.facts)
     choice = decide(profile, situation.facts, flags, situation.target)
     return Case(profile=profile, choice=choice, flags=flags, situation=situation)

@@ -89,7 +89,7 @@ def _split(profile: Profile, facts: Facts, flags: Flags, reasons: dict[str, str]
 
 def _torch_only(profile: Profile, facts: Facts) -> bool:
     """A profile without packages on a machine with a GPU: CUDA torch and no kernels."""
-    return not any(profile.packages.items()) and (profile.expect.gpu or bool(facts.gpus))
+    return not profile.packages and (profile.expect.gpu or bool(facts.gpus))
 
 
 def _cpu(
@@ -124,7 +124,7 @@ def _python(profile: Profile, facts: Facts, flags: Flags, reasons: dict[str, str
 def _archs(
     profile: Profile, facts: Facts, flags: Flags, reasons: dict[str, str]
 ) -> tuple[str, ...]:
-    if not any(profile.packages.items()):
+    if not profile.packages:
         return ()
     if flags.arch:
         reasons["arch"] = "asked for with --arch"

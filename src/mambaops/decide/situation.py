@@ -20,6 +20,7 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     python: str = ""  # "3.11"
     source: dict[str, str] = {}  # package -> checkout or archive
     source_ids: dict[str, str] = {}  # package -> digest of what lies there
+    add: dict[str, str] = {}  # package beside the profile's -> its package file, "" for a known one
     cross: bool = False  # build for another machine
     sudo: bool = False
     ninja: bool | None = None

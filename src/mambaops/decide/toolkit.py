@@ -5,6 +5,7 @@ from __future__ import annotations
 from packaging.version import Version
 
 from mambaops.decide.case import Case
+from mambaops.decide.packages import to_build
 from mambaops.facts.model import Compiler, Facts, Toolkit
 from mambaops.knowledge import cuda as cuda_tables
 from mambaops.knowledge.torch_builds import torch_row
@@ -48,6 +49,10 @@ def fitting_toolkit(case: Case) -> tuple[Toolkit | None, list[str]]:
     return (fitting[0] if fitting else None), refused
 
 
+def _needing_torch_headers(case: Case) -> list[str]:
+    return [name for name, _ in to_build(case) if case.described(name).build.torch_headers]
+
+
 def _refusal(case: Case, toolkit: Toolkit) -> str | None:
     version, choice = toolkit.version, case.choice
     if version is None:
@@ -58,6 +63,11 @@ def _refusal(case: Case, toolkit: Toolkit) -> str | None:
         return f"is {version}, torch was built with {choice.torch_cuda}"
     if Version(version) < Version("11.6"):
         return f"is {version}, the packages ask for 11.6"
+    if toolkit.missing_for_torch and (names := _needing_torch_headers(case)):
+        return (
+            f"({version}) lacks {', '.join(toolkit.missing_for_torch)}, which torch's CUDA headers include "
+            f"and {' and '.join(names)} with them"
+        )
     if "machine" not in case.profile.toolkit.routes and toolkit.source not in ("target", "conda"):
         return f"({version}) is the machine's, and the profile does not use that"
     for arch in choice.archs:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from mambaops.core.errors import UsageError
+from mambaops.knowledge.packages import Package, packages
 
 CATALOGUE = Path(__file__).with_name("failures.yaml")
 SHORTEST_NEEDLE = 4
@@ -127,7 +128,7 @@ def read_yaml(text: str) -> Any:
 
 @functools.cache
 def load(path: Path = CATALOGUE) -> Catalogue:
-    """The catalogue, checked.
+    """The catalogue, checked; our own together with the failures that the package files tell.
 
     Raises:
         UsageError: unknown key, wrong type, a repeated id, an expression without a needle, a rule or
@@ -137,9 +138,24 @@ def load(path: Path = CATALOGUE) -> Catalogue:
         catalogue = msgspec.convert(read_yaml(path.read_text(encoding="utf-8")), Catalogue)
     except msgspec.ValidationError as error:
         raise UsageError(f"`{path.name}`: {error}") from error
+    if path == CATALOGUE:
+        own = [rule for package in packages().values() for rule in rules_of(package)]
+        catalogue = msgspec.structs.replace(catalogue, rules=[*catalogue.rules, *own])
     for complaint in _complaints(catalogue):
         raise UsageError(f"`{path.name}`: {complaint}")
     return catalogue
+
+
+def rules_of(package: Package) -> list[Rule]:
+    """The failures that a package file tells.
+
+    Raises:
+        UsageError: one that is no rule, with the key path.
+    """
+    try:
+        return msgspec.convert(package.failures, list[Rule])
+    except msgspec.ValidationError as error:
+        raise UsageError(f"package file of {package.name}: failures: {error}") from error
 
 
 def _complaints(catalogue: Catalogue) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mambaops.doctor.model import Check, release
 from mambaops.facts.model import Facts
+from mambaops.knowledge.packages import packages
 from mambaops.profiles.model import Profile
 
 MOST_SCRIPTS = 300
@@ -66,19 +67,20 @@ def _line_ends(folder: Path) -> Iterator[Check]:
 
 
 def stale_builds(facts: Facts, folder: Path) -> list[Path]:
-    """`build` folders of clones of the two packages that are older than the installed torch."""
+    """`build` folders of clones of CUDA packages that are older than the installed torch."""
     torch = Path(facts.torch.path) / "version.py" if facts.torch else None
     if torch is None or not torch.is_file():
         return []
     installed = torch.stat().st_mtime
-    clones = [folder, *folder.glob("*mamba*"), *folder.glob("*causal*conv1d*")]
+    tops = {one.modules.imports[-1].partition(".")[0] for one in packages().values()}
+    clones = [folder, *(path for path in folder.iterdir() if path.is_dir())]
     return [
         clone / "build"
         for clone in clones
         if (clone / "setup.py").is_file()
         and (clone / "build").is_dir()
         and (clone / "build").stat().st_mtime < installed
-        and any((clone / name).is_dir() for name in ("mamba_ssm", "causal_conv1d", "csrc"))
+        and any((clone / name).is_dir() for name in (*tops, "csrc"))
     ]
 
 
@@ -97,8 +99,7 @@ def _stale_builds(facts: Facts, folder: Path) -> Iterator[Check]:
 
 def _binaries(facts: Facts) -> Iterator[Check]:
     files = [Path(p) for package in facts.packages.values() for p in package.extensions]
-    ours = [path for path in files if path.name.startswith(("selective_scan", "causal_conv1d"))]
-    there = [path for path in ours if path.is_file()]
+    there = [path for path in files if path.is_file()]
     if not there:
         return
     from mambaops.core.errors import MambaopsError

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from mambaops.core import process
 from mambaops.doctor.model import Check
 from mambaops.facts.model import Facts
-from mambaops.knowledge.addresses import addresses, astral_index, repository, torch_index
+from mambaops.knowledge.addresses import addresses, astral_index, torch_index
+from mambaops.knowledge.packages import package, published
 
 AREA = "network and mirrors"
 PATIENCE = 8.0  # seconds
@@ -35,7 +36,7 @@ def places(facts: Facts) -> list[Place]:
         Place("PyTorch's wheels", torch_index(cuda) + "/"),
         Place(
             "prebuilt wheels and sources",
-            repository("mamba-ssm"),
+            package(published()[0]).source.repository,
             "mambaops fetch-wheel elsewhere and carry the file; "
             "`mambaops build-mamba` takes the index's sources",
         ),

@@ -1,56 +1,69 @@
-"""The packages of the target environment: the two themselves, and what they are built and run with."""
+"""The packages of the target environment: the CUDA packages, and what they are built and run with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from packaging.requirements import Requirement
+
 from mambaops.doctor.model import Check, release
 from mambaops.facts.model import Facts, Package
+from mambaops.knowledge.packages import packages as known_packages
+from mambaops.knowledge.packages import pairs
 from mambaops.knowledge.releases import generation
 from mambaops.knowledge.releases import release as known_release
 from mambaops.knowledge.torch_builds import torch_row
 from mambaops.profiles.model import Profile
 
 BUILD_TOOLS = ("packaging", "setuptools", "wheel")
-OURS = ("causal-conv1d", "mamba-ssm")
 
 
 def packages(facts: Facts, profile: Profile | None) -> Iterator[Check]:
-    """The two packages: there, of one generation, not shadowed, loadable here; and the build tools."""
-    have = {name: facts.packages[name] for name in OURS if name in facts.packages}
+    """The CUDA packages: there, of one generation, not shadowed, loadable here; and the build tools."""
+    have = {name: facts.packages[name] for name in known_packages() if name in facts.packages}
     if have:
         text = ", ".join(f"{name} {package.version}" for name, package in have.items())
         yield Check(id="packages", area="packages", state="ok", what=text)
-    else:
+    wanted = list(profile.packages if profile else sorted(pairs()[0]))
+    if wanted and not have.keys() & set(wanted):
         yield Check(
             id="packages-missing",
             area="packages",
             state="warning",
-            what="neither causal-conv1d nor mamba-ssm is installed",
+            what=_none_of(wanted),
             cause="nothing has been built yet",
             remedy="mambaops build-mamba",
         )
     yield from _generations(have)
     for package in have.values():
         yield from _one_package(facts, package)
-    yield from _transformers(facts, have)
     yield from _triton(facts)
     yield from _numpy(facts)
     yield from _tools(facts)
 
 
+def _none_of(wanted: list[str]) -> str:
+    """e.g. neither causal-conv1d nor mamba-ssm is installed"""
+    if len(wanted) == 1:
+        return f"{wanted[0]} is not installed"
+    return f"{'neither' if len(wanted) == 2 else 'none of'} {' nor '.join(wanted)} is installed"
+
+
 def _generations(have: dict[str, Package]) -> Iterator[Check]:
-    if len(have) < 2:
-        return
-    conv, mamba = have["causal-conv1d"].version, have["mamba-ssm"].version
-    letters = generation("causal-conv1d", conv), generation("mamba-ssm", mamba)
+    for pair in pairs():
+        if set(pair) <= set(have):
+            yield from _generation(*(have[name] for name in sorted(pair)))
+
+
+def _generation(first: Package, second: Package) -> Iterator[Check]:
+    letters = generation(first.name, first.version), generation(second.name, second.version)
     if None not in letters and letters[0] != letters[1]:
         yield Check(
             id="generations-differ",
             area="packages",
             state="failed",
-            what=f"causal-conv1d {conv} and mamba-ssm {mamba} do not fit each other",
-            cause=f"generations {letters[0]} and {letters[1]}: `causal_conv1d_fwd(): incompatible function arguments`",
+            what=f"{first.name} {first.version} and {second.name} {second.version} do not fit each other",
+            cause=f"generations {letters[0]} and {letters[1]}: `incompatible function arguments` at the first call",
             remedy="mambaops build-mamba   # a pair that fits",
         )
 
@@ -76,6 +89,7 @@ def _one_package(facts: Facts, package: Package) -> Iterator[Check]:
         )
     yield from _loads_here(facts, package)
     yield from _python_of(facts, package)
+    yield from _runs_with(facts, package)
 
 
 def _loads_here(facts: Facts, package: Package) -> Iterator[Check]:
@@ -104,23 +118,25 @@ def _python_of(facts: Facts, package: Package) -> Iterator[Check]:
             state="failed",
             what=f"{package.name} {package.version} needs Python {row.python_min}",
             cause=f"Python {facts.python.version} cannot import it, whatever its metadata says",
-            remedy="mambaops create-venv with a newer Python, or causal-conv1d 1.5.0.post8 with mamba-ssm up to 2.2.4",
+            remedy=f"mambaops create-venv with Python {row.python_min} or newer, or an older release",
         )
 
 
-def _transformers(facts: Facts, have: dict[str, Package]) -> Iterator[Check]:
-    mamba, transformers = have.get("mamba-ssm"), facts.packages.get("transformers")
-    if not (mamba and transformers):
-        return
-    if release(mamba.version) < (2, 3) and release(transformers.version) >= (5,):
-        yield Check(
-            id="transformers-too-new",
-            area="packages",
-            state="failed",
-            what=f"transformers {transformers.version} is too new for mamba-ssm {mamba.version}",
-            cause="`cannot import name 'GreedySearchDecoderOnlyOutput'`",
-            remedy="pip install 'transformers<5', or mamba-ssm 2.3.0 or newer",
-        )
+def _runs_with(facts: Facts, package: Package) -> Iterator[Check]:
+    """Bounds that an import needs and that the package's own metadata lacks."""
+    row = known_release(package.name, package.version)
+    for text in row.runs_with if row else []:
+        requirement = Requirement(text)
+        beside = facts.packages.get(requirement.name)
+        if beside and not requirement.specifier.contains(beside.version, prereleases=True):
+            yield Check(
+                id="companion-does-not-fit",
+                area="packages",
+                state="failed",
+                what=f"{requirement.name} {beside.version} does not go with {package.name} {package.version}",
+                cause=f"its import needs {text}: `cannot import name …`",
+                remedy=f"pip install '{text}', or another release of {package.name}",
+            )
 
 
 def _triton(facts: Facts) -> Iterator[Check]:

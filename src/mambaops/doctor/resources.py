@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mambaops.compile.jobs import MEMORY_PER_JOB, job_count
+from mambaops.compile.jobs import job_count
 from mambaops.doctor.model import GIB, Check, size
 from mambaops.facts.model import Facts
+from mambaops.knowledge.packages import package, packages
 from mambaops.profiles.model import Profile
 
 ROOM = 2 * GIB  # a build tree with its temporary files
@@ -17,7 +18,8 @@ PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY"
 def disk_and_memory(facts: Facts, profile: Profile | None) -> Iterator[Check]:
     """Room where it is needed, memory for the compilers, a clock that certificates believe."""
     free = memory(facts)
-    jobs, why = job_count(profile.build.jobs if profile else 0, facts.host.cores, free, 1)
+    each = _memory_per_job(profile)
+    jobs, why = job_count(profile.build.jobs if profile else 0, facts.host.cores, free, each)
     smallest = min((disk.free for disk in facts.host.disks if disk.free is not None), default=None)
     yield Check(
         id="resources",
@@ -25,8 +27,8 @@ def disk_and_memory(facts: Facts, profile: Profile | None) -> Iterator[Check]:
         state="ok",
         what=f"{size(free)} of memory for {jobs} compilers at once ({why}); at least {size(smallest)} free on disk",
     )
-    if free is not None and free < MEMORY_PER_JOB:
-        yield _little_memory(facts, free)
+    if free is not None and free < each * GIB:
+        yield _little_memory(facts, free, int(each * GIB))
     for disk in facts.host.disks:
         need = ROOM_FOR_TORCH if facts.torch is None and "temp" not in disk.why else ROOM
         if disk.free is not None and disk.free < need:
@@ -58,13 +60,20 @@ def memory(facts: Facts) -> int | None:
     return min((amount for amount in amounts if amount is not None), default=None)
 
 
-def _little_memory(facts: Facts, free: int) -> Check:
+def _memory_per_job(profile: Profile | None) -> float:
+    """GiB that one compiler of the hungriest package takes."""
+    specs = profile.packages.items() if profile else ()
+    wanted = [package(name, spec.file) for name, spec in specs] or list(packages().values())
+    return max(one.build.memory_gib for one in wanted)
+
+
+def _little_memory(facts: Facts, free: int, each: int) -> Check:
     wsl = bool(facts.host.wsl)
     return Check(
         id="memory-low",
         area="disk and memory",
-        state="warning" if free > MEMORY_PER_JOB // 2 else "failed",
-        what=f"{size(free)} of memory, one compiler takes up to {size(MEMORY_PER_JOB)}",
+        state="warning" if free > each // 2 else "failed",
+        what=f"{size(free)} of memory, one compiler takes up to {size(each)}",
         cause="the kernel ends the compiler (`Killed`, `'cicc' died due to signal 9`)"
         + ("; the container's limit counts" if facts.host.memory_limit else ""),
         remedy="[wsl2] memory=… and swap=… in .wslconfig, then `wsl --shutdown`"

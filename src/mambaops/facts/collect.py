@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,12 +13,17 @@ from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.core.paths import payload_file
 from mambaops.facts.complete import complete
 from mambaops.facts.model import Facts, decode, load
+from mambaops.knowledge.packages import Package, packages
 
 TOO_OLD = 3  # the probe's exit status on a Python below 3.8
 
 
 def collect(
-    python: Path | None = None, *, paths: Iterable[Path] = (), timeout: float = 3.0
+    python: Path | None = None,
+    *,
+    paths: Iterable[Path] = (),
+    timeout: float = 3.0,
+    more: Iterable[Package] = (),
 ) -> Facts:
     """Look at this machine with `python` (default: the interpreter that runs mambaops).
 
@@ -26,6 +32,7 @@ def collect(
             headers are its own.
         paths: places whose free space matters too.
         timeout: seconds that each command of the probe may take.
+        more: packages to look for beside those that come with mambaops.
 
     Raises:
         UsageError: no such interpreter, or one below Python 3.8.
@@ -33,12 +40,24 @@ def collect(
     """
     executable = interpreters.named(python) if python else interpreters.ours()
     argv: list[str | Path] = [executable, payload_file("probe.py"), "--timeout", f"{timeout:g}"]
+    argv += ["--packages", json.dumps(known_modules(more))]
     places = list(paths)
     if places:
         argv += ["--path", *places]
     done = process.run(argv, timeout=10 * timeout + 20, check=False)
     _check(done, executable)
     return complete(_decoded(done, executable))
+
+
+def known_modules(more: Iterable[Package] = ()) -> dict[str, dict[str, object]]:
+    """What the probe looks for of each package: the module that `import` takes, and the compiled ones."""
+    return {
+        one.name: {
+            "module": one.modules.imports[-1],
+            "compiled": [*one.modules.kernels, *one.modules.host],
+        }
+        for one in [*packages().values(), *more]
+    }
 
 
 def facts_for(file: str, python: str = "") -> Facts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from mambaops.facts.model import Compiler, Disk, Facts, Gpu, Host, Package, Toolkit, Torch
+from mambaops.knowledge.packages import packages as known_packages
 
 LABEL = 14
 
@@ -129,13 +130,13 @@ def _torch(torch: Torch | None) -> Iterator[str]:
 
 
 def _packages(packages: dict[str, Package]) -> Iterator[str]:
-    ours = [packages[name] for name in ("mamba-ssm", "causal-conv1d") if name in packages]
+    ours = [packages[name] for name in known_packages() if name in packages]
     for package in ours:
         kernels = "" if package.extensions else ", no compiled extension"
         shadow = f", SHADOWED by {package.shadowed_by}" if package.shadowed_by else ""
         yield f"{package.name} {package.version}{kernels}{shadow}"
     if not ours:
-        yield "neither mamba-ssm nor causal-conv1d"
+        yield "no CUDA package"
     others = [f"{p.name} {p.version}" for p in packages.values() if p not in ours]
     if others:
         yield ", ".join(others)

@@ -11,10 +11,11 @@ from packaging.utils import canonicalize_name
 
 from mambaops.install.installers import TargetEnvironment
 from mambaops.install.requirements_file import Line
+from mambaops.knowledge.packages import packages
 
 PROTECTED = ("torch", "torchvision", "torchaudio", "triton", "numpy", "transformers")
-# bound as well, though no project names them: what torch was installed with, and our two packages
-BOUND = ("mamba-ssm", "causal-conv1d", "pytorch-triton")
+# bound as well, though no project names it: what torch was installed with
+BOUND = ("pytorch-triton",)
 # torch's CUDA libraries, e.g. "nvidia-cudnn-cu12", "nvidia-cublas"; not NVML's Python package
 BOUND_PREFIX = "nvidia-"
 NOT_BOUND = ("nvidia-ml-py",)
@@ -69,12 +70,19 @@ def select(
 
 def guarded_versions(environment: TargetEnvironment, keep: Iterable[str]) -> dict[str, str]:
     """Installed name -> version of everything that must stay what it is."""
+    protected = _protected()
     return {
         name: found.version
         for name, found in environment.installed.items()
-        if (name in PROTECTED or name in BOUND or name.startswith(BOUND_PREFIX))
-        and name not in (*NOT_BOUND, *keep)
+        if (name in protected or name.startswith(BOUND_PREFIX)) and name not in (*NOT_BOUND, *keep)
     }
+
+
+def _protected() -> set[str]:
+    """Names that nothing may replace: torch's own, each package that is known, and what it protects."""
+    described = packages().values()
+    more = {name for one in described for name in (one.name, *one.together.protects)}
+    return {*PROTECTED, *BOUND, *more}
 
 
 def _judge(

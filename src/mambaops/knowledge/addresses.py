@@ -22,11 +22,6 @@ class Astral(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     source: str
 
 
-class Pyg(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    wheels: str
-    source: str
-
-
 class HuggingFace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     endpoint: str
     mirror: str
@@ -44,13 +39,6 @@ class Conda(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class Uv(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     installer: str
-    source: str
-
-
-class GitHub(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    repository: str
-    release: str  # {version}, {file}; "" for projects without release files
-    archive: str
     source: str
 
 
@@ -72,11 +60,9 @@ class Nvidia(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Addresses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pytorch: Pytorch
     astral: Astral
-    pyg: Pyg
     huggingface: HuggingFace
     conda: Conda
     uv: Uv
-    github: dict[str, GitHub]
     nvidia: Nvidia
 
 
@@ -104,20 +90,6 @@ def astral_index(cuda: str) -> str | None:
     return table.index.format(tag=tag) if tag in table.tags else None
 
 
-def pyg_index(torch: str, cuda: str | None) -> str:
-    """Page of PyG's compiled extensions for torch "2.0.0" and CUDA "11.7"."""
-    return addresses().pyg.wheels.format(torch=torch.split("+")[0], tag=cuda_tag(cuda))
-
-
-def github_wheel(package: str, version: str, file: str) -> str:
-    """Address of a file of an upstream release.
-
-    Raises:
-        KeyError: we know no releases of this package.
-    """
-    return addresses().github[package].release.format(version=version, file=file)
-
-
 def apt_keyring(distribution: str, version: str, machine: str, *, wsl: bool = False) -> str | None:
     """NVIDIA's keyring package for e.g. ("ubuntu", "22.04", "x86_64"); None where it has no repository.
 
@@ -136,12 +108,3 @@ def runfile(cuda: str) -> str | None:
     table = addresses().nvidia
     known = table.runfiles.get(minor_of(cuda))
     return table.runfile.format(version=known[0], driver=known[1]) if known else None
-
-
-def repository(package: str) -> str:
-    """Git address of "mamba-ssm", "causal-conv1d", "vmamba" or "graph-mamba".
-
-    Raises:
-        KeyError: we know no repository of this name.
-    """
-    return addresses().github[package].repository

@@ -1,4 +1,4 @@
-"""Releases of mamba-ssm and causal-conv1d: which pair, what they need, what their builds hold."""
+"""Releases of the packages that are published as wheels: which pair, what they need, what their builds hold."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from mambaops.knowledge.tables import minor_of, read, version_key
-
-PACKAGES = ("mamba-ssm", "causal-conv1d")
 
 
 class ArchRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,7 +45,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
-    package: str  # "mamba-ssm" or "causal-conv1d"
+    package: str
     version: str
     date: str  # of the tag, "" when it was not read
     generation: str  # "A" to "D": only one letter works together
@@ -104,7 +102,7 @@ def _release(row: _Row, rules: list[ArchRule]) -> Release:
 
 @functools.cache
 def releases(package: str) -> tuple[Release, ...]:
-    """Every release of "mamba-ssm" or "causal-conv1d" (any spelling), oldest first."""
+    """Every release of a package (any spelling) that is known, oldest first."""
     name = canonicalize_name(package)
     return tuple(row for row in _all() if row.package == name)
 
@@ -129,10 +127,10 @@ def generation(package: str, version: str) -> str | None:
     return older[-1].generation if older else None
 
 
-def same_generation(mamba_version: str, conv_version: str) -> bool:
-    """Whether this mamba-ssm calls this causal-conv1d with the arguments that it takes."""
-    mamba = generation("mamba-ssm", mamba_version)
-    return mamba is not None and mamba == generation("causal-conv1d", conv_version)
+def same_generation(first: str, first_version: str, other: str, other_version: str) -> bool:
+    """Whether two packages of a pair call each other with the arguments that the other takes."""
+    letter = generation(first, first_version)
+    return letter is not None and letter == generation(other, other_version)
 
 
 def _public(version: str) -> Version | None:

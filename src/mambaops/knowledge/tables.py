@@ -23,7 +23,16 @@ def read(name: str, shape: type[T]) -> T:
     Raises:
         msgspec.ValidationError: a row has another shape; the message names the key path.
     """
-    with (FOLDER / f"{name}.toml").open("rb") as file:
+    return load_toml(FOLDER / f"{name}.toml", shape)
+
+
+def load_toml(path: Path, shape: type[T]) -> T:
+    """A TOML file as `shape`.
+
+    Raises:
+        OSError: it cannot be read. ValueError: no TOML, or a row of another shape, with the key path.
+    """
+    with path.open("rb") as file:
         return msgspec.convert(tomllib.load(file), shape)
 
 

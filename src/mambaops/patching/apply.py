@@ -16,7 +16,7 @@ from mambaops.core.errors import UsageError
 from mambaops.core.files import write_bytes
 from mambaops.patching import catalogue
 from mambaops.patching.codemods.split import ID as SPLIT_ID
-from mambaops.patching.codemods.split import SPLIT, part_name, split_source, with_parts
+from mambaops.patching.codemods.split import part_name, split_source, with_parts
 from mambaops.patching.model import Edit, Note
 from mambaops.patching.one_off import apply_diff
 from mambaops.patching.options import SetupOptions
@@ -107,8 +107,7 @@ def _root(source_dir: Path) -> Path:
     if not (root / SETUP).is_file():
         raise UsageError(
             f"no {SETUP} in {source_dir}",
-            hint="give the unpacked source of causal-conv1d, mamba-ssm or VMamba's "
-            "kernels/selective_scan",
+            hint="give the unpacked source of a CUDA package, the folder that holds its setup.py",
         )
     return root
 
@@ -138,11 +137,12 @@ def _plan(
 
 def _parts(root: Path, options: SetupOptions | None) -> dict[str, list[str]]:
     """Source -> texts of its parts, for the files that are to be divided."""
-    count = options.split if options else 0
+    if options is None or options.split < 2:
+        return {}
     found = {
-        source: split_source((root / source).read_text(encoding="utf-8"), count)
-        for source in SPLIT
-        if count > 1 and (root / source).is_file()
+        source: split_source((root / source).read_text(encoding="utf-8"), options.split)
+        for source in options.large
+        if (root / source).is_file()
     }
     return {source: texts for source, texts in found.items() if len(texts) > 1}
 
@@ -170,7 +170,7 @@ def _write_parts(root: Path, options: SetupOptions | None) -> None:
 
 def _remove_parts(root: Path, keep: Iterable[str] = ()) -> None:
     kept = set(keep)
-    for path in root.glob("csrc/*_mops*of*.cu"):
+    for path in root.glob("**/*_mops*of*.cu"):
         if path.relative_to(root).as_posix() not in kept:
             path.unlink()
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from mambaops.core.errors import UsageError
+from mambaops.knowledge.packages import Architectures
 
 # Compute capabilities that CUDA 11.0 to 13.x compile for.
 # Source: `nvcc --list-gpu-code` of 11.8, 12.8 and 13.0, and the CUDA release notes.
@@ -112,6 +113,24 @@ def lowest(archs: Sequence[str]) -> tuple[int, int]:
     """The lowest of the architectures as `(major, minor)`."""
     major, minor, _ = min(_order(arch) for arch in archs)
     return major, minor
+
+
+def variables(told: Architectures, archs: Sequence[str]) -> dict[str, str]:
+    """The variables that tell a setup.py its architectures; none where its flags are rewritten.
+
+    Raises:
+        UsageError: PTX, and the package's own variable has no word for it.
+    """
+    if told.route == "flags" or not archs:
+        return {}
+    if told.route == "environment":
+        return {"TORCH_CUDA_ARCH_LIST": ";".join(archs)}
+    if ptx := [arch for arch in archs if arch.endswith("+PTX")]:
+        raise UsageError(
+            f"`{ptx[0]}`: {told.variable} cannot ask for PTX", hint="name the architectures alone"
+        )
+    words = [told.form.format(major=digits(one)[:-1], minor=digits(one)[-1]) for one in archs]
+    return {told.variable: told.separator.join(words)}
 
 
 def nvcc_flags(archs: Sequence[str], *, one_ptx: bool = False) -> list[str]:

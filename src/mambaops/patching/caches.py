@@ -13,8 +13,8 @@ from pathlib import Path
 
 from mambaops.core import interpreters, process
 from mambaops.core.errors import CommandFailed
+from mambaops.knowledge.packages import packages as known_packages
 
-PACKAGES = ("causal-conv1d", "mamba-ssm")
 _TIMEOUT = 600.0
 
 
@@ -36,8 +36,13 @@ class Purged:
     failed: bool = False
 
 
-def purge(*, everything: bool = False, packages: Sequence[str] = PACKAGES) -> list[Purged]:
-    """Remove the packages' entries (or everything) from the caches of pip and uv."""
+def purge(*, everything: bool = False, packages: Sequence[str] = ()) -> list[Purged]:
+    """Remove the packages' entries (or everything) from the caches of pip and uv.
+
+    Args:
+        packages: their names; default: every package that is known.
+    """
+    packages = packages or list(known_packages())
     return [_pip(everything, packages), _uv(everything, packages)]
 
 

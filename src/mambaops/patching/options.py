@@ -13,21 +13,25 @@ class SetupOptions:
 
     Attributes:
         archs: as `parse_archs` returns them; empty leaves upstream's own list.
+        route: how the file takes them (see `knowledge.packages`): only `flags` needs a change of the file.
         ninja: compile with ninja (upstream's default); False compiles file by file.
         force_build: never download a prebuilt wheel, never skip the kernels.
         cxx_standard: the least C++ standard, e.g. 20; None leaves it.
         nvcc_threads: nvcc's `--threads`; None leaves upstream's 4.
         one_ptx: all architectures from one PTX; see `archs.nvcc_flags`.
         split: into how many files a very large one is divided; 0 leaves it whole (see `codemods.split`).
+        large: those files, relative to the source folder.
     """
 
     archs: tuple[str, ...] = ()
+    route: str = "flags"
     ninja: bool = True
     force_build: bool = True
     cxx_standard: int | None = None
     nvcc_threads: int | None = None
     one_ptx: bool = False
     split: int = 0
+    large: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """The same for equal options: tells whether a tree is patched as wanted."""
@@ -38,4 +42,4 @@ class SetupOptions:
         """What changes the compiled result, for the build key (ninja and threads do not)."""
         standard = (f"cxx-standard={self.cxx_standard}",) if self.cxx_standard else ()
         ptx = ("one-ptx",) if self.one_ptx else ()
-        return ("cuda-archs", *standard, *ptx)
+        return ("cuda-archs" if self.route == "flags" else "arch-list", *standard, *ptx)

@@ -1,4 +1,4 @@
-"""What a `setup.py` of causal-conv1d, mamba-ssm or VMamba is changed to, as a pure function of its text."""
+"""What a `setup.py` of a CUDA package is changed to, as a pure function of its text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import libcst as cst
 
 from mambaops.core.errors import UsageError
 from mambaops.patching.codemods.constants import force_build, keep_cuda_build
-from mambaops.patching.codemods.cuda_archs import cuda_archs
+from mambaops.patching.codemods.cuda_archs import cuda_archs, no_arch_flags
 from mambaops.patching.codemods.flags import cxx_standard, nvcc_threads
 from mambaops.patching.codemods.missing_nvcc import bare_metal_version
 from mambaops.patching.codemods.ninja import no_ninja
@@ -80,8 +80,10 @@ def _plan(source_text: str, options: SetupOptions) -> PatchResult:
     force_build(changes, on=options.force_build)
     keep_cuda_build(changes)
     no_ninja(changes, on=not options.ninja)
-    if options.archs:
+    if options.archs and options.route == "flags":
         cuda_archs(changes, options.archs, one_ptx=options.one_ptx)
+    elif options.route == "environment":
+        no_arch_flags(changes)
     if options.cxx_standard is not None:
         cxx_standard(changes, options.cxx_standard)
     if options.nvcc_threads is not None:
@@ -94,10 +96,12 @@ def _plan(source_text: str, options: SetupOptions) -> PatchResult:
 
 def _recognise(source: Source) -> None:
     calls = {dotted(call.func).rpartition(".")[2] for call in source.all(cst.Call)}
-    missing = {"setup", "CUDAExtension"} - calls
+    # some choose the class first: `Extension = CUDAExtension if … else CppExtension`
+    names = {name.value for name in source.all(cst.Name)}
+    missing = ["call of setup(…)"] if "setup" not in calls else []
+    missing += ["CUDAExtension"] if "CUDAExtension" not in names else []
     if missing:
-        wanted = " and no ".join(f"call of {name}(…)" for name in sorted(missing, reverse=True))
         raise UsageError(
-            f"not a setup.py that builds CUDA extensions: no {wanted}",
-            hint="give the source folder of causal-conv1d, mamba-ssm or VMamba's kernels/selective_scan",
+            f"not a setup.py that builds CUDA extensions: no {' and no '.join(missing)}",
+            hint="give the source folder of a CUDA package, the one that holds its setup.py",
         )

@@ -54,19 +54,13 @@ def words(text: str) -> FrozenSet[str]:
 
 # distributions that decide whether the kernels build and run; all nvidia-* stand under torch
 PACKAGES = words(
-    "mamba-ssm causal-conv1d selective-scan flash-attn torchvision torchaudio triton pytorch-triton"
+    "flash-attn torchvision torchaudio triton pytorch-triton"
     " triton-windows numpy setuptools wheel pip ninja packaging einops transformers huggingface-hub"
     " tokenizers safetensors accelerate peft tilelang quack-kernels apache-tvm-ffi torch-geometric"
-    " torch-scatter torch-sparse torch-cluster torch-spline-conv pyg-lib ogb yacs performer-pytorch"
+    " pyg-lib ogb yacs performer-pytorch"
     " torchmetrics tensorboard tensorboardx pytorch-lightning lightning mkl timm nibabel pillow"
     " mambaops"
 )
-# what `import` would take, and the compiled modules that belong to it
-IMPORTS = {
-    "mamba-ssm": ("mamba_ssm", "selective_scan_cuda"),
-    "causal-conv1d": ("causal_conv1d", "causal_conv1d_cuda"),
-    "selective-scan": ("selective_scan", "selective_scan_cuda_oflex"),
-}
 TOOLS = {
     "ninja": ("--version",),
     "cmake": ("--version",),
@@ -457,9 +451,16 @@ def parse_settings(text: str) -> Dict[str, str]:
 
 
 class Place:
-    """What is looked at: the root of the file system, PATH, time-outs, the places that were named."""
+    """What is looked at: the root of the file system, PATH, time-outs, the places and packages that were named."""
 
-    def __init__(self, root: str, timeout: float, paths: Sequence[str]) -> None:
+    def __init__(
+        self,
+        root: str,
+        timeout: float,
+        paths: Sequence[str],
+        known: Dict[str, Dict[str, Any]],
+    ) -> None:
+        self.known = known
         self.root = root.rstrip("/")
         self.timeout = timeout
         self.paths = list(paths)
@@ -1377,11 +1378,11 @@ def packages(place: Place, installed: Dict[str, Distribution]) -> Dict[str, Json
     found = {
         name: _package(place, distribution)
         for name, distribution in sorted(installed.items())
-        if name in PACKAGES
+        if name in PACKAGES or name in place.known
     }
-    for name, (module, extension) in IMPORTS.items():
+    for name, known in place.known.items():
         if name not in found:
-            copied = _copied_by_hand(place, name, module, extension)
+            copied = _copied_by_hand(place, name, known["module"], known["compiled"])
             if copied:
                 found[name] = copied
     return found
@@ -1389,17 +1390,18 @@ def packages(place: Place, installed: Dict[str, Distribution]) -> Dict[str, Json
 
 def _package(place: Place, distribution: Distribution) -> Json:
     name = distribution.name
-    module, extension = IMPORTS.get(name, ("", ""))
+    known = place.known.get(name, {"module": "", "compiled": []})
+    module = known["module"]
     origin = read_text(os.path.join(distribution.path, "direct_url.json")) or ""
     editable = bool(re.search(r'"editable"\s*:\s*true', origin))
-    if name in IMPORTS and distribution.path.endswith(".egg-info"):
+    if name in place.known and distribution.path.endswith(".egg-info"):
         # `setup.py develop` leaves it beside the sources
         editable = not os.path.basename(distribution.folder).endswith("-packages")
     return {
         "name": name,
         "version": distribution.version,
         "path": distribution.path,
-        "extensions": _extensions(place, distribution.folder, extension) if extension else [],
+        "extensions": _extensions(place, distribution.folder, known["compiled"]),
         "editable": editable,
         "shadowed_by": _shadow(place, distribution.folder, module)
         if module and not editable
@@ -1407,12 +1409,18 @@ def _package(place: Place, distribution: Distribution) -> Json:
     }
 
 
-def _extensions(place: Place, folder: str, stem: str) -> List[str]:
-    """Compiled modules `stem.*.so` in the package's folder, else anywhere on the import path."""
+def _extensions(place: Place, folder: str, compiled: Sequence[str]) -> List[str]:
+    """Every `package/stem.*.so` of the compiled modules; see `_extension`."""
+    return [path for stem in compiled for path in _extension(place, folder, stem)]
+
+
+def _extension(place: Place, folder: str, compiled: str) -> List[str]:
+    """One compiled module in the package's folder, else anywhere on the import path."""
+    inside, _, stem = compiled.rpartition("/")
     for where in [folder, *place.search]:
         names = [
             path
-            for path in _children(where)
+            for path in _children(os.path.join(where, inside))
             if os.path.basename(path).split(".")[0] == stem and path.endswith((".so", ".pyd"))
         ]
         if names:
@@ -1434,7 +1442,9 @@ def _shadow(place: Place, folder: str, module: str) -> Optional[str]:
     return None
 
 
-def _copied_by_hand(place: Place, name: str, module: str, extension: str) -> Optional[Json]:
+def _copied_by_hand(
+    place: Place, name: str, module: str, compiled: Sequence[str]
+) -> Optional[Json]:
     for folder in place.search:
         path = os.path.join(folder, module)
         text = read_text(os.path.join(path, "__init__.py"))
@@ -1442,7 +1452,7 @@ def _copied_by_hand(place: Place, name: str, module: str, extension: str) -> Opt
             version = find(r"^__version__ *= *['\"]([^'\"]+)", text, re.MULTILINE)
             return {
                 "name": name, "version": version or "", "path": path,
-                "extensions": _extensions(place, folder, extension),
+                "extensions": _extensions(place, folder, compiled),
                 "editable": False, "shadowed_by": None
             }  # fmt: skip
     return None
@@ -1670,12 +1680,19 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument(
         "--root", default="", help="read /etc, /proc, /sys and /usr below this folder"
     )
+    parser.add_argument(
+        "--packages",
+        default="{}",
+        metavar="JSON",
+        help='compiled modules to look for: {"NAME": {"module": "name", "compiled": ["name/_kernels"]}}',
+    )
     options = parser.parse_args(argv)
     only = [fact.strip() for fact in options.only.split(",") if fact.strip()] or list(FACTS)
     unknown = sorted(set(only) - set(FACTS))
     if unknown:
         parser.error("unknown facts: %s (known: %s)" % (", ".join(unknown), ", ".join(FACTS)))
-    facts = collect(Place(options.root, options.timeout, options.path), only)
+    place = Place(options.root, options.timeout, options.path, json.loads(options.packages))
+    facts = collect(place, only)
     sys.stdout.write(json.dumps(_printable(facts)) + "\n")
     sys.stdout.flush()
     return 0

@@ -30,6 +30,8 @@ def flag_words(flags: Flags) -> list[str]:
         words += [flag, value] if value else []
     for package, path in flags.source.items():
         words += ["--source", f"{package}={path}"]
+    for name, file in flags.add.items():
+        words += ["--add", file or name]
     words += ["--cross"] if flags.cross else []
     words += ["--sudo"] if flags.sudo else []
     words += ["--obtain", ",".join(flags.obtain)] if flags.obtain else []

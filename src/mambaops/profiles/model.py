@@ -8,7 +8,7 @@ fallback reasons of `mambaops profiles --explain`; a profile's own `why` has pre
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,11 +17,11 @@ from msgspec import Meta
 
 from mambaops.core.errors import UsageError
 from mambaops.core.paths import data_dir
+from mambaops.knowledge.packages import Package, known, package
 
 Version = Annotated[str, Meta(pattern=r"^\d+(\.\d+)*([.+-]?[a-z0-9.]+)?$")]
 Route = Literal["machine", "wheels", "conda", "apt", "runfile"]
 Strategy = Literal["store", "prebuilt", "source", "fallback"]
-PACKAGES = ("causal-conv1d", "mamba-ssm", "selective-scan")
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,21 +81,23 @@ class PackageSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     tag: Annotated[str, Meta(description="git tag or branch, for origin git")] = ""
     subdirectory: Annotated[str, Meta(description="folder of setup.py inside the source")] = ""
     sha256: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$", description="of the sdist")] = ""
+    file: Annotated[
+        str,
+        Meta(description="package file of a package of your own, seen from the profile's folder"),
+    ] = ""
 
-
-class Packages(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"
-):
-    causal_conv1d: PackageSpec | None = None
-    mamba_ssm: PackageSpec | None = None
-    selective_scan: PackageSpec | None = None  # VMamba's kernels
-
-    def items(self) -> Iterator[tuple[str, PackageSpec]]:
-        """(distribution name, spec) of the packages that the profile wants, in build order."""
-        specs = (self.causal_conv1d, self.mamba_ssm, self.selective_scan)
-        for name, spec in zip(PACKAGES, specs, strict=True):
-            if spec is not None:
-                yield name, spec
+    @classmethod
+    def by_default(cls, package: Package, file: str = "") -> PackageSpec:
+        """The release that a package's own file names; `file` is where that lies."""
+        source = package.source
+        return cls(
+            version=source.version,
+            origin=source.origin,
+            tag=source.tag.format(version=source.version) if source.origin == "git" else "",
+            subdirectory=source.subdirectory,
+            sha256=source.sha256,
+            file=file,
+        )
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,7 +138,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     target: Target
     torch: Torch
     toolkit: ToolkitSpec = ToolkitSpec()
-    packages: Packages = Packages()
+    packages: Annotated[
+        dict[str, PackageSpec],
+        Meta(description="what is built, by name, in the order of the build"),
+    ] = {}
     build: Build = Build()
     obtain: Annotated[
         list[Strategy],
@@ -182,8 +187,11 @@ class _Loader:
         return yaml.load(text, Loader=Strict)
 
 
-def parse_profile(text: str, origin: str) -> Profile:
+def parse_profile(text: str, origin: str, folder: Path | None = None) -> Profile:
     """A profile from YAML text.
+
+    Args:
+        folder: where it lies; the package files that it names are looked for from there.
 
     Raises:
         UsageError: not YAML, unknown key, wrong type, unquoted version; the message has the key path.
@@ -197,9 +205,60 @@ def parse_profile(text: str, origin: str) -> Profile:
     try:
         profile = msgspec.convert(raw, type=Profile)
     except msgspec.ValidationError as error:
-        raise UsageError(f"profile `{origin}`: {error}", hint=_hint(str(error))) from error
+        message = _with_package(raw, str(error))
+        raise UsageError(f"profile `{origin}`: {message}", hint=_hint(message)) from error
+    profile = _with_package_files(profile, origin, folder or Path())
     _check_paths(profile, origin)
     return profile
+
+
+def _with_package(raw: dict[str, Any], message: str) -> str:
+    """The key path with the package's name, which msgspec leaves out of a mapping's path."""
+    if "`$.packages[...]" not in message:
+        return message
+    for name, spec in raw["packages"].items():
+        try:
+            msgspec.convert(spec, PackageSpec)
+        except msgspec.ValidationError as error:
+            whole = str(error) if "`$" in str(error) else f"{error} - at `$`"
+            return whole.replace("`$", f"`$.packages.{name}")
+    return message
+
+
+def _with_package_files(profile: Profile, origin: str, folder: Path) -> Profile:
+    """The packages that are known, or described by a file, whose path becomes absolute."""
+    found: dict[str, PackageSpec] = {}
+    for name, spec in profile.packages.items():
+        file = str((folder / Path(spec.file).expanduser()).resolve()) if spec.file else ""
+        try:
+            known = package(name, file)
+        except UsageError as error:
+            message = f"profile `{origin}`: packages.{name}: {error.message}"
+            raise UsageError(message, hint=error.hint) from error
+        if known.name != name:
+            raise UsageError(
+                f"profile `{origin}`: packages.{name}: it is called `{known.name}`",
+                hint=f"write `{known.name}` in the profile",
+            )
+        found[name] = msgspec.structs.replace(spec, file=file)
+    return msgspec.structs.replace(profile, packages=found)
+
+
+def with_added(profile: Profile, added: Mapping[str, str]) -> Profile:
+    """The profile with further packages, each in the release that its file names.
+
+    Args:
+        added: name -> package file, "" for a known one. Known packages that one asks for come before it;
+            what the profile has itself stays.
+    """
+    found = dict(profile.packages)
+    for name, file in added.items():
+        described = package(name, file)
+        for other in [known(text) for text in described.together.requires]:
+            if other is not None:
+                found.setdefault(other.name, PackageSpec.by_default(other))
+        found.setdefault(name, PackageSpec.by_default(described, file))
+    return msgspec.structs.replace(profile, packages=found)
 
 
 def _hint(message: str) -> str:
@@ -241,7 +300,7 @@ def load_profile(name: str) -> Profile:
         raise _unknown(name) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"profile `{path}` cannot be read: {error}") from error
-    return parse_profile(text, str(path) if "/" in name else name)
+    return parse_profile(text, str(path) if "/" in name else name, path.parent)
 
 
 def _unknown(name: str) -> UsageError:
@@ -261,9 +320,17 @@ def values(record: msgspec.Struct, prefix: str = "") -> Iterator[tuple[str, Any]
         if isinstance(value, msgspec.Struct):
             yield from values(value, f"{path}.")
         elif isinstance(value, dict) and value and path != "why":
-            yield from ((f"{path}.{key}", one) for key, one in value.items())
+            for key, one in value.items():
+                yield from _entry(f"{path}.{key}", one)
         elif path != "why":
             yield path, value
+
+
+def _entry(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, msgspec.Struct):
+        yield from values(value, f"{path}.")
+    else:
+        yield path, value
 
 
 def explain(profile: Profile) -> list[tuple[str, Any, str]]:
@@ -278,7 +345,8 @@ def _reason(profile: Profile, path: str, described: dict[str, str]) -> str:
         if reason := profile.why.get(".".join(parts[:length])):
             return reason
     # the entries of a mapping are described by the mapping
-    return described.get(path) or described.get(path.rpartition(".")[0], "")
+    same = ".".join([*parts[:-2], "*", parts[-1]])
+    return described.get(path) or described.get(same) or described.get(".".join(parts[:-1]), "")
 
 
 def schema() -> dict[str, Any]:
@@ -299,6 +367,9 @@ def descriptions() -> dict[str, str]:
             for choice in [field, *field.get("anyOf", [])]:
                 if reference := choice.get("$ref"):
                     walk(reference.rsplit("/", 1)[1], f"{path}.")
+            entries = field.get("additionalProperties")
+            if reference := isinstance(entries, dict) and entries.get("$ref"):
+                walk(reference.rsplit("/", 1)[1], f"{path}.*.")
 
     walk("Profile", "")
     return found

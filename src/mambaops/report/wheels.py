@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mambaops.facts.model import Facts
+from mambaops.knowledge.packages import known, publishers_page
 from mambaops.wheels.inspect.compatibility import Compatibility
 from mambaops.wheels.inspect.contents import WheelContents
 from mambaops.wheels.machine import machine_of
@@ -24,6 +25,7 @@ def _selection(selection: Selection, facts: Facts, everything: bool) -> Iterator
     yield f"{selection.package} for {machine_line(facts)}"
     if selection.chosen is None:
         yield f"nothing fits ({len(selection.candidates)} candidates)"
+        yield from _elsewhere(selection, facts)
         yield from (line for miss in selection.nearest for line in _miss(miss))
     else:
         yield from verdict_lines("chosen: ", selection.chosen)
@@ -46,6 +48,20 @@ def _selection(selection: Selection, facts: Facts, everything: bool) -> Iterator
         yield "  (each with its reason: --all)"
 
 
+def _elsewhere(selection: Selection, facts: Facts) -> Iterator[str]:
+    """What a person can do where there was no candidate at all."""
+    package = known(selection.package)
+    if selection.candidates:
+        return
+    torch = facts.torch
+    page = publishers_page(package, torch.version, torch.cuda) if package and torch else ""
+    if page:
+        yield f"  its publisher lists wheels for this torch, if any, at {page}: --online reads it"
+    elif package is None or not package.wheels.published:
+        yield "  nobody is known to publish wheels of it"
+    yield f"  mambaops build-wheel --package {selection.package}"
+
+
 def verdict_lines(prefix: str, verdict: Verdict) -> Iterator[str]:
     """One accepted verdict with all that is to be known."""
     yield f"{prefix}{verdict.name}"
@@ -58,8 +74,8 @@ def verdict_lines(prefix: str, verdict: Verdict) -> Iterator[str]:
 
 def pair_text(pair: Pair, facts: Facts) -> str:
     """Both packages, or why there is no pair."""
-    lines = [f"mamba-ssm and causal-conv1d for {machine_line(facts)}", pair.reason]
-    for verdict in (pair.conv, pair.mamba):
+    lines = [f"{' and '.join(pair.names)} for {machine_line(facts)}", pair.reason]
+    for verdict in (pair.other, pair.first):
         if verdict is not None:
             lines += verdict_lines("chosen: ", verdict)
     return "\n".join(lines)

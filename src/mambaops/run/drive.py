@@ -14,7 +14,7 @@ from mambaops.plan import Plan
 from mambaops.profiles.model import load_profile
 from mambaops.run.recovery import apply
 from mambaops.run.runner import Outcome, Run
-from mambaops.verify.checks import Verification
+from mambaops.verify.model import Verification
 
 Say = Callable[[str], None]
 

@@ -13,7 +13,8 @@ from mambaops.decide.case import Case, make_case
 from mambaops.decide.situation import Flags, Prebuilt, Situation, SourceTree
 from mambaops.facts.collect import collect
 from mambaops.facts.model import Facts
-from mambaops.profiles.model import Profile
+from mambaops.knowledge.packages import package as package_named
+from mambaops.profiles.model import Profile, with_added
 from mambaops.state.evidence import read_notes
 from mambaops.state.places import Places
 from mambaops.store.store import Store
@@ -30,7 +31,12 @@ def observe(
         machine: facts that were read before, where nothing about the machine can have changed.
     """
     facts = machine or collect(paths=[where.root])
-    target = collect(where.python) if where.python.exists() else None
+    own = [
+        package_named(name, spec.file)
+        for name, spec in with_added(profile, flags.add).packages.items()
+        if spec.file
+    ]
+    target = collect(where.python, more=own) if where.python.exists() else None
     situation = Situation(facts=facts, target=target, env=str(where.env))
     case = make_case(profile, situation, flags)
     return msgspec.structs.replace(

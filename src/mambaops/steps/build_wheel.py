@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +14,6 @@ import msgspec
 
 from mambaops import __version__
 from mambaops.core.errors import MachineError
-from mambaops.decide.build import setup_options
 from mambaops.decide.case import Case
 from mambaops.decide.packages import compiles, has_prebuilt, is_installed, still_to_look, to_build
 from mambaops.decide.toolkit import fitting_toolkit, host_compiler
@@ -56,7 +56,7 @@ def act(context: Context, case: Case) -> None:
     link = _portable(context, case, tools)
     keys = {name: case.key(name) for name in packages}
     recipes = [_recipe(context, case, tools, keys[name], name, link) for name in packages]
-    jobs, why = _jobs(context, case)
+    jobs, why = _jobs(context, case, packages)
     context.say(f"compiling {' and '.join(packages)} with {jobs} compilers at once ({why})")
     with BuildDisplay(context.say, [context.run.log(f"{STEP.id}:{n}") for n in packages]) as tell:
         finished = build(recipes, jobs=jobs, tick=tell)
@@ -108,7 +108,8 @@ def _recipe(
     from mambaops.compile.wheel import environment
     from mambaops.state.observe import source_folder
 
-    env = environment(os.environ, tools, key, extra=case.profile.build.env, link_object=link)
+    described, extra = case.described(package), case.profile.build.env
+    env = environment(os.environ, tools, described, key, extra=extra, link_object=link)
     folder = source_folder(case, context.where, package)
     return Recipe(
         package=package,
@@ -117,16 +118,17 @@ def _recipe(
         log=context.run.log(f"{STEP.id}:{package}"),
         python=context.where.python,
         env=env,
-        ninja=setup_options(case.profile, case.choice, case.flags).ninja,
+        ninja=case.setup_options(package).ninja,
     )
 
 
-def _jobs(context: Context, case: Case) -> tuple[int, str]:
+def _jobs(context: Context, case: Case, packages: list[str]) -> tuple[int, str]:
     from mambaops.compile.jobs import job_count
 
     wanted = context.jobs or case.profile.build.jobs or _max_jobs()
     host = case.facts.host
-    return job_count(wanted, host.cores, host.memory_available, len(case.choice.archs))
+    each = max(case.described(name).build.memory_gib for name in packages)
+    return job_count(wanted, host.cores, host.memory_available, each)
 
 
 def _max_jobs() -> int:
@@ -143,7 +145,7 @@ def _keep(
 
     wheel = with_local_version(built.wheel, key)
     found = extensions(wheel)
-    check_architectures(built.package, found, case.choice.archs)
+    check_architectures(case.described(built.package), found, case.choice.archs)
     manifest = _manifest(case, tools, key, replace(built, wheel=wheel), jobs, found)
     stored = Store(say=context.say).add(wheel, key, msgspec.to_builtins(manifest))
     context.run.write(f"manifest-{built.package}.json", manifest)
@@ -179,7 +181,7 @@ def _manifest(
         wheel=built.wheel.name,
         key=key,
         source_sha256=source.sha256,
-        patches=list(setup_options(case.profile, case.choice, case.flags).changes()),
+        patches=list(case.setup_options(built.package).changes()),
         diff=source_diff(tree),
         torch=target.torch.version if target and target.torch else None,
         python=target.python.version if target else None,
@@ -196,15 +198,18 @@ def _manifest(
 
 
 def script(case: Case) -> list[str]:
-    name = case.package
-    key = case.key(name)
-    prefix = name.replace("-", "_").upper().replace("MAMBA_SSM", "MAMBA")
-    force = f"{prefix}_FORCE_BUILD=TRUE"
-    if prefix == "MAMBA":
-        force += " MAMBA_KEEP_CUDA_BUILD=TRUE"
-    local = " ".join(f"{key}={value}" for key, value in key.environment().items())
+    from mambaops.patching.archs import variables
+
+    name, described = case.package, case.described(case.package)
+    local = described.build.local_version
+    switches = {
+        **described.build.env,
+        **variables(described.architectures, case.choice.archs),
+        **({local: case.key(name).local_version()} if local else {}),
+    }
+    words = " ".join(f"{one}={shlex.quote(value)}" for one, value in switches.items())
     return [
-        f'(cd {name}-src && PATH="$ENV/bin:$PATH" LC_ALL=C {force} {local} \\',
+        f'(cd {name}-src && PATH="$ENV/bin:$PATH" LC_ALL=C {words} \\'.replace("  ", " "),
         '  "$PY" setup.py bdist_wheel --dist-dir ../wheels)',
     ]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mambaops.decide.case import Case
 from mambaops.decide.packages import compiles, to_build
 from mambaops.decide.verdict import Verdict, done, needed
-from mambaops.knowledge.addresses import repository
+from mambaops.knowledge.packages import Source
 from mambaops.profiles.model import PackageSpec
 from mambaops.steps.step import Step
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def assess(case: Case) -> Verdict:
-    """The sources of both packages, hash-checked and unpacked."""
+    """The sources of the packages, hash-checked and unpacked."""
     missing = [
         f"{name} {spec.version}"
         for name, spec in to_build(case)
@@ -29,7 +29,7 @@ def assess(case: Case) -> Verdict:
 
 
 def act(context: Context, case: Case) -> None:
-    """Both sources at once, each with its own log."""
+    """All sources at once, each with its own log."""
 
     from mambaops.compile.sources import fetch
     from mambaops.state.observe import source_folder
@@ -51,25 +51,28 @@ def act(context: Context, case: Case) -> None:
 
 
 def script(case: Case) -> list[str]:
-    return [line for name, spec in case.profile.packages.items() for line in _fetch(name, spec)]
+    return [
+        line
+        for name, spec in case.packages.items()
+        for line in _fetch(name, spec, case.described(name).source)
+    ]
 
 
-def _fetch(name: str, spec: PackageSpec) -> list[str]:
+def _fetch(name: str, spec: PackageSpec, source: Source) -> list[str]:
     folder = f"{name}-src"
     if spec.origin == "git":
-        url = repository({"selective-scan": "vmamba"}.get(name, name))
-        clone = f"git clone --depth 1 --branch {spec.tag} {url} {folder}"
+        clone = f"git clone --depth 1 --branch {spec.tag} {source.repository} {folder}"
         if not spec.subdirectory:
             return [clone]
         return [
             clone.replace(f" {folder}", f" {folder}.git"),
             f"ln -s {folder}.git/{spec.subdirectory} {folder}",
         ]
-    skip = "MAMBA_SKIP_CUDA_BUILD=TRUE CAUSAL_CONV1D_SKIP_CUDA_BUILD=TRUE"
+    skip = [" ".join(f"{key}={value}" for key, value in source.env.items()) + " \\"]
     archive = f"{name.replace('-', '_')}-{spec.version}.tar.gz"
     check = [f"echo '{spec.sha256}  {archive}' | sha256sum --check"] if spec.sha256 else []
     return [
-        f"{skip} \\",
+        *(skip if source.env else []),
         f'  "$PY" -m pip download --no-deps --no-binary :all: --no-build-isolation {name}=={spec.version}',
         *check,
         f"mkdir -p {folder}",

@@ -19,6 +19,7 @@ from mambaops.decide.packages import is_there, wants_prebuilt
 from mambaops.decide.situation import Prebuilt
 from mambaops.decide.verdict import Verdict, done, needed
 from mambaops.facts.model import Facts
+from mambaops.knowledge.packages import pairs
 from mambaops.steps.step import Step
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 # names that do not exist answer at once; more than this is a sign that nothing can be reached
 MOST_TRIES = 4
-PREBUILT = ("causal-conv1d", "mamba-ssm")
 
 
 def assess(case: Case) -> Verdict:
@@ -80,7 +80,7 @@ def _search(context: Context, case: Case, package: str, version: str, facts: Fac
     from mambaops.wheels.select.selection import Wanted, select
     from mambaops.wheels.sources.listing import list_candidates, usual_sources
 
-    if package not in PREBUILT:
+    if not case.described(package).wheels.published:
         return Prebuilt(reason="nobody publishes wheels of it")
     read = usual_sources(facts, places=case.profile.find_links, online=True)
     offered = list_candidates(package, facts, read, say=context.say)
@@ -146,14 +146,16 @@ def _repaired(context: Context, path: Path, verdict: WheelVerdict) -> Path:
 
 def _pairs_only(context: Context, found: dict[str, Prebuilt]) -> dict[str, Prebuilt]:
     """Both or none: a prebuilt wheel beside one that is compiled here would mix two compilers' ABIs."""
-    pair = [found[name] for name in PREBUILT if name in found]
-    if all(one.url for one in pair) or not any(one.url for one in pair):
-        return found
-    context.say("only one of the two packages has a prebuilt wheel: both are compiled")
-    return {
-        name: Prebuilt(reason=one.reason if not one.url else "the other package has none")
-        for name, one in found.items()
-    }
+    for pair in pairs():
+        halves = {name: found[name] for name in pair if name in found}
+        if len({bool(one.url) for one in halves.values()}) == 2:
+            context.say(f"only one of {' and '.join(pair)} has a prebuilt wheel: both are compiled")
+            found = {**found, **{name: _none(one) for name, one in halves.items()}}
+    return found
+
+
+def _none(half: Prebuilt) -> Prebuilt:
+    return Prebuilt(reason="the other package has none" if half.url else half.reason)
 
 
 STEP = Step(

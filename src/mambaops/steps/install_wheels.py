@@ -34,7 +34,7 @@ def assess(case: Case) -> Verdict:
         for name in case.packages
         if case.choice.kernels and not is_installed(case, name) and not _prebuilt_in(case, name)
     ]
-    lacking = unsatisfied(case, case.profile.requirements)
+    lacking = unsatisfied(case, case.requirements)
     if absent or lacking:
         return needed(" and ".join(absent + lacking))
     return done("installed")
@@ -57,7 +57,7 @@ def act(context: Context, case: Case) -> None:
     """
     if case.choice.kernels:
         _wheels(context, case)
-    missing = unsatisfied(case, case.profile.requirements)
+    missing = unsatisfied(case, case.requirements)
     if missing:
         _requirements(context, case, missing)
 
@@ -91,7 +91,7 @@ def ignored_pins(files: list[Path], case: Case) -> list[str]:
     """What the wheels ask for and do not get, because it would replace what is there."""
     said = []
     installed = case.target.distributions if case.target else {}
-    wanted = {canonicalize_name(Requirement(text).name) for text in case.profile.requirements}
+    wanted = {canonicalize_name(Requirement(text).name) for text in case.requirements}
     for path in files:
         for requirement in map(Requirement, requires(path)):
             name = canonicalize_name(requirement.name)
@@ -136,7 +136,7 @@ def _requirements(context: Context, case: Case, missing: list[str]) -> None:
 
 
 def script(case: Case) -> list[str]:
-    requirements = " ".join(shlex.quote(one) for one in case.profile.requirements)
+    requirements = " ".join(shlex.quote(one) for one in case.requirements)
     lines = [f'"$PY" -m pip install {requirements}'] if requirements else []
     if case.choice.kernels:
         lines.append('"$PY" -m pip install --no-deps --force-reinstall wheels/*.whl')

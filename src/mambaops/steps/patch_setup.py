@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mambaops.decide.build import setup_options
 from mambaops.decide.case import Case
 from mambaops.decide.packages import compiles, to_build
 from mambaops.decide.toolkit import fitting_toolkit
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 def assess(case: Case) -> Verdict:
     """setup.py compiles exactly the wanted architectures."""
-    wanted = setup_options(case.profile, case.choice, case.flags).digest()
     trees = case.situation.sources
     missing = [
-        name for name, _ in to_build(case) if name not in trees or trees[name].patched != wanted
+        name
+        for name, _ in to_build(case)
+        if name not in trees or trees[name].patched != case.setup_options(name).digest()
     ]
     if missing:
         archs = ";".join(case.choice.archs)
@@ -30,19 +31,19 @@ def assess(case: Case) -> Verdict:
 
 
 def act(context: Context, case: Case) -> None:
-    """Make both setup.py files compile exactly what was chosen; the diffs go into the run's folder."""
+    """Make every setup.py compile exactly what was chosen; the diffs go into the run's folder."""
     from mambaops.compile.sources import mark_patched
     from mambaops.patching.apply import apply_to_tree
     from mambaops.state.observe import source_folder
 
-    options = setup_options(case.profile, case.choice, case.flags)
     toolkit, _ = fitting_toolkit(case)
     for name, _ in to_build(case):
+        options = case.setup_options(name)
         tree = Path(case.situation.sources[name].path)
         applied = apply_to_tree(tree, options, nvcc=toolkit.version if toolkit else None)
         context.run.log(f"patch-setup:{name}").write_text(applied.diff, encoding="utf-8")
         mark_patched(source_folder(case, context.where, name), options.digest())
-        context.say(f"{name}: {', '.join(applied.patches)}")
+        context.say(f"{name}: {', '.join(applied.patches) or 'nothing had to be patched'}")
 
 
 def undo(context: Context, case: Case) -> None:
@@ -60,8 +61,9 @@ def undo(context: Context, case: Case) -> None:
 def script(case: Case) -> list[str]:
     archs = ";".join(case.choice.archs)
     return [
-        f'mambaops patch-setup --source {name}-src --arch "{archs}" --torch {case.choice.torch}'
-        for name, _ in case.profile.packages.items()
+        f"mambaops patch-setup --source {name}-src --package {shlex.quote(spec.file or name)} "
+        f'--arch "{archs}" --torch {case.choice.torch}'
+        for name, spec in case.packages.items()
     ]
 
 

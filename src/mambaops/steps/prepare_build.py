@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 def assess(case: Case) -> Verdict:
     """Everything that setup.py imports and runs is there."""
-    missing = unsatisfied(case, case.profile.build_requirements)
+    missing = unsatisfied(case, case.build_requirements)
     return needed(", ".join(missing)) if missing else done("setup.py has what it needs")
 
 
 def act(context: Context, case: Case) -> None:
     """Install what is missing; torch's own setuptools bound is in the profile's list."""
-    context.pip(STEP.id, ["install", *unsatisfied(case, case.profile.build_requirements)])
+    context.pip(STEP.id, ["install", *unsatisfied(case, case.build_requirements)])
 
 
 def script(case: Case) -> list[str]:
-    words = " ".join(shlex.quote(one) for one in case.profile.build_requirements)
+    words = " ".join(shlex.quote(one) for one in case.build_requirements)
     return [f'"$PY" -m pip install {words}']
 
 

@@ -52,7 +52,8 @@ def act(context: Context, case: Case) -> None:
 def script(case: Case) -> list[str]:
     modules = ["torch"]
     if case.choice.kernels:
-        modules += ["causal_conv1d_cuda", "selective_scan_cuda", "mamba_ssm"]
+        for name in case.packages:
+            modules += case.described(name).modules.imports
     return [f'(cd / && "$PY" -c "import {", ".join(modules)}; print(torch.__version__)")']
 
 

@@ -60,7 +60,7 @@ def dockerfile(profile: Profile, *, arch: str) -> str:
         UsageError: neither `arch` nor the profile names an architecture.
     """
     arch = arch or ("" if profile.build.arch == "gpu" else profile.build.arch)
-    if not arch and profile.packages != type(profile.packages)():
+    if not arch and profile.packages:
         raise UsageError(
             f"profile {profile.name} builds for the GPU it finds, and an image is built without one",
             hint='name it: --arch "8.0"',

@@ -18,6 +18,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from mambaops.knowledge.addresses import addresses
+from mambaops.knowledge.packages import packages
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 PUBLIC = ("8.8.8.8", "8.8.4.4")  # Google's, which answer from anywhere
@@ -75,7 +76,7 @@ def default_hosts() -> list[str]:
     """The hosts of the addresses that mambaops itself may fetch from."""
     table = addresses()
     texts = [table.pytorch.stable, table.astral.index, table.huggingface.endpoint]
-    texts += [table.github["mamba-ssm"].repository, table.nvidia.keyring]
+    texts += [one.source.repository for one in packages().values()] + [table.nvidia.keyring]
     return sorted({host for text in texts if (host := urlsplit(text).hostname)})
 
 

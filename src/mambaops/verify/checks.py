@@ -6,51 +6,23 @@ precisions, with gradients. What cannot be checked here is `skipped` with the re
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from mambaops.core import process
 from mambaops.core.paths import payload_file
 from mambaops.decide.case import Case
-from mambaops.facts.model import Facts, Package
+from mambaops.facts.model import Facts
+from mambaops.facts.model import Package as Installed
 from mambaops.knowledge.cuda import cubin_runs_on, ptx_runs_on
-from mambaops.knowledge.releases import generation, same_generation
+from mambaops.knowledge.packages import Package, pairs
+from mambaops.knowledge.releases import generation
+from mambaops.verify.model import Check, Verification
+from mambaops.verify.results import json_lines, results, target_environment
 from mambaops.wheels.inspect.elf import Extension, NotAnExtension, inspect_extension, version_key
 
-MODULES = {
-    "causal-conv1d": ("causal_conv1d_cuda", "causal_conv1d"),
-    "mamba-ssm": ("selective_scan_cuda", "mamba_ssm"),
-    # VMamba: its setup.py builds this one of the three modes
-    "selective-scan": ("selective_scan_cuda_oflex",),
-}
 IMPORT_SECONDS = 300.0
-NUMERICS_SECONDS = 900.0
-
-
-class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was looked at. `outcome` is ok, failed or skipped."""
-
-    id: str
-    outcome: str
-    reason: str = ""
-    value: Any = None
-
-
-class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """All checks of one environment. `required_skips` are skips that a whole proof may not have."""
-
-    checks: list[Check]
-    required_skips: list[str] = []
-
-    @property
-    def passed(self) -> bool:
-        failed = any(check.outcome == "failed" for check in self.checks)
-        return not failed and not self.required_skips
 
 
 def verify(case: Case, python: Path, log: Path | None = None) -> Verification:
@@ -61,35 +33,29 @@ def verify(case: Case, python: Path, log: Path | None = None) -> Verification:
         log: takes the output of the checks that run in the target interpreter.
     """
     assert case.target is not None
-    packages = [name for name, _ in case.profile.packages.items()] if case.choice.kernels else []
-    checks = [*_imports(python, packages, log), *_places(case.target, packages)]
-    if {"causal-conv1d", "mamba-ssm"} <= set(packages):
-        checks.append(_generation(case.target))
+    packages = [case.described(name) for name in case.packages] if case.choice.kernels else []
+    names = [package.name for package in packages]
+    checks = [*_imports(python, packages, log), *_places(case.target, names)]
+    checks += [_generation(case.target, pair) for pair in pairs() if set(pair) <= set(names)]
     checks += _binaries(case, packages)
-    checks += _results(case, python, packages, log)
+    checks += results(case, python, packages, log)
     gpu_needed = bool(case.facts.gpus) and bool(packages)
     skips = [one.id for one in checks if one.outcome == "skipped" and gpu_needed]
     return Verification(checks=checks, required_skips=skips)
 
 
-def _environment() -> dict[str, str]:
-    env = {**os.environ, "LC_ALL": "C.UTF-8", "PYTHONNOUSERSITE": "1", "PYTHONUNBUFFERED": "1"}
-    env.pop("PYTHONPATH", None)
-    return env
-
-
-def _imports(python: Path, packages: list[str], log: Path | None) -> Iterator[Check]:
-    modules = ["torch", *(module for name in packages for module in MODULES[name])]
+def _imports(python: Path, packages: list[Package], log: Path | None) -> Iterator[Check]:
+    modules = ["torch", *(module for package in packages for module in package.modules.imports)]
     script = payload_file("smoke.py")
     done = process.run(
         [python, script, *modules],
         cwd=Path(script.anchor),  # a checkout in the working folder must not shadow the package
-        env=_environment(),
+        env=target_environment(),
         timeout=IMPORT_SECONDS,
         check=False,
         log=log,
     )
-    found = {one["module"]: one for one in _json_lines(done.stdout) if "module" in one}
+    found = {one["module"]: one for one in json_lines(done.stdout) if "module" in one}
     for module in modules:
         yield _import_check(module, found.get(module), done)
 
@@ -105,16 +71,6 @@ def _import_check(module: str, found: dict[str, Any] | None, done: process.Compl
     return Check(
         id=f"import:{module}", outcome=found["outcome"], reason=found["reason"], value=value
     )
-
-
-def _json_lines(text: str) -> Iterator[dict[str, Any]]:
-    for line in text.splitlines():
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue  # what a package prints while it is imported
-        if isinstance(value, dict):
-            yield value
 
 
 def _places(target: Facts, packages: list[str]) -> Iterator[Check]:
@@ -133,44 +89,51 @@ def _places(target: Facts, packages: list[str]) -> Iterator[Check]:
         yield Check(id=f"place:{name}", outcome=outcome, reason=reason, value=package.path)
 
 
-def _generation(target: Facts) -> Check:
-    conv, mamba = (target.packages.get(name) for name in ("causal-conv1d", "mamba-ssm"))
-    if conv is None or mamba is None:
+def _generation(target: Facts, pair: tuple[str, str]) -> Check:
+    """Both packages of a pair call each other with the arguments that the other takes."""
+    first, second = (target.packages.get(name) for name in pair)
+    if first is None or second is None:
         return Check(id="generation", outcome="skipped", reason="only one of them is installed")
-    fits = same_generation(mamba.version, conv.version)
-    letters = (
-        f"{generation('mamba-ssm', mamba.version)}/{generation('causal-conv1d', conv.version)}"
+    letters = (generation(pair[0], first.version), generation(pair[1], second.version))
+    fits = letters[0] is not None and letters[0] == letters[1]
+    told = f"{letters[0]}/{letters[1]}"
+    reason = f"{pair[0]} {first.version} calls {pair[1]} in another way ({told})"
+    return Check(
+        id="generation",
+        outcome="ok" if fits else "failed",
+        reason="" if fits else reason,
+        value=told,
     )
-    reason = (
-        "" if fits else f"mamba-ssm {mamba.version} calls causal-conv1d in another way ({letters})"
-    )
-    return Check(id="generation", outcome="ok" if fits else "failed", reason=reason, value=letters)
 
 
-def _binaries(case: Case, packages: list[str]) -> Iterator[Check]:
+def _binaries(case: Case, packages: list[Package]) -> Iterator[Check]:
     assert case.target is not None
-    for name in packages:
-        package = case.target.packages.get(name)
-        files = _extension_files(package) if package else []
-        if not files:
-            yield Check(id=f"binary:{name}", outcome="failed", reason="no compiled module is there")
+    for package in packages:
+        installed = case.target.packages.get(package.name)
+        files = _extension_files(installed) if installed else []
+        names = {path.name.split(".")[0] for path in files}
+        kernels = [one.rpartition("/")[2] for one in package.modules.kernels]
+        if missing := [one for one in kernels if one not in names]:
+            reason = f"no compiled module is there: {', '.join(missing)}"
+            yield Check(id=f"binary:{package.name}", outcome="failed", reason=reason)
         for path in files:
-            yield from _binary(case, path)
+            yield from _binary(case, path, has_kernels=path.name.split(".")[0] in kernels)
 
 
-def _extension_files(package: Package) -> list[Path]:
+def _extension_files(package: Installed) -> list[Path]:
     base = Path(package.path)
     return [Path(one) if Path(one).is_absolute() else base / one for one in package.extensions]
 
 
-def _binary(case: Case, path: Path) -> Iterator[Check]:
+def _binary(case: Case, path: Path, *, has_kernels: bool) -> Iterator[Check]:
     module = path.name.split(".")[0]
     try:
         found = inspect_extension(path)
     except NotAnExtension as error:
         yield Check(id=f"architectures:{module}", outcome="failed", reason=error.message)
         return
-    yield _architectures(case, module, found)
+    if has_kernels:
+        yield _architectures(case, module, found)
     yield _glibc(case, module, found)
 
 
@@ -208,50 +171,6 @@ def _glibc(case: Case, module: str, found: Extension) -> Check:
     good = version_key(found.glibc) <= version_key(here)
     reason = "" if good else f"needs GLIBC_{found.glibc}, here is {here}: `mambaops repair-wheel`"
     return Check(id=identity, outcome="ok" if good else "failed", reason=reason, value=value)
-
-
-def _results(case: Case, python: Path, packages: list[str], log: Path | None) -> Iterator[Check]:
-    if not packages:
-        yield from _scan_smoke(python, log)
-        return
-    if not case.facts.gpus:
-        reason = "no GPU here: the kernels were compiled and imported, and not run"
-        yield Check(id="results", outcome="skipped", reason=reason)
-        return
-    done = process.run(
-        [python, payload_file("numerics.py")],
-        cwd=Path(python.anchor),
-        env=_environment(),
-        timeout=NUMERICS_SECONDS,
-        check=False,
-        log=log,
-    )
-    found = [msgspec.convert(one, type=Check) for one in _json_lines(done.stdout) if "id" in one]
-    yield from found
-    if not done.ok or not found:
-        last = (done.stderr.strip() or "no output").splitlines()[-1]
-        how = (
-            "time ran out: a kernel hangs" if done.timed_out else f"exit {done.returncode}: {last}"
-        )
-        yield Check(id="results", outcome="failed", reason=how)
-
-
-def _scan_smoke(python: Path, log: Path | None) -> Iterator[Check]:
-    """Without kernels: our own scan, forward and backward, in the target's torch."""
-    code = (
-        "import torch; from mambaops.payload.scan import selective_scan as s; torch.manual_seed(0); "
-        "u, d = torch.randn(2, 8, 65, requires_grad=True), torch.rand(2, 8, 65); "
-        "a, b = -torch.rand(8, 4), torch.randn(2, 4, 65); y = s(u, d, a, b, b); "
-        "y.square().sum().backward(); assert y.isfinite().all() and u.grad.isfinite().all(); "
-        "print(tuple(y.shape))"
-    )
-    env = {**_environment(), "PYTHONPATH": str(payload_file().parent.parent)}
-    done = process.run([python, "-c", code], env=env, timeout=120, check=False, log=log)
-    last = (done.stderr.strip() or "no output").splitlines()[-1]
-    outcome, reason = ("ok", "") if done.ok else ("failed", last)
-    yield Check(
-        id="scan-without-kernels", outcome=outcome, reason=reason, value=done.stdout.strip() or None
-    )
 
 
 def report(result: Verification) -> list[str]:

@@ -8,17 +8,13 @@ version. So everything that changes the result goes into a key, and the key's di
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 
 import msgspec
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-# setup.py of each package puts this variable's value behind the `+` of its version
-LOCAL_VERSION_VARIABLES: Mapping[str, str] = {
-    "mamba-ssm": "MAMBA_LOCAL_VERSION",
-    "causal-conv1d": "CAUSAL_CONV1D_LOCAL_VERSION",
-}
+from mambaops.knowledge.packages import known
+
 NAMED_ARCHITECTURES = 3  # more would make the file name unreadable; the digest holds them all
 
 
@@ -71,17 +67,18 @@ class BuildKey(
         # the letter keeps an all-digit digest from being read as a number and losing its zeros
         return f"{cuda}torch{minor}.{self._named_architectures()}x{self.digest()[:8]}"
 
+    def environment(self) -> dict[str, str]:
+        """The variables that make `setup.py` give the wheel this local version."""
+        package = known(self.package)
+        variable = package.build.local_version if package else ""
+        return {variable: self.local_version()} if variable else {}
+
     def _named_architectures(self) -> str:
         # e.g. "12.0+PTX" -> "sm120ptx"
         names = ["sm" + one.replace(".", "").replace("+", "").lower() for one in self.architectures]
         if len(names) > NAMED_ARCHITECTURES:
             names = [names[0], "to", names[-1]]
         return "".join(names) + "." if names else ""
-
-    def environment(self) -> dict[str, str]:
-        """The variables that make `setup.py` give the wheel this local version."""
-        variable = LOCAL_VERSION_VARIABLES.get(self.package)
-        return {variable: self.local_version()} if variable else {}
 
 
 def _architecture(name: str) -> tuple[Version, str]:

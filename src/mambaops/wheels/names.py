@@ -3,6 +3,7 @@
     upstream  mamba_ssm-2.2.2+cu122torch2.2cxx11abiFALSE-cp310-cp310-linux_x86_64.whl
     NGC       mamba_ssm-2.3.1+cu13torch25.08cxx11abiTRUE-cp312-cp312-linux_x86_64.whl
     Astral    mamba_ssm-2.3.2.post1+cu.12.8.torch.2.11-cp312-cp312-manylinux_2_28_x86_64.whl
+    PyG       torch_scatter-2.1.2+pt28cu129-cp312-cp312-linux_x86_64.whl
     ours      mamba_ssm-2.3.2.post1+cu130torch2.14.sm90.x3f9c01ab-cp311-cp311-linux_x86_64.whl
     repaired  …+cu12torch2.7cxx11abiTRUE.glibc2.31-cp310-cp310-linux_x86_64.whl
 
@@ -17,8 +18,6 @@ from dataclasses import dataclass, replace
 
 from mambaops.core.errors import UsageError
 
-PACKAGES = ("mamba-ssm", "causal-conv1d")
-
 
 class BadWheelName(UsageError):
     """A file name that cannot be a wheel's, or says two things at once (exit 2)."""
@@ -29,7 +28,7 @@ class Build:
     """What the local version (behind the `+`) says. None: it does not say.
 
     Attributes:
-        scheme: "upstream", "ngc", "astral", "own", "plain" (no local version) or "other".
+        scheme: "upstream", "ngc", "astral", "pyg", "own", "plain" (no local version) or "other".
         cuda: as far as the name goes: "12", "11.8", "13.0".
         torch: minor version "2.2"; for NGC the image, "25.08".
         cxx11_abi: what the name says, which is not always true (see `wheels.rules`).
@@ -123,6 +122,7 @@ _PRINT: dict[str, Callable[[Build], str]] = {
     "own": lambda b: ".".join(
         [f"{_own_cuda(b)}torch{b.torch}", *_own_architectures(b), f"x{b.digest}"]
     ),
+    "pyg": lambda b: f"pt{_digits(b.torch)}{_own_cuda(b)}",
     "plain": lambda b: "",
     "other": lambda b: b.text,
 }
@@ -168,7 +168,7 @@ def parse_build(local: str, name: str = "") -> Build:
     stem, repaired = local, None
     if match := re.fullmatch(r"(?:(.+)\.)?glibc(\d+\.\d+)", local):
         stem, repaired = match[1] or "", match[2]
-    build = _upstream(stem, name) or _astral(stem) or _own(stem)
+    build = _upstream(stem, name) or _astral(stem) or _own(stem) or _pyg(stem)
     if build is None:
         build = Build(scheme="other", text=stem) if stem else Build(scheme="plain")
     return replace(build, repaired=repaired) if repaired else build
@@ -212,6 +212,15 @@ def _own(local: str) -> Build | None:
         architectures=_read_architectures(match[3] or ""),
         digest=match[4],
     )
+
+
+def _pyg(local: str) -> Build | None:
+    # e.g. pt28cu129, pt113cu117 (torch 1.13), pt20cpu
+    match = re.fullmatch(r"pt(\d)(\d+)(?:cu(\d{3})|cpu)", local)
+    if match is None:
+        return None
+    cuda = _dotted(match[3], local) if match[3] else None
+    return Build(scheme="pyg", cuda=cuda, torch=f"{match[1]}.{match[2]}")
 
 
 def _read_architectures(text: str) -> tuple[str, ...]:

@@ -10,8 +10,9 @@ from mambaops.cli.task import emit, say, task
 
 
 @task(
-    iterable=["models"],
+    iterable=["models", "add"],
     help={
+        "add": "package beside the profile's: a name, or a package file (./mine.toml)",
         "profile": "profile by name, or the path of a YAML file",
         "output": "the tar to write (default: PROFILE.tar)",
         "facts": "the other machine: a file made there by `mambaops facts --json` (default: this one)",
@@ -32,11 +33,12 @@ def bundle(
     python: str = "",
     with_toolkit: bool = False,
     models: Sequence[str] | None = None,
+    add: Sequence[str] | None = None,
     json: bool = False,
 ) -> None:
     """Collect everything that a profile's environment needs into one file.
 
-    For the other machine's Python, CPU and glibc: torch with all its dependencies, both packages, checksums, and
+    For the other machine's Python, CPU and glibc: torch with all its dependencies, the packages, checksums, and
     a script that installs it with the network off. Interrupted, the same command goes on.
     """
     from pathlib import Path
@@ -48,7 +50,8 @@ def bundle(
     from mambaops.download.progress import for_stderr
     from mambaops.run.planning import planned
 
-    flags = flags_of(Request(arch=arch, torch=torch, python=python, cross=bool(facts)))
+    request = Request(arch=arch, torch=torch, python=python, cross=bool(facts), add=list(add or ()))
+    flags = flags_of(request)
     case, _ = planned(profile, flags, facts)
     spec = spec_for(case, with_toolkit=with_toolkit, models=models or (), say=say)
     path = Path(output or f"{spec.name}.tar")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mambaops.patching.options import SetupOptions
 
 _SETUP_HELP = {
+    "package": "what --source FOLDER holds: a package, or a package file",
     "ninja": "--no-ninja compiles file by file",
     "force-build": "--no-force-build lets setup.py look for a prebuilt wheel",
     "one-ptx": "all architectures from the lowest one's PTX: faster to build",
@@ -31,6 +32,7 @@ _SETUP_HELP = {
 @planning_task("patch-setup", **_SETUP_HELP)
 def patch_setup(
     request: Request,
+    package: str = "",
     ninja: bool = True,
     force_build: bool = True,
     one_ptx: bool = False,
@@ -45,7 +47,7 @@ def patch_setup(
     """Make a package's setup.py compile exactly what is asked.
 
     `--source FOLDER` is an unpacked source; without one (or with PACKAGE=PATH) the profile's sources are
-    fetched. Works on every release of causal-conv1d and mamba-ssm and on VMamba's selective_scan. The first
+    fetched. `--package` says what the folder holds, where its setup.py passes no -gencode itself. The first
     contents are kept: patching again starts from them, --revert restores them to the byte.
     """
     from mambaops.cli.patch_output import choose_mode, patch_folders
@@ -56,8 +58,9 @@ def patch_setup(
     mode = choose_mode(check=check, diff=diff, revert=revert)
     folders = [Path(word) for word in request.source if "=" not in word or Path(word).exists()]
     if folders:
-        options = _setup_options(request, ninja, force_build, one_ptx, threads)
-        return patch_folders(folders, options, nvcc or None, mode, as_json=json)
+        options = _setup_options(request, package, ninja, force_build, one_ptx, threads)
+        wanted = dict.fromkeys(folders, options)
+        return patch_folders(wanted, nvcc or None, mode, as_json=json)
     _refuse_without_source(one_ptx=one_ptx, threads=bool(threads), no_force_build=not force_build)
     return patch_profile(request, ninja, nvcc or None, mode, as_json=json)
 
@@ -71,14 +74,17 @@ def _refuse_without_source(**given: bool) -> None:
 
 
 def _setup_options(
-    request: Request, ninja: bool, force_build: bool, one_ptx: bool, threads: int
+    request: Request, package: str, ninja: bool, force_build: bool, one_ptx: bool, threads: int
 ) -> SetupOptions:
+    from mambaops.knowledge.packages import package as package_named
     from mambaops.patching.archs import parse_archs
     from mambaops.patching.options import SetupOptions
     from mambaops.patching.setup_py import standard_for_torch
 
+    route = package_named(package).architectures.route if package else "flags"
     return SetupOptions(
         archs=parse_archs(request.arch) if request.arch else (),
+        route=route,
         ninja=ninja,
         force_build=force_build,
         one_ptx=one_ptx,
@@ -152,7 +158,7 @@ def strip_crlf(
 
 @task(name="purge-cache", help={"all": "everything, of all packages: gigabytes to fetch again"})
 def purge_cache(c: Context, all: bool = False, json: bool = False) -> int:
-    """Take causal-conv1d and mamba-ssm out of the caches of pip and uv.
+    """Take the CUDA packages out of the caches of pip and uv.
 
     So the next build is a build, and not "Using cached …whl" of another torch or GPU.
     """

@@ -54,13 +54,20 @@ def _per_package(step: Step) -> Task[Any]:
         from mambaops.cli.flags import check_package
         from mambaops.profiles.model import load_profile
 
+        profile = load_profile(request.profile)
+        if package and check_package(package) not in profile.packages:
+            request = msgspec.structs.replace(request, add=[*request.add, package])
         # asked for by itself, a wheel is compiled, whatever the profile would rather do
         request = msgspec.structs.replace(request, obtain=request.obtain or "source")
-        known = [name for name, _ in load_profile(request.profile).packages.items()]
+        known = [*profile.packages, *map(check_package, request.add)]
         names = [check_package(package)] if package else known
         _run(request, *(f"{step.id}:{name}" for name in names))
 
-    return planning_task(step.id, doc=step.help, package="one of the packages; default: all")(body)
+    return planning_task(
+        step.id,
+        doc=step.help,
+        package="one of the packages, or a package file; default: all of the profile",
+    )(body)
 
 
 def _create_venv(step: Step) -> Task[Any]:

@@ -13,7 +13,7 @@ from mambaops.cli.task import emit, say, task
     name="select-wheel",
     iterable=["find_links"],
     help={
-        "package": "mamba-ssm or causal-conv1d",
+        "package": "which package: a name, or a package file",
         "version": "this version, or a condition such as '>=2.3,<2.4' (default: the newest that fits)",
         "facts": "facts of the machine it is for (default: those of this one)",
         "python": "interpreter of the environment (default: the active one)",
@@ -53,15 +53,16 @@ def select_wheel(
 
     from mambaops.core.errors import UsageError
     from mambaops.facts.collect import facts_for
+    from mambaops.knowledge.packages import package as package_named
+    from mambaops.knowledge.packages import pairs, published
     from mambaops.report.wheels import pair_text, selection_text
-    from mambaops.wheels.names import PACKAGES
     from mambaops.wheels.select.confirm import select_confirmed
     from mambaops.wheels.select.pair import pair_versions
     from mambaops.wheels.select.selection import INSTALLED, Wanted
     from mambaops.wheels.sources.listing import list_candidates, usual_sources
 
     if not package and not pair:
-        raise UsageError("no package is named", hint=f"--package {' or '.join(PACKAGES)}")
+        raise UsageError("no package is named", hint=f"--package {' or '.join(published())}")
     machine = facts_for(facts, python)
     read = usual_sources(
         machine,
@@ -76,14 +77,15 @@ def select_wheel(
         partner={"": INSTALLED, "any": None}.get(partner, partner),
     )
     if pair:
-        both = [one for name in PACKAGES for one in list_candidates(name, machine, read, say=say)]
+        both = [one for name in pairs()[0] for one in list_candidates(name, machine, read, say=say)]
         found = pair_versions(machine, both, wanted)
         emit(
             found.as_json() if json else found,
             as_json=json,
             text=lambda result: pair_text(result, machine),
         )
-        return 0 if found.mamba else 4
+        return 0 if found.first else 4
+    package = package_named(package).name
     candidates = list_candidates(package, machine, read, say=say)
     selection = select_confirmed(package, machine, candidates, wanted, check=check, say=say)
     emit(

@@ -59,6 +59,22 @@ def cuda_archs(changes: Changes, archs: Sequence[str], *, one_ptx: bool = False)
     _ask_no_gpu(changes, archs)
 
 
+def no_arch_flags(changes: Changes) -> None:
+    """See that the file passes none of its own: they would make torch ignore TORCH_CUDA_ARCH_LIST.
+
+    Raises:
+        UsageError: it does, so TORCH_CUDA_ARCH_LIST would have no effect.
+    """
+    strings = _arch_strings(changes)
+    if strings:
+        raise UsageError(
+            f"cuda-archs: line {changes.source.line(strings[0])}: this setup.py passes architecture flags "
+            f"itself (`{changes.source.code(strings[0])}`), so TORCH_CUDA_ARCH_LIST has no effect",
+            hint='`route = "flags"` in the package file rewrites them',
+        )
+    changes.note(ID, "no architecture flags of its own: the environment of the build names them")
+
+
 def _arch_strings(changes: Changes) -> list[cst.BaseExpression]:
     """The outermost expressions whose text is (the start of) an architecture flag."""
     found: list[cst.BaseExpression] = []
@@ -67,6 +83,8 @@ def _arch_strings(changes: Changes) -> list[cst.BaseExpression]:
         if changes.source.parents[node] in inside:
             inside.add(node)
         elif isinstance(node, cst.BaseExpression) and _is_arch_flag(node):
+            if _names_a_processor(changes, node):
+                continue
             found.append(node)
             inside.add(node)
     return found
@@ -74,6 +92,17 @@ def _arch_strings(changes: Changes) -> list[cst.BaseExpression]:
 
 def _is_arch_flag(node: cst.CSTNode) -> bool:
     return bool(_ARCH_FLAG.match(leading_text(node) or ""))
+
+
+def _names_a_processor(changes: Changes, node: cst.BaseExpression) -> bool:
+    """Is it the `-arch` of `["-arch", "arm64"]`, which clang on a Mac takes?"""
+    element = changes.source.parents[node]
+    holder = changes.source.parents[element] if isinstance(element, cst.Element) else None
+    if text_of(node) != "-arch" or not isinstance(holder, cst.List):
+        return False
+    words = [text_of(one.value) for one in holder.elements]
+    following = words[words.index("-arch") + 1 :]
+    return bool(following) and following[0] in ("arm64", "x86_64")
 
 
 def _adding_statements(changes: Changes, strings: list[cst.BaseExpression]) -> list[_Adding]:

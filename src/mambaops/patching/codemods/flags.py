@@ -62,12 +62,14 @@ def nvcc_threads(changes: Changes, count: int) -> None:
     """How many architectures nvcc compiles at once inside one file (`--threads N`).
 
     Raises:
-        UsageError: no `--threads` in the file, or a count that is none.
+        UsageError: no `--threads` in the file and more than one wanted, or a count that is none.
     """
     if count < 0:
         raise UsageError(f"nvcc-threads: {count} is no number of threads", hint="0 means all cores")
     places = [place for node in changes.source.all(cst.List) for place in _thread_counts(node)]
-    if not places:
+    if not places and count == 1:
+        changes.note(NVCC_THREADS, "no `--threads`: nvcc's own default is one")
+    elif not places:
         raise UsageError(
             "nvcc-threads: this setup.py passes no `--threads` to nvcc",
             hint='looked for "--threads", "4" in a list; leave the number of threads out',

@@ -83,6 +83,7 @@ def _with_ninja(command: cst.BaseExpression) -> cst.BaseExpression:
         return command
     others = [arg for arg in options.args if not _is_use_ninja(arg)]
     if others:
+        others[-1] = others[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
         return options.with_changes(args=others)
     return cst.ensure_type(options.func, cst.Attribute).value
 

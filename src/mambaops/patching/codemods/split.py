@@ -1,8 +1,8 @@
 """One large CUDA file as several, so that a machine with many cores compiles it at once. Pure.
 
-`causal_conv1d_bwd.cu` is most of causal-conv1d's build: eighteen explicit instantiations at its end, one
-after the other on one core. Each part is the whole file with its share of the instantiations; together they
-define exactly what the one file defined.
+A package's file names those that are worth it (`build.split`): minutes on one core, and nothing in them but
+templates and explicit instantiations at the end, one after the other. Each part is the whole file with its
+share of the instantiations; together they define exactly what the one file defined.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ import re
 from mambaops.core.errors import UsageError
 
 ID = "split-instantiations"
-# files that are worth it: minutes on one core, and nothing in them but templates and instantiations
-SPLIT = ("csrc/causal_conv1d_bwd.cu",)
-# e.g. "template void causal_conv1d_bwd_cuda<at::Half, float>(ConvParamsBwd &params, cudaStream_t stream);"
+# e.g. "template void conv_bwd_cuda<at::Half, float>(ConvParamsBwd &params, cudaStream_t stream);"
 _INSTANTIATION = re.compile(r"^template void \w+<[^;{]*>\([^;{]*\);[ \t]*$", re.MULTILINE)
 _PART = re.compile(r"_mops\d+of\d+(?=\.\w+$)")
 

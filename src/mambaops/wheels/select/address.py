@@ -17,13 +17,13 @@ def address_of(name: str) -> str:
     Raises:
         UsageError: no name, no wheel's name, or a wheel that is not upstream's.
     """
-    from mambaops.knowledge.addresses import github_wheel
+    from mambaops.knowledge.packages import published, release_file
     from mambaops.wheels.names import parse_wheel_name
 
     if not name:
         raise UsageError(
             "nothing to fetch: neither `--url` nor `--name` is given",
-            hint="`--package mamba-ssm` fetches the one that fits this machine best",
+            hint=f"`--package {published()[0]}` fetches the one that fits this machine best",
         )
     parsed = parse_wheel_name(name)
     if parsed.build.scheme not in ("upstream", "ngc"):
@@ -32,7 +32,7 @@ def address_of(name: str) -> str:
             hint="give its address: `--url`",
         )
     try:
-        return github_wheel(parsed.package, parsed.version, name)
+        return release_file(parsed.package, parsed.version, name)
     except KeyError as error:
         raise UsageError(f"no releases of `{parsed.package}` are known", hint="`--url`") from error
 

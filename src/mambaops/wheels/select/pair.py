@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from mambaops.facts.model import Facts
+from mambaops.knowledge.packages import pairs
 from mambaops.knowledge.releases import same_generation
 from mambaops.wheels.candidates import Candidate
 from mambaops.wheels.select.selection import NEWEST, Wanted, select
@@ -16,22 +17,28 @@ def pair_versions(
     facts: Facts,
     candidates: Iterable[Candidate],
     wanted: Wanted = NEWEST,
+    names: tuple[str, str] | None = None,
 ) -> Pair:
-    """Choose both packages for one machine: the best pair of one generation.
+    """Choose both packages of a pair for one machine: the best of one generation.
 
-    The wheel of mamba-ssm decides, and the version that is wanted is its; where none fits, what stands in the
+    The wheel of the first decides, and the version that is wanted is its; where none fits, what stands in the
     way is the reason.
+
+    Args:
+        names: the package that leads and the other one; default: the pair that is known.
     """
+    names = names or pairs()[0]
     offered = list(candidates)
-    first = select("mamba-ssm", facts, offered, replace(wanted, partner=None))
-    second = select("causal-conv1d", facts, offered, replace(wanted, partner=None, version=None))
-    for m in first.candidates:
-        if not m.accepted:
+    first = select(names[0], facts, offered, replace(wanted, partner=None))
+    second = select(names[1], facts, offered, replace(wanted, partner=None, version=None))
+    for one in first.candidates:
+        if not one.accepted:
             break
-        for c in second.candidates:
-            if c.accepted and same_generation(m.version, c.version):
-                return Pair(mamba=m, conv=c, reason=f"{m.version} and {c.version} go together")
-    return Pair(mamba=None, conv=None, reason=_no_pair(first, second))
+        for two in second.candidates:
+            if two.accepted and same_generation(names[0], one.version, names[1], two.version):
+                reason = f"{one.version} and {two.version} go together"
+                return Pair(names=names, first=one, other=two, reason=reason)
+    return Pair(names=names, first=None, other=None, reason=_no_pair(first, second))
 
 
 def _no_pair(first: Selection, second: Selection) -> str:
@@ -41,6 +48,6 @@ def _no_pair(first: Selection, second: Selection) -> str:
             return f"no wheel of {selection.package} fits; the nearest: {why}"
     return (
         "wheels of both packages fit, but none of one generation: "
-        f"mamba-ssm {first.chosen.version if first.chosen else ''} and causal-conv1d "
+        f"{first.package} {first.chosen.version if first.chosen else ''} and {second.package} "
         f"{second.chosen.version if second.chosen else ''} are of different ones"
     )

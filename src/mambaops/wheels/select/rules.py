@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from packaging.requirements import Requirement
 
 from mambaops.knowledge.cuda import minor_compat_floor
+from mambaops.knowledge.packages import partner
 from mambaops.knowledge.releases import generation
 from mambaops.knowledge.tables import version_key
 from mambaops.wheels.candidates import Candidate
@@ -22,7 +23,6 @@ from mambaops.wheels.select import machine_rules, torch_rules
 
 Check = Callable[[Candidate, Machine], str | None]
 NEVER = 1000
-OTHER = {"mamba-ssm": "causal-conv1d", "causal-conv1d": "mamba-ssm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def _other_installer(c: Candidate, m: Machine) -> str | None:
 
 
 def _generation(c: Candidate, m: Machine) -> str | None:
-    other = OTHER.get(c.package)
+    other = partner(c.package)
     installed = m.packages.get(other or "")
     if not other or not installed or not c.version:
         return None
@@ -134,7 +134,7 @@ RULES: tuple[Rule, ...] = (
         "generation",
         _generation,
         1,
-        lambda c, m: f"a {OTHER.get(c.package)} of the same generation",
+        lambda c, m: f"a {partner(c.package)} of the same generation",
     ),
     Rule("runs with", _runs_with, 1, lambda c, m: ", ".join(c.runs_with)),
     Rule("libc", machine_rules.libc, 50, _fixed("a system with glibc")),

@@ -10,14 +10,14 @@ from packaging.version import InvalidVersion, Version
 
 from mambaops.core.errors import UsageError
 from mambaops.facts.model import Facts
+from mambaops.knowledge.packages import partner as partner_of
 from mambaops.knowledge.wheel_sources import wheel_sources
 from mambaops.wheels.candidates import REPAIRED_GLIBC, Candidate
 from mambaops.wheels.machine import Machine, machine_of
-from mambaops.wheels.names import PACKAGES
 from mambaops.wheels.select.machine_rules import runs_on
 from mambaops.wheels.select.nearest import nearest_misses
 from mambaops.wheels.select.ranking import rank_of
-from mambaops.wheels.select.rules import GLIBC, OTHER, all_refusals, first_refusal
+from mambaops.wheels.select.rules import GLIBC, all_refusals, first_refusal
 from mambaops.wheels.select.torch_rules import is_neighbour
 from mambaops.wheels.select.verdicts import (
     AFTER_REPAIR,
@@ -58,13 +58,8 @@ def select(
     """Judge every candidate for a package.
 
     Raises:
-        UsageError: an unknown package or a version that is none.
+        UsageError: a version that is none.
     """
-    if package not in PACKAGES:
-        raise UsageError(
-            f"no prebuilt wheels are known for `{package}`",
-            hint=f"known: {', '.join(PACKAGES)}",
-        )
     versions = _specifier(wanted.version)
     machine = _with_partner(
         replace(machine_of(facts), allow_conda=wanted.allow_conda), package, wanted.partner
@@ -206,7 +201,8 @@ def _is_wanted(candidate: Candidate, wanted: SpecifierSet | None) -> bool:
 def _with_partner(machine: Machine, package: str, partner: str | None) -> Machine:
     if partner == INSTALLED:
         return machine
-    packages = {name: v for name, v in machine.packages.items() if name != OTHER[package]}
-    if partner is not None:
-        packages[OTHER[package]] = partner
+    other = partner_of(package)
+    packages = {name: v for name, v in machine.packages.items() if name != other}
+    if partner is not None and other:
+        packages[other] = partner
     return replace(machine, packages=packages)

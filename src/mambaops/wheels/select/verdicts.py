@@ -71,15 +71,20 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Both packages chosen together; None where no pair of one generation fits, with the reason."""
+    """Both packages of a pair chosen together; None where none of one generation fits, with the reason.
 
-    mamba: Verdict | None
-    conv: Verdict | None
+    Attributes:
+        names: the package that leads, and the other one. first/other: what was chosen of each.
+    """
+
+    names: tuple[str, str]
+    first: Verdict | None
+    other: Verdict | None
     reason: str
 
     def as_json(self) -> dict[str, object]:
         return {
-            "mamba-ssm": self.mamba.as_json() if self.mamba else None,
-            "causal-conv1d": self.conv.as_json() if self.conv else None,
+            self.names[0]: self.first.as_json() if self.first else None,
+            self.names[1]: self.other.as_json() if self.other else None,
             "reason": self.reason,
         }

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from mambaops.core.errors import MambaopsError
 from mambaops.facts.model import Facts
+from mambaops.knowledge.packages import known, publishers_page
 from mambaops.wheels.candidates import Candidate, from_name, unusable
 from mambaops.wheels.names import parse_wheel_name
 
@@ -103,6 +104,24 @@ class Index:
         with response:
             text = _whole(response, url)
         return response.url, response.headers.get("Content-Type", ""), text
+
+
+class PublishersPage:
+    """The page on which a package's publisher lists wheels for one torch and CUDA, where there is one."""
+
+    name = "publisher"
+
+    def candidates(self, package: str, facts: Facts) -> Iterable[Candidate]:
+        """Every wheel on the page for the torch that is installed.
+
+        Raises:
+            MambaopsError: the page does not answer.
+        """
+        found = known(package)
+        if found is None or facts.torch is None:
+            return []
+        page = publishers_page(found, facts.torch.version, facts.torch.cuda)
+        return Index(page, name=self.name).candidates(package, facts) if page else []
 
 
 def parse_page(url: str, content_type: str, text: str) -> list[Link]:

@@ -10,7 +10,7 @@ from mambaops.facts.model import Facts
 from mambaops.knowledge.addresses import astral_index
 from mambaops.wheels.candidates import Candidate, Source
 from mambaops.wheels.sources.folder import StoreFolder
-from mambaops.wheels.sources.index import Index, find_links
+from mambaops.wheels.sources.index import Index, PublishersPage, find_links
 from mambaops.wheels.sources.planned import AstralIndexPlan, OtherInstallers, UpstreamPlan
 
 Say = Callable[[str], None]
@@ -27,13 +27,14 @@ def usual_sources(
 
     Args:
         places: values of --find-links. store: root of the store; None: the user's.
-        online: read Astral's index itself instead of its plan.
+        online: read Astral's index itself instead of its plan, and the pages of other publishers.
     """
     index = astral_index(facts.torch.cuda) if facts.torch and facts.torch.cuda else None
     astral: Source = Index(index, name="astral") if online and index else AstralIndexPlan()
     return [
         StoreFolder(store),
         *(find_links(place) for place in places),
+        *([PublishersPage()] if online else []),
         UpstreamPlan(),
         astral,
         OtherInstallers(),

@@ -11,7 +11,8 @@ import msgspec
 from packaging.version import Version
 
 from mambaops.facts.model import Facts
-from mambaops.knowledge.addresses import astral_index, github_wheel
+from mambaops.knowledge.addresses import astral_index
+from mambaops.knowledge.packages import release_file
 from mambaops.knowledge.releases import releases
 from mambaops.knowledge.tables import minor_of, read
 from mambaops.knowledge.wheel_sources import AstralTorch, ngc_image, wheel_sources
@@ -141,7 +142,7 @@ def _candidate(matrix: Matrix, version: str, cell: Cell) -> Candidate:
     _, _, torch, cuda, abi = cell
     name = _wheel_name(matrix, version, cell)
     inside = matrix.torch_cuda.get(f"{torch}/{cuda.split('.')[0]}")
-    url = github_wheel(matrix.package, version, str(name))
+    url = release_file(matrix.package, version, str(name))
     return replace(
         from_name(name, "upstream", url=url, status="planned"),
         built_with=torch,
@@ -197,7 +198,7 @@ def _ngc(package: str, facts: Facts, image: str) -> Iterator[Candidate]:
                 abi=tag,
                 platform=f"linux_{facts.host.machine}",
             )
-            url = github_wheel(package, row.version, str(name))
+            url = release_file(package, row.version, str(name))
             yield replace(
                 from_name(name, "upstream", url=url, status="planned"),
                 why="which of NVIDIA's images got wheels is not known",
