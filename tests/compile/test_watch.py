@@ -98,7 +98,7 @@ def test_a_process_id_that_was_given_to_somebody_else_is_left_alone(tmp_path: Pa
     [(3, 8, 1 * GIB, 3), (0, 8, 64 * GIB, 8), (0, 8, 7 * GIB, 2), (0, 8, 1 * GIB, 1), (0, 4, None, 4)],
 )  # fmt: skip
 def test_jobs_by_cores_and_memory(wanted: int, cores: int, memory: int | None, jobs: int) -> None:
-    assert job_count(wanted, cores, memory, 1)[0] == jobs
+    assert job_count(wanted, cores, memory, 3.0)[0] == jobs
 
 
 def test_a_pool_holds_the_tokens_that_its_clients_do_not_have_of_their_own() -> None:
