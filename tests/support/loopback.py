@@ -28,7 +28,7 @@ class Handler(BaseHTTPRequestHandler):
         with suppress(BrokenPipeError, ConnectionResetError):
             act(self)
 
-    do_CONNECT = do_GET
+    do_CONNECT = do_HEAD = do_GET
 
     def log_message(self, *args: Any) -> None:
         pass
