@@ -1,4 +1,4 @@
-"""Ways to nvcc on the recorded machines: which come first, which are blocked, what they would run."""
+"""Routes to nvcc on the recorded machines: which come first, which are blocked, what they would run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every task shares: errors without tracebacks, exit codes, one way to print.
+"""What every task shares: errors without tracebacks, exit codes, one place that prints.
 
 stdout is data, stderr is talk. A task is a few lines: it calls the package and hands the result here.
 """

@@ -93,7 +93,7 @@ print(json.dumps([{"policy": r.policy, "device": r.device, "problems": r.problem
 
 @pytest.mark.slow
 def test_transformers_alone_dies_of_installed_kernels(tmp_path: Path, run_python: Run) -> None:
-    """The fault that `install` mends: without it this very script fails."""
+    """The fault that `install` repairs: without it this very script fails."""
     done = run_python(TRAIN.replace("[install()]", "[]"), path=packages(tmp_path))
     assert done.returncode != 0
     assert "Expected x.is_cuda() to be true" in done.stderr

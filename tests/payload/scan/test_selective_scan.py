@@ -63,15 +63,15 @@ def test_gradcheck(arguments: Arguments, is_complex: bool) -> None:
     assert torch.autograd.gradcheck(scan, inputs)
 
 
-@pytest.mark.parametrize(("size", "ways"), [(16, 4), (32, 8), (8, 1), (64, 4)])
+@pytest.mark.parametrize(("size", "lanes"), [(16, 4), (32, 8), (8, 1), (64, 4)])
 def test_segments_and_ways_do_not_change_the_result(
-    arguments: Arguments, size: int, ways: int
+    arguments: Arguments, size: int, lanes: int
 ) -> None:
     """The cut that a GPU gets, on the CPU."""
     given = arguments(length=75)
     whole, cut = (ScanWork(*given, True) for _ in range(2))
-    cut.segments = plan_segments(75, size, ways)
-    assert [s.ways for s in cut.segments].count(ways) >= 1
+    cut.segments = plan_segments(75, size, lanes)
+    assert [s.lanes for s in cut.segments].count(lanes) >= 1
     for work in (whole, cut):
         work.out, work.last, starts = work.forward(keep=True)
         work.grads = work.backward(given[0], work.last, starts, [True] * 8)
@@ -81,27 +81,27 @@ def test_segments_and_ways_do_not_change_the_result(
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
-def test_recurrence_in_ways_equals_one_way() -> None:
+def test_recurrence_in_lanes_equals_one_way() -> None:
     torch.manual_seed(0)
-    for steps, ways in ((4, 4), (12, 3), (40, 8), (64, 16)):
+    for steps, lanes in ((4, 4), (12, 3), (40, 8), (64, 16)):
         decay, values = torch.rand(steps, 5).double(), torch.randn(steps + 1, 5).double()
         one, many = values.clone(), values.clone()
         scan_(decay, one)
-        scan_(decay, many, ways)
+        scan_(decay, many, lanes)
         torch.testing.assert_close(one, many)
         one, many = values[1:].clone(), values[1:].clone()
         scan_back_(decay, one)
-        scan_back_(decay, many, ways)
+        scan_back_(decay, many, lanes)
         torch.testing.assert_close(one, many)
 
 
 def test_plan_covers_every_step_once() -> None:
-    for length, size, ways in itertools.product((0, 1, 7, 64, 75, 100), (1, 8, 32), (1, 4, 8)):
-        if size % ways:
+    for length, size, lanes in itertools.product((0, 1, 7, 64, 75, 100), (1, 8, 32), (1, 4, 8)):
+        if size % lanes:
             continue
-        plan = plan_segments(length, size, ways)
+        plan = plan_segments(length, size, lanes)
         assert [t for s in plan for t in range(s.start, s.stop)] == list(range(length))
-        assert all((s.stop - s.start) % s.ways == 0 for s in plan)
+        assert all((s.stop - s.start) % s.lanes == 0 for s in plan)
 
 
 def test_a_wide_batch_is_done_in_pieces(arguments: Arguments) -> None:

@@ -41,21 +41,20 @@ def get_nvcc(
     from mambaops.core.errors import UsageError
     from mambaops.core.paths import state_dir
     from mambaops.facts import collect, model
-    from mambaops.system import routes as ways
-    from mambaops.system import toolkit
+    from mambaops.system import routes, toolkit
 
     if not cuda:
         raise UsageError("which toolkit? --cuda 12.8")
     machine = model.load(Path(facts)) if facts else collect.collect()
     place = folder or str(state_dir() / "toolkits" / f"cuda-{cuda}")
-    found = ways.toolkit_routes(machine, cuda, sudo=sudo, folder=place)
-    if note := ways.floor_note(machine, cuda):
+    found = routes.toolkit_routes(machine, cuda, sudo=sudo, folder=place)
+    if note := routes.floor_note(machine, cuda):
         say(f"note: {note}")
     if list:
         emit(found, as_json=json, text=lambda all: show.routes(all, machine))
         return
     if dry_run or facts:
-        print(ways.script(toolkit.chosen(found, route), machine))
+        print(routes.script(toolkit.chosen(found, route), machine))
         return
     home = toolkit.obtain(toolkit.chosen(found, route), cuda, sudo=sudo, say=say)
     emit({"home": str(home)}, as_json=json, text=lambda value: value["home"])

@@ -115,7 +115,7 @@ class Adjoint:
         else:
             torch.mul(dy.unsqueeze(-2), C, out=g)
         g[-1] += behind
-        scan_back_(decay, g, piece.segment.ways)
+        scan_back_(decay, g, piece.segment.lanes)
 
     def _input_gradients(self, piece: Piece, states: Tensor, g: Tensor, dy: Tensor) -> None:
         """dB from the adjoint states, dC from the states."""

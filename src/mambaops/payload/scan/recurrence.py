@@ -3,8 +3,8 @@
 Only products of decays appear, never quotients: with ``|a| <= 1`` nothing overflows, however long the
 sequence. Two shapes of work, the same result up to rounding:
 
-* one way: a multiply-add per time step on a slice that stays in the processor's cache (CPU);
-* several ways: the segment is cut into `ways` runs, step `t` of all runs is one operation, then the
+* one lane: a multiply-add per time step on a slice that stays in the processor's cache (CPU);
+* several lanes: the segment is cut into `lanes` runs, step `t` of all runs is one operation, then the
   runs are chained through the products of their decays (GPU, where a launch costs more than its work).
 """
 
@@ -17,20 +17,20 @@ from torch import Tensor
 
 
 class Segment(NamedTuple):
-    """Time steps ``start <= t < stop``, done in `ways` runs of equal length."""
+    """Time steps ``start <= t < stop``, done in `lanes` runs of equal length."""
 
     start: int
     stop: int
-    ways: int
+    lanes: int
 
 
-def plan_segments(length: int, size: int, ways: int) -> List[Segment]:
-    """Cut `length` steps into segments of `size` steps; a rest that `ways` does not divide goes one way."""
-    segments = [Segment(t, t + size, ways) for t in range(0, length - size + 1, size)]
+def plan_segments(length: int, size: int, lanes: int) -> List[Segment]:
+    """Cut `length` steps into segments of `size` steps; a rest that `lanes` does not divide goes in one lane."""
+    segments = [Segment(t, t + size, lanes) for t in range(0, length - size + 1, size)]
     start = length - length % size
-    even = (length - start) // ways * ways if ways > 1 else 0
+    even = (length - start) // lanes * lanes if lanes > 1 else 0
     if even:
-        segments.append(Segment(start, start + even, ways))
+        segments.append(Segment(start, start + even, lanes))
         start += even
     if start < length:
         segments.append(Segment(start, length, 1))
@@ -38,7 +38,7 @@ def plan_segments(length: int, size: int, ways: int) -> List[Segment]:
 
 
 def segment_shape(width: int, device: "torch.device") -> Tuple[int, int]:
-    """Steps per segment and ways, for `width` numbers per time step.
+    """Steps per segment and lanes, for `width` numbers per time step.
 
     The figures are measured (docs/benchmarks-scan.md): a segment's four buffers should stay in the
     cache of a CPU; on a GPU a segment should be few launches, yet small beside the model.
@@ -54,7 +54,7 @@ def segment_shape(width: int, device: "torch.device") -> Tuple[int, int]:
     return 1 << (steps.bit_length() - 1), 1
 
 
-def scan_(decay: Tensor, state: Tensor, ways: int = 1) -> None:
+def scan_(decay: Tensor, state: Tensor, lanes: int = 1) -> None:
     """Turn inputs into states, in place.
 
     Args:
@@ -62,15 +62,15 @@ def scan_(decay: Tensor, state: Tensor, ways: int = 1) -> None:
         state: shape (S + 1, …); slot 0 holds the state before the segment, slot ``t + 1`` holds
             ``b[t]`` on entry and ``h[t]`` on return.
     """
-    if ways > 1:
-        _scan_in_ways_(decay, state, ways)
+    if lanes > 1:
+        _scan_in_lanes_(decay, state, lanes)
         return
     before, *slots = state.unbind(0)
     for a, slot in zip(decay.unbind(0), slots):
         before = slot.addcmul_(a, before)
 
 
-def scan_back_(decay: Tensor, adjoint: Tensor, ways: int = 1) -> None:
+def scan_back_(decay: Tensor, adjoint: Tensor, lanes: int = 1) -> None:
     """The adjoint recurrence ``g[t] += a[t+1] * g[t+1]``, in place.
 
     Args:
@@ -78,8 +78,8 @@ def scan_back_(decay: Tensor, adjoint: Tensor, ways: int = 1) -> None:
         adjoint: ``dL/dh[t]`` from the outputs alone on entry, in full on return; shape (S, …). What
             comes from later segments must have been added to the last slot.
     """
-    if ways > 1:
-        _scan_back_in_ways_(decay, adjoint, ways)
+    if lanes > 1:
+        _scan_back_in_lanes_(decay, adjoint, lanes)
         return
     slots = adjoint.unbind(0)
     decays = decay.unbind(0)
@@ -87,9 +87,9 @@ def scan_back_(decay: Tensor, adjoint: Tensor, ways: int = 1) -> None:
         slots[t].addcmul_(decays[t + 1], slots[t + 1])
 
 
-def _scan_in_ways_(decay: Tensor, state: Tensor, ways: int) -> None:
-    steps = decay.shape[0] // ways
-    shape = (ways, steps) + tuple(decay.shape[1:])
+def _scan_in_lanes_(decay: Tensor, state: Tensor, lanes: int) -> None:
+    steps = decay.shape[0] // lanes
+    shape = (lanes, steps) + tuple(decay.shape[1:])
     state[1].addcmul_(decay[0], state[0])
     a, h = decay.view(shape), state[1:].view(shape)
     product = decay.clone().view(shape)
@@ -97,15 +97,15 @@ def _scan_in_ways_(decay: Tensor, state: Tensor, ways: int) -> None:
         h[:, t].addcmul_(a[:, t], h[:, t - 1])
         product[:, t].mul_(product[:, t - 1])
     last = steps - 1
-    for run in range(1, ways):
+    for run in range(1, lanes):
         h[run, last].addcmul_(product[run, last], h[run - 1, last])
     if last:
         h[1:, :last].addcmul_(product[1:, :last], h[:-1, last:])
 
 
-def _scan_back_in_ways_(decay: Tensor, adjoint: Tensor, ways: int) -> None:
-    steps = decay.shape[0] // ways
-    shape = (ways, steps) + tuple(decay.shape[1:])
+def _scan_back_in_lanes_(decay: Tensor, adjoint: Tensor, lanes: int) -> None:
+    steps = decay.shape[0] // lanes
+    shape = (lanes, steps) + tuple(decay.shape[1:])
     # product[t] carries what lies behind the run's end back to t; the last slot of all is never used
     product = torch.cat([decay[1:], torch.ones_like(decay[:1])]).view(shape)
     g = adjoint.view(shape)
@@ -113,7 +113,7 @@ def _scan_back_in_ways_(decay: Tensor, adjoint: Tensor, ways: int) -> None:
         g[:, t].addcmul_(product[:, t], g[:, t + 1])
     for t in range(steps - 2, -1, -1):
         product[:, t].mul_(product[:, t + 1])
-    for run in range(ways - 2, -1, -1):
+    for run in range(lanes - 2, -1, -1):
         g[run, 0].addcmul_(product[run, 0], g[run + 1, 0])
     if steps > 1:
         g[:-1, 1:].addcmul_(product[:-1, 1:], g[1:, :1])

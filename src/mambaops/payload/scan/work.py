@@ -61,8 +61,8 @@ class ScanWork:
         self.bias = self._vector(delta_bias)
         self.rows = self._row_blocks()
         width = (self.rows[0].stop if self.rows else 1) * A.numel()
-        size, ways = segment_shape(width, u.device)
-        self.segments = plan_segments(sizes.length, min(size, max(sizes.length, 1)), ways)
+        size, lanes = segment_shape(width, u.device)
+        self.segments = plan_segments(sizes.length, min(size, max(sizes.length, 1)), lanes)
 
     def _matrix(self, matrix: Tensor) -> Tensor:
         if matrix.dim() == 2:
@@ -126,7 +126,7 @@ class ScanWork:
         decay.exp_()
         drive = (piece.dt * piece.u).unsqueeze(-2)
         torch.mul(drive, self.during(self.B, piece), out=state[1:])
-        scan_(decay, state, piece.segment.ways)
+        scan_(decay, state, piece.segment.lanes)
         return decay, state
 
     def read_out(self, matrix: Tensor, states: Tensor, room: Optional[Tensor] = None) -> Tensor:
