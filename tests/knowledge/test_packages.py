@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mambaops.core.errors import UsageError
+from mambaops.core.files import sha256_of
 from mambaops.diagnose.rules import rules_of
 from mambaops.knowledge.packages import (
     package,
@@ -17,7 +19,9 @@ from mambaops.knowledge.packages import (
     read_package,
     release_file,
 )
+from mambaops.patching.apply import apply_to_tree, revert_tree
 from mambaops.patching.archs import variables
+from mambaops.patching.options import PinnedDiff, SetupOptions
 
 OWN = """
 name = "my-kernels"
@@ -123,3 +127,21 @@ def test_addresses_of_publishers() -> None:
     assert publishers_page(package("gsplat"), "2.8.0", None) == ""
     with pytest.raises(KeyError):
         release_file("gsplat", "1.5.3", name)
+
+
+def test_a_packages_own_diff_is_applied_put_back_and_told_by_the_key(tmp_path: Path) -> None:
+    tree = tmp_path / "splines"
+    (tree / "csrc").mkdir(parents=True)
+    setup = Path(__file__).parents[1] / "patching/routes/environment.py"
+    (tree / "setup.py").write_text(setup.read_text(encoding="utf-8"), encoding="utf-8")
+    source = tree / "csrc" / "basis.cu"
+    source.write_text("int a;\nint b;\n", encoding="utf-8")
+    diff = "@@ -1,2 +1,2 @@\n int a;\n-int b;\n+int c;\n"
+    pinned = PinnedDiff(id="rename", target="csrc/basis.cu", sha256=sha256_of(source), diff=diff)
+    options = SetupOptions(route="environment", diffs=(pinned,))
+    assert "rename" in apply_to_tree(tree, options).patches
+    assert source.read_text(encoding="utf-8") == "int a;\nint c;\n"
+    assert options.changes() == ("arch-list", "rename@" + pinned.key.partition("@")[2])
+    assert pinned.key != replace(pinned, diff=diff + " ").key
+    revert_tree(tree)
+    assert source.read_text(encoding="utf-8") == "int a;\nint b;\n"

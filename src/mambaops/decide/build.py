@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mambaops.decide.choice import Choice
 from mambaops.decide.situation import Flags
-from mambaops.knowledge.packages import Package
+from mambaops.knowledge.packages import Package, Patch
 from mambaops.knowledge.packages import package as package_named
 from mambaops.knowledge.torch_builds import torch_row
-from mambaops.patching.options import SetupOptions
+from mambaops.patching.options import PinnedDiff, SetupOptions
 from mambaops.profiles.model import PackageSpec, Profile
 from mambaops.wheels.keys import BuildKey
 
@@ -25,6 +25,13 @@ def setup_options(package: Package, profile: Profile, choice: Choice, flags: Fla
         nvcc_threads=profile.build.nvcc_threads,
         split=choice.split if package.build.split else 0,
         large=tuple(package.build.split),
+        diffs=tuple(_pinned(one) for one in package.patches),
+    )
+
+
+def _pinned(patch: Patch) -> PinnedDiff:
+    return PinnedDiff(
+        id=patch.id, target=patch.target, sha256=patch.sha256, diff=patch.diff, nvcc=patch.nvcc
     )
 
 

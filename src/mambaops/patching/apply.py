@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import tokenize
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from mambaops.patching.codemods.split import ID as SPLIT_ID
 from mambaops.patching.codemods.split import part_name, split_source, with_parts
 from mambaops.patching.model import Edit, Note
 from mambaops.patching.one_off import apply_diff
-from mambaops.patching.options import SetupOptions
+from mambaops.patching.options import PinnedDiff, SetupOptions
 from mambaops.patching.pristine import Pristine, read, sha256, unified_diff
 from mambaops.patching.setup_py import plan_patch
 
@@ -121,7 +121,7 @@ def _plan(
     text = _with_parts(kept.root, result.text, options)
     patches = (*result.codemods, *((SPLIT_ID,) if text != result.text else ()))
     setup = _Wanted(name=SETUP, original=original, wanted=text.encode(encoding), patches=patches)
-    files = [setup, *_one_offs(kept, nvcc)]
+    files = [setup, *_one_offs(kept, nvcc, options.diffs if options else ())]
     files += _no_longer_wanted(kept, files)
     applied = AppliedPatch(
         source=kept.root,
@@ -184,15 +184,28 @@ def _decode(data: bytes, path: Path) -> tuple[str, str]:
         raise UsageError(f"{path}: not Python source: {error}") from error
 
 
-def _one_offs(kept: Pristine, nvcc: str | None) -> list[_Wanted]:
+def _catalogued() -> list[PinnedDiff]:
+    return [
+        PinnedDiff(
+            id=entry.id,
+            target=entry.target,
+            sha256=entry.sha256,
+            diff=catalogue.diff_text(entry),
+            nvcc=entry.nvcc,
+        )
+        for entry in catalogue.diffs()
+    ]
+
+
+def _one_offs(kept: Pristine, nvcc: str | None, own: Sequence[PinnedDiff]) -> list[_Wanted]:
     """The pinned diffs whose file is in the folder, with the very contents that they were made for."""
     found = []
-    for entry in catalogue.diffs():
+    for entry in [*_catalogued(), *own]:
         if not (kept.root / entry.target).is_file() or _too_old(nvcc, entry.nvcc):
             continue
         original = kept.original(entry.target)
         if sha256(original) == entry.sha256:
-            text = apply_diff(original.decode("utf-8"), catalogue.diff_text(entry))
+            text = apply_diff(original.decode("utf-8"), entry.diff)
             wanted = text.encode("utf-8")
             found.append(
                 _Wanted(name=entry.target, original=original, wanted=wanted, patches=(entry.id,))

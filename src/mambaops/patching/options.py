@@ -8,6 +8,22 @@ from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PinnedDiff:
+    """A package's own diff of one file, applied to nothing but the contents with that digest."""
+
+    id: str
+    target: str
+    sha256: str
+    diff: str
+    nvcc: str = ""
+
+    @property
+    def key(self) -> str:
+        """Another one for another diff under the same id."""
+        return f"{self.id}@{hashlib.sha256(self.diff.encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetupOptions:
     """What the patched file shall do.
 
@@ -21,6 +37,7 @@ class SetupOptions:
         one_ptx: all architectures from one PTX; see `archs.nvcc_flags`.
         split: into how many files a very large one is divided; 0 leaves it whole (see `codemods.split`).
         large: those files, relative to the source folder.
+        diffs: the package's own, beside those of the catalogue.
     """
 
     archs: tuple[str, ...] = ()
@@ -32,6 +49,7 @@ class SetupOptions:
     one_ptx: bool = False
     split: int = 0
     large: tuple[str, ...] = ()
+    diffs: tuple[PinnedDiff, ...] = ()
 
     def digest(self) -> str:
         """The same for equal options: tells whether a tree is patched as wanted."""
@@ -42,4 +60,5 @@ class SetupOptions:
         """What changes the compiled result, for the build key (ninja and threads do not)."""
         standard = (f"cxx-standard={self.cxx_standard}",) if self.cxx_standard else ()
         ptx = ("one-ptx",) if self.one_ptx else ()
-        return ("cuda-archs" if self.route == "flags" else "arch-list", *standard, *ptx)
+        first = "cuda-archs" if self.route == "flags" else "arch-list"
+        return (first, *standard, *ptx, *(one.key for one in self.diffs))

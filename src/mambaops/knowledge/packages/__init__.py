@@ -129,6 +129,22 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     devices: list[Literal["cpu", "cuda"]] = msgspec.field(default_factory=lambda: ["cuda"])
 
 
+class Patch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A diff of one source file, pinned to the contents that it was made for.
+
+    Attributes:
+        target: the file, relative to the folder of setup.py. sha256: of it before the diff.
+        nvcc: the oldest release that needs the diff, "13.0"; "": any. diff: as `diff -u` writes it.
+    """
+
+    id: Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+    why: str
+    target: str
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    diff: str
+    nvcc: str = ""
+
+
 class Package(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One package. `failures` are rules in the form of the failure catalogue, tried with the others."""
 
@@ -141,7 +157,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     wheels: Wheels = Wheels()
     together: Together = Together()
     check: Check = Check()
-    patches: Annotated[list[str], Meta(description="ids of the catalogue of patches")] = []
+    patches: list[Patch] = []
     failures: list[dict[str, Any]] = []
 
 
