@@ -39,6 +39,7 @@ def test_case(case: dict[str, Any]) -> None:
     assert diagnosis.failed == bool(case["finds"] or diagnosis.first_error is not None)
     lines = case["log"].removesuffix("\n").split("\n") if case["log"] else []
     assert diagnosis.lines == len(lines)
+    assert (diagnosis.first_error is None) == (diagnosis.first_error_line_number is None)
     if diagnosis.first_error is not None and diagnosis.first_error_line_number is not None:
         assert diagnosis.first_error.split()[0] in lines[diagnosis.first_error_line_number - 1]
     if "harmless" in case:
