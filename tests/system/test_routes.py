@@ -11,7 +11,8 @@ from recorded import facts_of, names
 from mambaops.core.errors import CommandFailed, MachineError, StepDidNotTake, UsageError
 from mambaops.facts.model import Facts
 from mambaops.system import routes, toolkit
-from mambaops.system.routes import Route, toolkit_routes
+from mambaops.system.route import Route, script
+from mambaops.system.routes import toolkit_routes
 
 
 def _facts(name: str) -> Facts:
@@ -68,7 +69,7 @@ def test_without_root_conda_comes_first_and_root_routes_are_blocked(
 
 
 def test_wsl_takes_the_repository_without_drivers() -> None:
-    text = routes.script(_route("wsl-5090-bare", "12.8", "apt-network"), _facts("wsl-5090-bare"))
+    text = script(_route("wsl-5090-bare", "12.8", "apt-network"), _facts("wsl-5090-bare"))
     assert "/repos/wsl-ubuntu/x86_64/cuda-keyring_1.1-1_all.deb" in text
     assert "sudo apt-get install -y --no-install-recommends cuda-toolkit-12-8" in text
     local = _route("wsl-5090-bare", "12.8", "apt-local").commands

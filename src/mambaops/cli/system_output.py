@@ -9,7 +9,7 @@ from mambaops.system.cudnn import Cudnn
 from mambaops.system.network import ResolverReport
 from mambaops.system.openblas import LibraryReport
 from mambaops.system.prerequisites import Missing
-from mambaops.system.routes import Route, script
+from mambaops.system.route import Route, script
 
 
 def routes(found: Sequence[Route], facts: Facts) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from mambaops.core.errors import MachineError, MambaopsError, UsageError
 from mambaops.core.files import replace_link, replacing
 from mambaops.facts.model import Facts
-from mambaops.system.routes import add_repository
+from mambaops.system.routes_apt import add_repository
 from mambaops.system.toolkit import nvcc_release
 
 NOT_NEEDED = "mamba-ssm and causal-conv1d need no cuDNN of their own: they do not link it, and torch brings one"

@@ -10,7 +10,7 @@ from mambaops.core.errors import MachineError, StepDidNotTake, UsageError
 from mambaops.core.process import run
 from mambaops.knowledge.tables import minor_of
 from mambaops.system.permission import run_all
-from mambaops.system.routes import Route
+from mambaops.system.route import Route
 
 
 def chosen(routes: list[Route], route_id: str) -> Route:

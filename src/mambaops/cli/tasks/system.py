@@ -42,6 +42,7 @@ def get_nvcc(
     from mambaops.core.paths import state_dir
     from mambaops.facts import collect, model
     from mambaops.system import routes, toolkit
+    from mambaops.system.route import script
 
     if not cuda:
         raise UsageError("which toolkit? --cuda 12.8")
@@ -54,7 +55,7 @@ def get_nvcc(
         emit(found, as_json=json, text=lambda all: show.routes(all, machine))
         return
     if dry_run or facts:
-        print(routes.script(toolkit.chosen(found, route), machine))
+        print(script(toolkit.chosen(found, route), machine))
         return
     home = toolkit.obtain(toolkit.chosen(found, route), cuda, sudo=sudo, say=say)
     emit({"home": str(home)}, as_json=json, text=lambda value: value["home"])
