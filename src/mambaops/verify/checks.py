@@ -153,7 +153,9 @@ def _holds(found: Extension, arch: str) -> bool:
     base = arch.removesuffix("+PTX")
     if arch.endswith("+PTX") and base not in found.ptx:
         return False
-    return any(cubin_runs_on(cubin, base) for cubin in found.cubins) or base in found.cubins
+    if base in found.cubins or base.endswith(("a", "f")):
+        return base in found.cubins  # "9.0a" names one architecture, not a GPU
+    return any(cubin_runs_on(cubin, base) for cubin in found.cubins)
 
 
 def runs_on(found: Extension, capability: str) -> bool:
