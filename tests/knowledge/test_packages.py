@@ -124,9 +124,9 @@ def test_addresses_of_publishers() -> None:
     assert release_file("mamba-ssm", "2.2.4", name).endswith(f"/v2.2.4/{name}")
     page = publishers_page(package("torch-scatter"), "2.8.0+cu128", "12.8")
     assert page.endswith("/torch-2.8.0+cu128.html")
-    assert publishers_page(package("gsplat"), "2.8.0", None) == ""
+    assert publishers_page(package("selective-scan"), "2.8.0", None) == ""
     with pytest.raises(KeyError):
-        release_file("gsplat", "1.5.3", name)
+        release_file("selective-scan", "0.0.2", name)
 
 
 def test_a_packages_own_diff_is_applied_put_back_and_told_by_the_key(tmp_path: Path) -> None:
