@@ -1,7 +1,7 @@
 """Which files another machine needs: resolved here by uv, for its Python, its CPU and its glibc.
 
 pip's own `download --platform` evaluates markers for the machine it runs on, so it misses what only the other one
-needs; uv resolves for the other one. The lock names every file with its sha256; `wheels.fetch` brings them.
+needs; uv resolves for the other one. The lock names every file with its sha256; `download.fetch` brings them.
 """
 
 from __future__ import annotations

@@ -797,7 +797,7 @@ def _libcuda(place: Place) -> Tuple[Optional[str], Optional[str]]:
     """Where libcuda.so.1 (for the loader) and libcuda.so (for the linker) lie."""
     folders = _library_folders(place)
 
-    def lies(name: str) -> Optional[str]:
+    def path_of(name: str) -> Optional[str]:
         paths = (os.path.join(folder, name) for folder in folders)
         path: Optional[str] = first(filter(os.path.exists, paths))
         return path
@@ -805,7 +805,7 @@ def _libcuda(place: Place) -> Tuple[Optional[str], Optional[str]]:
     if platform.system() == "Windows":
         dll = os.path.join(_system_root(), "System32", "nvcuda.dll")
         return (dll if os.path.exists(dll) else None), None
-    return lies("libcuda.so.1"), lies("libcuda.so")
+    return path_of("libcuda.so.1"), path_of("libcuda.so")
 
 
 def _system_root() -> str:

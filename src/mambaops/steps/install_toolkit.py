@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mambaops.core.errors import MachineError
+from mambaops.core.files import replace_link
 from mambaops.decide.case import Case
 from mambaops.decide.packages import compiles
 from mambaops.decide.toolkit import fitting_toolkit, host_compiler
@@ -108,10 +110,9 @@ def _other_route(context: Context, case: Case) -> None:
 def _point_at(context: Context, home: Path) -> None:
     """The environment's own CUDA_HOME, where the probe of the environment finds it."""
     link = context.where.cuda_home
-    aside = link.with_name(link.name + ".part")
-    aside.unlink(missing_ok=True)
-    aside.symlink_to(home)
-    aside.replace(link)
+    if link.is_dir() and not link.is_symlink():
+        shutil.rmtree(link)  # the links into wheels of an earlier choice
+    replace_link(link, home)
 
 
 def script(case: Case) -> list[str]:
