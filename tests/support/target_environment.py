@@ -52,9 +52,13 @@ class TargetEnvironment:
 
     def __init__(self, folder: Path, shared: Path) -> None:
         self.folder, self.shared = folder, shared
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+        below = Path(getattr(sys, "_base_executable", sys.executable))
+        self.site = folder / f"lib/python3.{sys.version_info[1]}/site-packages"
+        self.site.mkdir(parents=True)
+        (folder / "pyvenv.cfg").write_text(f"home = {below.parent}\n", encoding="utf-8")
         self.python = folder / "bin" / "python"
-        self.site = next((folder / "lib").glob("python3*")) / "site-packages"
+        self.python.parent.mkdir()
+        self.python.symlink_to(below)
         self.packages: dict[str, dict[str, Any]] = {}
 
     def module(self, name: str, text: str = "") -> None:

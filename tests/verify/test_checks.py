@@ -187,7 +187,7 @@ def test_half_a_pair(env: TargetEnvironment) -> None:
     )
     assert found["generation"].outcome == "skipped"
     assert found["generation"].reason == "only one of them is installed"
-    assert found["binary:causal-conv1d"].reason == "no compiled module is there"
+    assert found["binary:causal-conv1d"].reason == "no compiled module is there: causal_conv1d_cuda"
     assert not result.passed
 
 
@@ -201,15 +201,29 @@ def test_a_pair_that_does_not_go_together(env: TargetEnvironment) -> None:
 def test_a_package_without_a_compiled_module(env: TargetEnvironment) -> None:
     env.packages["mamba-ssm"]["extensions"] = []
     found = checked(case_of(env), env.python)["binary:mamba-ssm"]
-    assert (found.outcome, found.reason) == ("failed", "no compiled module is there")
+    assert found.outcome == "failed"
+    assert found.reason == "no compiled module is there: selective_scan_cuda"
 
 
-def test_a_compiled_module_named_from_its_package(env: TargetEnvironment) -> None:
+def test_a_compiled_module_is_named_from_its_package(env: TargetEnvironment) -> None:
     folder = env.site / "mamba_ssm"
     folder.mkdir()
-    shutil.copy(env.site / "selective_scan_cuda.so", folder / "inner.so")
-    env.packages["mamba-ssm"]["extensions"] = ["inner.so"]
-    assert checked(case_of(env), env.python)["architectures:inner"].outcome == "ok"
+    (env.site / "selective_scan_cuda.so").rename(folder / "selective_scan_cuda.so")
+    env.packages["mamba-ssm"]["extensions"] = ["selective_scan_cuda.so"]
+    found = checked(case_of(env, arch="8.0"), env.python)
+    assert found["architectures:selective_scan_cuda"].outcome == "ok"
+    assert "binary:mamba-ssm" not in found
+
+
+def test_a_module_without_kernels_needs_no_architecture(env: TargetEnvironment) -> None:
+    folder = env.site / "mamba_ssm"
+    folder.mkdir()
+    shutil.copy(env.site / "selective_scan_cuda.so", folder / "helper.so")
+    env.packages["mamba-ssm"]["extensions"].append("helper.so")
+    found = checked(case_of(env, arch="12.0"), env.python)
+    assert found["architectures:selective_scan_cuda"].outcome == "failed"
+    assert "architectures:helper" not in found
+    assert found["glibc:helper"].outcome == "ok"
 
 
 def test_a_compiled_module_that_is_none(env: TargetEnvironment) -> None:
