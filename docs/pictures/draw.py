@@ -6,7 +6,7 @@
 
     script -q -O run.txt -c "stty cols 100; .venv/bin/invoke build-mamba --arch 9.0"
     docs/pictures/draw.py run.txt docs/pictures/build-mamba.svg --command "invoke build-mamba --arch 9.0" \
-        --cut "^create-venv:" --frame "2:59 min so far" --from "^build-wheel:.*: done"
+        --cut "^create-venv:" --frame "2:59 min so far" --from "^install-wheels: causal"
 
 Shown are the lines up to `--cut`, the screen's last lines at the moment of each `--frame`, and the lines from the
 first that `--from` fits. A folder given as `--home` is left out of paths.
