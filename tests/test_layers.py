@@ -52,6 +52,7 @@ PURE = (
     "decide",
     "plan",
     "profiles/model.py",
+    "profiles/explain.py",
     "wheels/candidates.py",
     "wheels/machine.py",
     "wheels/names.py",

@@ -17,7 +17,7 @@ from mambaops.decide.packages import to_build
 from mambaops.decide.toolkit import fitting_toolkit, host_compiler
 from mambaops.plan import Plan, make_plan
 from mambaops.plan.script import to_script
-from mambaops.profiles.model import names as profile_names
+from mambaops.profiles.load import names as profile_names
 
 CASES = [pytest.param(plan_cases.prepared(name), id=name) for name in plan_cases.names()]
 

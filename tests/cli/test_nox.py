@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mambaops.core.paths import CHECKOUT
-from mambaops.profiles.model import names
+from mambaops.profiles.load import names
 from mambaops.steps import all_steps
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mambaops.core.paths import CHECKOUT, PACKAGE
-from mambaops.profiles.model import names
+from mambaops.profiles.load import names
 
 pytestmark = pytest.mark.network
 
@@ -44,7 +44,7 @@ def test_installed_it_finds_its_profiles_and_patches(wheel: Path, tmp_path: Path
         archive.extractall(tmp_path)
     code = (
         "import sys; sys.path.insert(0, '.'); import mambaops; print(mambaops.__file__); "
-        "from mambaops.profiles.model import names; print(' '.join(names())); "
+        "from mambaops.profiles.load import names; print(' '.join(names())); "
         "from mambaops.patching.catalogue import load; print(len(list(load())))"
     )
     done = subprocess.run(

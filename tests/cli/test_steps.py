@@ -14,7 +14,7 @@ from mambaops.core.paths import PACKAGE
 from mambaops.decide.situation import Flags, elsewhere
 from mambaops.plan import make_plan
 from mambaops.plan.order import ordered, with_foundations
-from mambaops.profiles.model import load_profile, names
+from mambaops.profiles.load import load_profile, names
 from mambaops.steps import all_steps
 from mambaops.steps.step import Step
 

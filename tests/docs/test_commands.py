@@ -13,7 +13,7 @@ import documented
 import pytest
 
 from mambaops.core.paths import CHECKOUT
-from mambaops.profiles.model import names
+from mambaops.profiles.load import names
 
 # exit codes other than 0: these commands say what is wrong in the sandbox
 EXPECTED = {

@@ -10,7 +10,7 @@ import pytest
 
 from mambaops.core.paths import CHECKOUT
 from mambaops.plan.order import ordered
-from mambaops.profiles.model import names
+from mambaops.profiles.load import names
 from mambaops.report.steps import steps_markdown
 from mambaops.steps import all_steps
 

@@ -15,7 +15,8 @@ from mambaops.diagnose.rules import read_yaml
 from mambaops.doctor.examine import examine, exit_code
 from mambaops.doctor.model import AREAS, Check
 from mambaops.facts.complete import complete
-from mambaops.profiles.model import Profile, load_profile
+from mambaops.profiles.load import load_profile
+from mambaops.profiles.model import Profile
 
 HERE = Path(__file__).resolve().parent
 CASES = [

@@ -162,7 +162,7 @@ def test_tools_are_installed_into_the_target_environment(tmp_path: Path) -> None
 def test_models_are_looked_for_where_the_hub_keeps_them(
     tmp_path: Path, facts: Facts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mambaops.profiles.model import load_profile
+    from mambaops.profiles.load import load_profile
 
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.delenv("MAMBA_MODEL", raising=False)

@@ -11,7 +11,7 @@ from recorded import varied
 
 from mambaops.doctor import live
 from mambaops.doctor.model import Check
-from mambaops.profiles.model import load_profile
+from mambaops.profiles.load import load_profile
 
 
 def seen(folder: Path, facts: dict[str, Any] | None = None, profile: str = "") -> dict[str, Check]:

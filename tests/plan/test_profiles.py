@@ -10,7 +10,8 @@ from mambaops.core.errors import UsageError
 from mambaops.core.paths import data_dir
 from mambaops.knowledge.releases import same_generation
 from mambaops.knowledge.torch_builds import torch_row
-from mambaops.profiles.model import explain, load_profile, names, parse_profile, schema
+from mambaops.profiles.explain import explain, schema
+from mambaops.profiles.load import load_profile, names, parse_profile
 
 SMALL = """
 schema: "1"

@@ -13,7 +13,7 @@ from recorded import facts_of
 from mambaops.decide.case import make_case
 from mambaops.decide.situation import Flags, elsewhere
 from mambaops.plan.script import to_script
-from mambaops.profiles.model import load_profile, names
+from mambaops.profiles.load import load_profile, names
 
 
 def script(profile: str, machine: str = "no-gpu", arch: str = "") -> str:

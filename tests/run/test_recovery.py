@@ -8,7 +8,7 @@ import pytest
 
 from mambaops.decide.situation import Flags
 from mambaops.diagnose.rules import load
-from mambaops.profiles.model import load_profile
+from mambaops.profiles.load import load_profile
 from mambaops.run.recovery import REMEDIES, apply
 from mambaops.run.runner import Run
 

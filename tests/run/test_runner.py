@@ -26,7 +26,7 @@ from mambaops.decide.case import Case
 from mambaops.decide.situation import Flags
 from mambaops.decide.verdict import needed
 from mambaops.plan import Plan
-from mambaops.profiles.model import load_profile
+from mambaops.profiles.load import load_profile
 from mambaops.run.lock import locked
 from mambaops.run.runner import Outcome, Run
 from mambaops.steps.context import Context

@@ -20,7 +20,8 @@ from mambaops.decide.case import Case, make_case
 from mambaops.decide.situation import Flags, Situation, elsewhere
 from mambaops.diagnose.rules import read_yaml
 from mambaops.facts.model import Facts
-from mambaops.profiles.model import Profile, load_profile
+from mambaops.profiles.load import load_profile
+from mambaops.profiles.model import Profile
 
 FOLDER = Path(__file__).resolve().parents[1] / "cases"
 _SIZE = re.compile(r"(\d+) ([MG])iB")

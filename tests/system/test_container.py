@@ -8,7 +8,7 @@ import pytest
 from standins import command, program
 
 from mambaops.core.errors import MachineError, UsageError
-from mambaops.profiles.model import load_profile
+from mambaops.profiles.load import load_profile
 from mambaops.system import container
 
 GOLDEN = Path(__file__).with_name("Dockerfile.ubuntu20-graph-mamba")

@@ -13,7 +13,7 @@ from target_environment import TargetEnvironment
 
 from mambaops.decide.case import Case, make_case
 from mambaops.decide.situation import Flags, Situation
-from mambaops.profiles.model import load_profile
+from mambaops.profiles.load import load_profile
 from mambaops.verify.checks import Check, Verification, report, verify
 
 

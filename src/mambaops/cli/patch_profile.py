@@ -48,7 +48,7 @@ def patch_torch_of(request: Request) -> int:
         UsageError: the profile names none.
     """
     from mambaops.cli.flags import flags_of
-    from mambaops.profiles.model import load_profile
+    from mambaops.profiles.load import load_profile
     from mambaops.run.drive import drive
 
     profile = load_profile(request.profile)

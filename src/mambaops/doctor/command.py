@@ -40,7 +40,7 @@ def check(request: Request) -> list[Check]:
 def _subject(request: Request) -> tuple[Profile | None, Facts]:
     profile = None
     if request.profile:
-        from mambaops.profiles.model import load_profile
+        from mambaops.profiles.load import load_profile
 
         profile = load_profile(request.profile)
     if request.facts:

@@ -11,7 +11,7 @@ from mambaops.core.amounts import duration
 from mambaops.core.errors import MambaopsError
 from mambaops.decide.situation import Flags
 from mambaops.plan import Plan
-from mambaops.profiles.model import load_profile
+from mambaops.profiles.load import load_profile
 from mambaops.run.recovery import apply
 from mambaops.run.runner import Outcome, Run
 from mambaops.verify.model import Verification

@@ -8,7 +8,7 @@ from mambaops.decide.case import Case, make_case
 from mambaops.decide.situation import Flags, elsewhere
 from mambaops.facts.model import load
 from mambaops.plan import Plan, make_plan
-from mambaops.profiles.model import load_profile
+from mambaops.profiles.load import load_profile
 from mambaops.state.places import places
 
 

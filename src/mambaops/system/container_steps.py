@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mambaops.core.errors import MachineError
 from mambaops.core.process import which
-from mambaops.profiles.model import load_profile
+from mambaops.profiles.load import load_profile
 from mambaops.system import container
 
 

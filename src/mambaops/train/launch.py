@@ -10,7 +10,7 @@ from pathlib import Path
 from mambaops.core import interpreters, paths, process
 from mambaops.core.errors import MachineError, UsageError
 from mambaops.core.files import write_bytes
-from mambaops.profiles.model import load_profile
+from mambaops.profiles.load import load_profile
 from mambaops.state.places import places
 from mambaops.system.launch import hand_over
 

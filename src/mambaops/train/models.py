@@ -17,7 +17,7 @@ def wanted_model(model: str, profile: str) -> str:
     if model:
         return model
     if profile:
-        from mambaops.profiles.model import load_profile
+        from mambaops.profiles.load import load_profile
 
         models = load_profile(profile).models
         if models:

@@ -63,13 +63,14 @@ def steps(c: Context, markdown: bool = False, json: bool = False) -> None:
 )
 def profiles(c: Context, explain: str = "", schema: bool = False, json: bool = False) -> None:
     """List the profiles, or explain one."""
-    from mambaops.profiles import model as known
+    from mambaops.profiles.explain import explain as reasons
+    from mambaops.profiles.explain import schema as schema_of
+    from mambaops.profiles.load import load_profile, names
     from mambaops.report.plan_text import explained, listed
 
     if schema:
-        emit(known.schema(), as_json=True, text=str)
+        emit(schema_of(), as_json=True, text=str)
     elif explain:
-        emit(known.explain(known.load_profile(explain)), as_json=json, text=explained)
+        emit(reasons(load_profile(explain)), as_json=json, text=explained)
     else:
-        found = [known.load_profile(name) for name in known.names()]
-        emit(found, as_json=json, text=listed)
+        emit([load_profile(name) for name in names()], as_json=json, text=listed)

@@ -52,7 +52,7 @@ def _undoable(step: Step) -> Task[Any]:
 def _per_package(step: Step) -> Task[Any]:
     def body(request: Request, package: str = "") -> None:
         from mambaops.cli.flags import check_package
-        from mambaops.profiles.model import load_profile
+        from mambaops.profiles.load import load_profile
 
         profile = load_profile(request.profile)
         if package and check_package(package) not in profile.packages:

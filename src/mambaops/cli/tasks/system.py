@@ -260,7 +260,7 @@ def container(
 )
 def env(c: Context, profile: str = "local", shell: str = "bash", json: bool = False) -> None:
     """Print a profile's run-time variables for a shell: `eval "$(mambaops env --profile wsl-5090)"`."""
-    from mambaops.profiles.model import load_profile
+    from mambaops.profiles.load import load_profile
     from mambaops.system.runtime_env import lines
 
     variables: dict[str, Any] = dict(load_profile(profile).runtime_env)

@@ -1,0 +1,73 @@
+"""Every value of a profile with the reason for it, and the JSON schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from mambaops.profiles.model import Profile
+
+
+def values(record: msgspec.Struct, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(key path, value) of every leaf of a profile, in the order of the file's fields."""
+    for field in msgspec.structs.fields(record):
+        value = getattr(record, field.name)
+        path = f"{prefix}{field.encode_name}"
+        if isinstance(value, msgspec.Struct):
+            yield from values(value, f"{path}.")
+        elif isinstance(value, dict) and value and path != "why":
+            for key, one in value.items():
+                yield from _entry(f"{path}.{key}", one)
+        elif path != "why":
+            yield path, value
+
+
+def _entry(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, msgspec.Struct):
+        yield from values(value, f"{path}.")
+    else:
+        yield path, value
+
+
+def explain(profile: Profile) -> list[tuple[str, Any, str]]:
+    """(key path, value, why) of every value: the profile's own reason, else the field's description."""
+    described = descriptions()
+    return [(path, value, _reason(profile, path, described)) for path, value in values(profile)]
+
+
+def _reason(profile: Profile, path: str, described: dict[str, str]) -> str:
+    parts = path.split(".")
+    for length in range(len(parts), 0, -1):
+        if reason := profile.why.get(".".join(parts[:length])):
+            return reason
+    # the entries of a mapping are described by the mapping
+    same = ".".join([*parts[:-2], "*", parts[-1]])
+    return described.get(path) or described.get(same) or described.get(".".join(parts[:-1]), "")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a profile, for editors."""
+    return msgspec.json.schema(Profile)
+
+
+def descriptions() -> dict[str, str]:
+    """Key path -> description, from the schema."""
+    found: dict[str, str] = {}
+    definitions = schema()["$defs"]
+
+    def walk(name: str, prefix: str) -> None:
+        for key, field in definitions[name].get("properties", {}).items():
+            path = f"{prefix}{key}"
+            if text := field.get("description"):
+                found[path] = text
+            for choice in [field, *field.get("anyOf", [])]:
+                if reference := choice.get("$ref"):
+                    walk(reference.rsplit("/", 1)[1], f"{path}.")
+            entries = field.get("additionalProperties")
+            if reference := isinstance(entries, dict) and entries.get("$ref"):
+                walk(reference.rsplit("/", 1)[1], f"{path}.*.")
+
+    walk("Profile", "")
+    return found

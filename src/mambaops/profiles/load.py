@@ -1,0 +1,150 @@
+"""Profiles from YAML, one file each, read strictly.
+
+Unknown and repeated keys are refused, versions are quoted strings (YAML reads `12.10` as 12.1 and `3.10`
+as 3.1), and every error names the key path.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mambaops.core.errors import UsageError
+from mambaops.core.paths import data_dir
+from mambaops.knowledge.packages import package
+from mambaops.profiles.explain import values
+from mambaops.profiles.model import PackageSpec, Profile
+
+
+class _Loader:
+    """YAML without silent surprises: a repeated key is an error."""
+
+    @staticmethod
+    def load(text: str) -> Any:
+        import yaml
+
+        class Strict(yaml.SafeLoader):
+            pass
+
+        def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+            keys = [loader.construct_object(key) for key, _ in node.value]
+            for key in keys:
+                if keys.count(key) > 1:
+                    line = node.start_mark.line + 1
+                    raise yaml.YAMLError(f"key `{key}` stands twice in the mapping at line {line}")
+            return dict(loader.construct_pairs(node, deep=True))
+
+        Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
+        # the loader derives from SafeLoader: it builds plain values only
+        return yaml.load(text, Loader=Strict)
+
+
+def parse_profile(text: str, origin: str, folder: Path | None = None) -> Profile:
+    """A profile from YAML text.
+
+    Args:
+        folder: where it lies; the package files that it names are looked for from there.
+
+    Raises:
+        UsageError: not YAML, unknown key, wrong type, unquoted version; the message has the key path.
+    """
+    import yaml
+
+    try:
+        raw = _Loader.load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"profile `{origin}` is not YAML: {error}") from error
+    try:
+        profile = msgspec.convert(raw, type=Profile)
+    except msgspec.ValidationError as error:
+        message = _with_package(raw, str(error))
+        raise UsageError(f"profile `{origin}`: {message}", hint=_hint(message)) from error
+    profile = _with_package_files(profile, origin, folder or Path())
+    _check_paths(profile, origin)
+    return profile
+
+
+def _with_package(raw: dict[str, Any], message: str) -> str:
+    """The key path with the package's name, which msgspec leaves out of a mapping's path."""
+    if "`$.packages[...]" not in message:
+        return message
+    for name, spec in raw["packages"].items():
+        try:
+            msgspec.convert(spec, PackageSpec)
+        except msgspec.ValidationError as error:
+            whole = str(error) if "`$" in str(error) else f"{error} - at `$`"
+            return whole.replace("`$", f"`$.packages.{name}")
+    return message
+
+
+def _with_package_files(profile: Profile, origin: str, folder: Path) -> Profile:
+    """The packages that are known, or described by a file, whose path becomes absolute."""
+    found: dict[str, PackageSpec] = {}
+    for name, spec in profile.packages.items():
+        file = str((folder / Path(spec.file).expanduser()).resolve()) if spec.file else ""
+        try:
+            known = package(name, file)
+        except UsageError as error:
+            message = f"profile `{origin}`: packages.{name}: {error.message}"
+            raise UsageError(message, hint=error.hint) from error
+        if known.name != name:
+            raise UsageError(
+                f"profile `{origin}`: packages.{name}: it is called `{known.name}`",
+                hint=f"write `{known.name}` in the profile",
+            )
+        found[name] = msgspec.structs.replace(spec, file=file)
+    return msgspec.structs.replace(profile, packages=found)
+
+
+def _hint(message: str) -> str:
+    if "Expected `str`, got `float`" in message or "Expected `str`, got `int`" in message:
+        return 'put versions in quotes: YAML reads 12.10 as 12.1 and 3.10 as 3.1, "12.10" stays'
+    if "unknown field" in message:
+        return "the keys are listed by `mambaops profiles --schema`"
+    return ""
+
+
+def _check_paths(profile: Profile, origin: str) -> None:
+    known = {path for path, _ in values(profile)}
+    for path in profile.why:
+        if path not in known and not any(one.startswith(path + ".") for one in known):
+            near = difflib.get_close_matches(path, known, n=1)
+            raise UsageError(
+                f"profile `{origin}`: `why` explains `{path}`, which the profile does not have",
+                hint=f"did you mean `{near[0]}`?" if near else "",
+            )
+
+
+def names() -> list[str]:
+    """Names of the profiles that come with mambaops."""
+    return sorted(path.stem for path in data_dir("env_profiles").glob("*.yaml"))
+
+
+def load_profile(name: str) -> Profile:
+    """A profile by its name, or by the path of a YAML file (`./mine.yaml`).
+
+    Raises:
+        UsageError: no such profile (close names are offered), or it does not validate.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) or "/" in name else None
+    if path is None:
+        path = data_dir("env_profiles") / f"{name}.yaml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise _unknown(name) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"profile `{path}` cannot be read: {error}") from error
+    return parse_profile(text, str(path) if "/" in name else name, path.parent)
+
+
+def _unknown(name: str) -> UsageError:
+    near = difflib.get_close_matches(name, names(), n=1)
+    offer = f"did you mean `{near[0]}`? " if near else ""
+    return UsageError(
+        f"there is no profile `{name}`; there are: {', '.join(names())}",
+        hint=f"{offer}your own profile is a path: `--profile ./mine.yaml`",
+    )
