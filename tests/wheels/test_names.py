@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mambaops.knowledge.releases import releases
+from mambaops.wheels.builds import BadWheelName, Build
 from mambaops.wheels.keys import BuildKey
-from mambaops.wheels.names import BadWheelName, Build, WheelName, parse_wheel_name
+from mambaops.wheels.names import WheelName, parse_wheel_name
 from mambaops.wheels.sources.planned import _astral, _upstream, matrices, planned_names
 
 REAL = [

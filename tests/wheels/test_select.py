@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mambaops.core.errors import UsageError
 from mambaops.facts.model import Facts
 from mambaops.knowledge.releases import same_generation
 from mambaops.wheels.candidates import Candidate
@@ -53,11 +52,6 @@ def test_versions_can_be_asked_for(version: str, expected: set[str]) -> None:
     offered = everything("mamba-ssm", facts)
     selection = select("mamba-ssm", facts, offered, Wanted(version=version))
     assert {v.version for v in selection.candidates if v.accepted} == expected
-
-
-def test_usage_errors() -> None:
-    with pytest.raises(UsageError, match="neither a version nor a condition"):
-        select("mamba-ssm", machine(), [], Wanted(version="newest"))
 
 
 def test_pairs_are_of_one_generation_on_every_machine() -> None:

@@ -96,7 +96,8 @@ def _compilers(tools: Tools) -> dict[str, str]:
 
 def with_local_version(wheel: Path, key: BuildKey) -> Path:
     """The wheel with the key's local version; rewritten where its setup.py knows no variable for it."""
-    from mambaops.wheels.names import parse_build, parse_wheel_name
+    from mambaops.wheels.builds import parse_build
+    from mambaops.wheels.names import parse_wheel_name
     from mambaops.wheels.rewrite import WheelRewriter
 
     if key.local_version() in wheel.name:

@@ -16,7 +16,8 @@ from mambaops.knowledge.releases import Release, release
 from mambaops.knowledge.tables import version_key
 from mambaops.knowledge.torch_builds import torch_row
 from mambaops.knowledge.wheel_sources import wheel_sources
-from mambaops.wheels.names import Build, WheelName
+from mambaops.wheels.builds import Build
+from mambaops.wheels.names import WheelName
 
 # what the two packages' wheels ask of glibc beside `__libc_single_threaded`, and after a repair
 REPAIRED_GLIBC = "2.14"
@@ -168,9 +169,9 @@ def abi_of_torch(torch: str | None, cuda: str | None) -> bool | None:
     if row is None:
         return None
     builds = row.cxx11_abi
-    if cuda and cuda in builds:
+    if cuda in builds:
         return builds[cuda]
-    fitting = {abi for version, abi in builds.items() if cuda and version.split(".")[0] == cuda}
+    fitting = {abi for version, abi in builds.items() if version.split(".")[0] == cuda}
     fitting = fitting or set(builds.values())
     return fitting.pop() if len(fitting) == 1 else None
 

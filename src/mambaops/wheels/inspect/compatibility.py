@@ -83,7 +83,7 @@ def _wrong_build(contents: WheelContents, m: Machine) -> Iterator[str]:
             yield f"`{extension.name}` is for Linux; this is {m.system}"
         if extension.machine != m.machine:
             yield f"`{extension.name}` is for {extension.machine} processors; this one is {m.machine}"
-    if contents.name is not None and (reason := _python(contents, m)):
+    if reason := _python(contents, m):
         yield reason
     if contents.extensions:
         yield from _torch(contents, m)
@@ -115,7 +115,7 @@ def _torch(contents: WheelContents, m: Machine) -> Iterator[str]:
         )
     if contents.cuda and m.cuda is None:
         yield f"needs libcudart.so.{contents.cuda}; torch {m.torch} here is built without CUDA"
-    if contents.cuda and m.cuda_major and contents.cuda != m.cuda_major:
+    elif contents.cuda and contents.cuda != m.cuda_major:
         yield (
             f"needs libcudart.so.{contents.cuda}; torch {m.torch} here brings that of CUDA "
             f"{m.cuda_major}: take a wheel for CUDA {m.cuda_major}"

@@ -96,7 +96,7 @@ def _with_build(
     name: WheelName, extensions: tuple[Extension, ...], era: TorchEra, abi: bool | None
 ) -> Iterator[str]:
     build = name.build
-    if build.scheme == "upstream" and build.cxx11_abi is True and abi is False:
+    if build.cxx11_abi is True and abi is False:
         yield "the name says cxx11abiTRUE; its symbols use the old std::string"
     if build.torch and build.scheme != "ngc" and not era.contradiction and not era.has(build.torch):
         yield f"the name says torch {build.torch}; its symbols are those of torch {era.specifier}"
@@ -110,7 +110,7 @@ def _with_build(
 def _with_architectures(name: WheelName, extensions: tuple[Extension, ...]) -> Iterator[str]:
     named = name.build.architectures
     inside = {one for extension in extensions for one in extension.cubins}
-    if not named or "to" in named or not extensions:
+    if "to" in named or not extensions:
         return
     missing = [a for a in (one.removesuffix("+PTX") for one in named) if a not in inside]
     if missing:

@@ -26,7 +26,7 @@ def nearest_misses(refused: Sequence[Verdict], machine: Machine) -> tuple[Verdic
             continue
         found = all_refusals(c, machine)
         change = _shortest(tuple(rule.change(c, machine) for rule, _ in found))
-        rank = (cost, newest_first(verdict.version), newest_first(c.torch or ""), number)
+        rank = (cost, newest_first(verdict.version), newest_first(c.torch), number)
         if change not in misses or rank < misses[change][0]:
             reasons = tuple(reason for _, reason in found) or (verdict.reason,)
             misses[change] = (rank, replace(verdict, change=change, reason="; ".join(reasons)))
@@ -37,9 +37,5 @@ def nearest_misses(refused: Sequence[Verdict], machine: Machine) -> tuple[Verdic
 
 def _shortest(changes: tuple[str, ...]) -> tuple[str, ...]:
     """Without those that another one says already ("torch 2.11" beside "torch 2.11 for CUDA 12")."""
-    kept = [
-        one
-        for one in changes
-        if not any(other != one and other.startswith(f"{one} ") for other in changes)
-    ]
+    kept = [one for one in changes if not any(other.startswith(f"{one} ") for other in changes)]
     return tuple(dict.fromkeys(kept)) or ("--allow-neighbour",)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from packaging.version import InvalidVersion, Version
@@ -11,15 +13,15 @@ from mambaops.wheels.machine import Machine
 from mambaops.wheels.select.verdicts import AFTER_REPAIR, FITS, NEIGHBOUR, REFUSED, Verdict
 
 _ORDER = {FITS: 0, AFTER_REPAIR: 1, NEIGHBOUR: 2, REFUSED: 3}
+_OLDEST = Version("0.dev0")
 Rank: TypeAlias = tuple[Any, ...]
 
 
 def rank_of(verdict: Verdict, weight: int, sources: Sequence[str], m: Machine) -> Rank:
     source = verdict.source
     place = sources.index(source) if source in sources else len(sources)
-    other = verdict.candidate.needs != ""
     return (
-        other,
+        bool(verdict.candidate.needs),
         _ORDER[verdict.kind],
         source != "store",
         weight > 0,
@@ -38,11 +40,20 @@ def _distance(cuda: str | None, torch: str | None) -> int:
     return 1 if cuda and "." not in cuda else 2
 
 
-def newest_first(version: str) -> Rank:
-    """A sort key that puts newer versions first, e.g. 2.3.2.post1 before 2.3.2."""
+@functools.total_ordering
+@dataclass(frozen=True, slots=True)
+class NewestFirst:
+    """Sorts newer versions first; what is no version comes last."""
+
+    version: Version
+
+    def __lt__(self, other: NewestFirst) -> bool:
+        return self.version > other.version
+
+
+def newest_first(version: str | None) -> NewestFirst:
+    """A version as a key to sort by."""
     try:
-        parsed = Version(version)
+        return NewestFirst(Version(version or ""))
     except InvalidVersion:
-        return (0,)
-    release = (*parsed.release, 0, 0, 0)[:3]
-    return (*(-part for part in release), -(parsed.post or 0), parsed.is_prerelease)
+        return NewestFirst(_OLDEST)

@@ -55,8 +55,8 @@ def _other_installer(c: Candidate, m: Machine) -> str | None:
 
 def _generation(c: Candidate, m: Machine) -> str | None:
     other = partner(c.package)
-    installed = m.packages.get(other or "")
-    if not other or not installed or not c.version:
+    installed = m.packages.get(other) if other else None
+    if other is None or installed is None:
         return None
     mine, theirs = generation(c.package, c.version), generation(other, installed)
     if mine is None or theirs is None or mine == theirs:

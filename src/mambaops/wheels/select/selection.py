@@ -167,11 +167,10 @@ def _why_it_fits(c: Candidate, m: Machine) -> str:
         return "can be installed here by another installer"
     parts = [f"torch {c.torch or m.torch_minor}", f"CUDA {c.cuda}" if c.cuda else "no GPU code"]
     parts += [f"Python {c.python}"] if c.python else []
-    if c.named_abi is not None and c.cxx11_abi != c.named_abi:
-        parts.append("the new C++11 ABI in spite of its name")
-    elif c.cxx11_abi is not None:
-        parts.append(f"the {'new' if c.cxx11_abi else 'old'} C++11 ABI")
-    if served := [one for one in m.capabilities if c.cubins is not None and runs_on(c, one)]:
+    if c.cxx11_abi is not None:
+        spite = " in spite of its name" if c.named_abi not in (None, c.cxx11_abi) else ""
+        parts.append(f"the {'new' if c.cxx11_abi else 'old'} C++11 ABI{spite}")
+    if served := [one for one in m.capabilities if runs_on(c, one)]:
         parts.append(f"GPU code for {', '.join(served)}")
     return "fits: " + ", ".join(parts)
 

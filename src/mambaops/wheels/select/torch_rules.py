@@ -32,7 +32,7 @@ def torch(c: Candidate, m: Machine) -> str | None:
         return f"{c.package} {c.version} needs torch {c.torch_min} or newer; this is {m.torch}"
     if c.torch is None:
         return _by_symbols(c, m.torch)
-    if m.ngc and (not c.ngc or c.torch != m.ngc) and c.built_with != m.torch:
+    if m.ngc and c.torch != m.ngc and c.built_with != m.torch:
         return (
             f"is for torch {c.torch}; this is NVIDIA's own build of image {m.ngc}, which only "
             "wheels named after that image fit"

@@ -12,8 +12,8 @@ from mambaops.wheels.machine import Machine
 from mambaops.wheels.select.machine_rules import runs_on
 
 
-def warnings_about(c: Candidate, m: Machine) -> list[tuple[int, str]]:
-    """(weight, sentence) each: weight 1 lowers the rank, 0 is only said."""
+def warnings_about(c: Candidate, m: Machine) -> list[tuple[bool, str]]:
+    """(does it lower the rank?, sentence) each."""
     found = [
         *_pins(c, m),
         *_nightly_build(c),
@@ -22,25 +22,24 @@ def warnings_about(c: Candidate, m: Machine) -> list[tuple[int, str]]:
         *_known_wrong(c, m),
     ]
     if c.needs:
-        found.append((1, c.why))
+        found.append((True, c.why))
     elif c.why:
-        found.append((0, c.why))
+        found.append((False, c.why))
     return found
 
 
-def _pins(c: Candidate, m: Machine) -> list[tuple[int, str]]:
+def _pins(c: Candidate, m: Machine) -> list[tuple[bool, str]]:
     installed = {**m.packages, "triton": m.triton, "torch": m.torch}
     clashes = []
-    for text in c.requires:
-        wanted = _requirement(text)
-        have = installed.get(wanted.name) if wanted else None
-        if wanted and have and not wanted.specifier.contains(have.split("+")[0], prereleases=True):
-            clashes.append(f"{text} (here: {have})")
+    for wanted in filter(None, map(_requirement, c.requires)):
+        have = installed.get(wanted.name)
+        if have and not wanted.specifier.contains(have.split("+")[0], prereleases=True):
+            clashes.append(f"{wanted} (here: {have})")
     if not clashes:
         return []
     return [
         (
-            1,
+            True,
             f"its metadata asks {', '.join(clashes)}: install with --no-deps, or pip replaces what is "
             "there, torch with it",
         )
@@ -56,39 +55,41 @@ def _requirement(text: str) -> Requirement | None:
     return found if found.specifier else None
 
 
-def _nightly_build(c: Candidate) -> list[tuple[int, str]]:
+def _nightly_build(c: Candidate) -> list[tuple[bool, str]]:
     if c.built_with and ".dev" in c.built_with:
-        return [(1, f"was built with the nightly {c.built_with}, before torch {c.torch} was out")]
+        return [
+            (True, f"was built with the nightly {c.built_with}, before torch {c.torch} was out")
+        ]
     return []
 
 
-def _unseen(c: Candidate, m: Machine) -> list[tuple[int, str]]:
+def _unseen(c: Candidate, m: Machine) -> list[tuple[bool, str]]:
     found = []
     if c.status == "planned" and not c.needs:
-        found.append((0, "planned, unverified: that it exists is checked when it is fetched"))
+        found.append((False, "planned, unverified: that it exists is checked when it is fetched"))
     if not m.capabilities:
-        found.append((0, "no GPU seen here: which machine code is needed was not judged"))
+        found.append((False, "no GPU seen here: which machine code is needed was not judged"))
     elif c.cubins is None and not c.needs:
-        found.append((1, "its GPU code is known only after looking inside"))
+        found.append((True, "its GPU code is known only after looking inside"))
     if m.driver_cuda is None and m.capabilities:
-        found.append((0, "the driver does not answer: its CUDA was not judged"))
+        found.append((False, "the driver does not answer: its CUDA was not judged"))
     if c.cxx11_abi is None and not c.needs:
-        found.append((1, "its C++11 ABI is known only after looking inside"))
+        found.append((True, "its C++11 ABI is known only after looking inside"))
     if c.glibcxx and m.glibcxx_guessed:
-        found.append((0, f"libstdc++ was not seen: {m.where}'s own was assumed"))
+        found.append((False, f"libstdc++ was not seen: {m.where}'s own was assumed"))
     return found
 
 
-def _some_gpus(c: Candidate, m: Machine) -> list[tuple[int, str]]:
-    without = [one for one in m.capabilities if c.cubins is not None and not runs_on(c, one)]
+def _some_gpus(c: Candidate, m: Machine) -> list[tuple[bool, str]]:
+    without = [one for one in m.capabilities if not runs_on(c, one)]
     if not without or len(without) == len(m.capabilities):
         return []
-    return [(1, f"has nothing for the GPU of {', '.join(without)}; the others are served")]
+    return [(True, f"has nothing for the GPU of {', '.join(without)}; the others are served")]
 
 
-def _known_wrong(c: Candidate, m: Machine) -> list[tuple[int, str]]:
+def _known_wrong(c: Candidate, m: Machine) -> list[tuple[bool, str]]:
     return [
-        (1, row.text)
+        (True, row.text)
         for row in wheel_sources().warning
         if row.package == c.package
         and row.cuda == c.cuda_major

@@ -16,8 +16,9 @@ from mambaops.knowledge.packages import release_file
 from mambaops.knowledge.releases import releases
 from mambaops.knowledge.tables import minor_of, read
 from mambaops.knowledge.wheel_sources import AstralTorch, ngc_image, wheel_sources
+from mambaops.wheels.builds import Build
 from mambaops.wheels.candidates import Candidate, abi_of_torch, from_name, upstream_cubins
-from mambaops.wheels.names import Build, WheelName
+from mambaops.wheels.names import WheelName
 
 Cell = tuple[str, str, str, str, str]  # os, Python, torch, CUDA, ABI
 _FIELDS = ("os", "python", "torch", "cuda", "abi")
