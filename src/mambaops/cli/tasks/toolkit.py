@@ -1,0 +1,151 @@
+"""A CUDA toolkit, cuDNN, and the shell's variables for them."""
+
+from __future__ import annotations
+
+from invoke import Context
+
+from mambaops.cli.task import emit, say, task
+
+_ROUTES = {
+    "cuda": "toolkit version, e.g. 12.8",
+    "route": "take this one: apt-network, apt-local, conda-env, conda-micromamba, runfile-system, runfile-folder",
+    "sudo": "allow root commands through sudo",
+    "dry_run": "print the commands of the route and stop",
+    "list": "print every route with its commands and stop",
+    "facts": "facts file of another machine (for --list and --dry-run)",
+    "folder": "where a toolkit without root goes",
+}
+
+
+@task(name="get-nvcc", help=_ROUTES)
+def get_nvcc(
+    c: Context,
+    cuda: str = "",
+    route: str = "",
+    sudo: bool = False,
+    dry_run: bool = False,
+    list: bool = False,
+    facts: str = "",
+    folder: str = "",
+    json: bool = False,
+) -> None:
+    """Get a CUDA toolkit without its driver: by apt, deb file, conda or runfile, what fits this machine.
+
+    Root commands run with --sudo only. From CUDA 13 on `build-mamba` takes nvcc from the package index.
+    """
+    from pathlib import Path
+
+    from mambaops.cli import system_output as show
+    from mambaops.core.errors import UsageError
+    from mambaops.core.paths import state_dir
+    from mambaops.facts import collect, model
+    from mambaops.system import routes, toolkit
+    from mambaops.system.route import script
+
+    if not cuda:
+        raise UsageError("which toolkit? --cuda 12.8")
+    machine = model.load(Path(facts)) if facts else collect.collect()
+    place = folder or str(state_dir() / "toolkits" / f"cuda-{cuda}")
+    found = routes.toolkit_routes(machine, cuda, sudo=sudo, folder=place)
+    if note := routes.floor_note(machine, cuda):
+        say(f"note: {note}")
+    if list:
+        emit(found, as_json=json, text=lambda all: show.routes(all, machine))
+        return
+    if dry_run or facts:
+        print(script(toolkit.chosen(found, route), machine))
+        return
+    home = toolkit.obtain(toolkit.chosen(found, route), cuda, sudo=sudo, say=say)
+    emit({"home": str(home)}, as_json=json, text=lambda value: value["home"])
+
+
+@task(
+    name="shell-env",
+    help={
+        "home": "the toolkit (default: CUDA_HOME, PATH's nvcc, /usr/local/cuda)",
+        "write": "put the lines into this start-up file, as a block",
+        "remove": "take the block out of this start-up file",
+        "shell": "bash, zsh or fish (default: yours)",
+    },
+)
+def shell_env(
+    c: Context, home: str = "", write: str = "", remove: str = "", shell: str = ""
+) -> None:
+    """Print CUDA_HOME, PATH and LD_LIBRARY_PATH for a toolkit, or keep them in a start-up file.
+
+    `eval "$(mambaops shell-env)"` sets them now; `--write ~/.bashrc` for every new shell.
+    """
+    import os
+    from pathlib import Path
+
+    from mambaops.core.errors import UsageError
+    from mambaops.system import shell_env as env
+
+    if write and remove:
+        raise UsageError("--write and --remove exclude each other")
+    if remove:
+        env.remove(Path(remove).expanduser())
+        say(f"the block is out of {remove}; open a new shell")
+        return
+    kind = shell or env.shell_of(os.environ)
+    toolkit = env.find_home(home, os.environ)
+    if not write:
+        print(env.exports(toolkit, kind), end="")
+        return
+    changed = env.write(Path(write).expanduser(), toolkit, kind)
+    say(f"{write} {'points to' if changed else 'pointed already to'} {toolkit}; open a new shell")
+
+
+@task(name="cudnn-check", help={"home": "the toolkit (default: CUDA_HOME, PATH's nvcc, …)"})
+def cudnn_check(c: Context, home: str = "", json: bool = False) -> None:
+    """Say which cuDNN a toolkit holds, and that mamba needs none of its own."""
+    import os
+
+    from mambaops.cli import system_output as show
+    from mambaops.system import cudnn
+    from mambaops.system.shell_env import find_home
+
+    found = cudnn.installed(find_home(home, os.environ))
+    emit(found, as_json=json, text=show.cudnn)
+    say(f"note: {cudnn.NOT_NEEDED}")
+
+
+@task(
+    name="cudnn-install",
+    help={
+        "archive": "NVIDIA's cudnn-linux-….tar.xz",
+        "home": "the toolkit to copy it into",
+        "deb": "install it from NVIDIA's apt repository instead, for this CUDA, e.g. 12.8",
+        "sudo": "allow root commands through sudo",
+    },
+)
+def cudnn_install(
+    c: Context, archive: str = "", home: str = "", deb: str = "", sudo: bool = False
+) -> None:
+    """Copy NVIDIA's cuDNN archive into a toolkit, readable for all; or install it with apt (--deb)."""
+    import os
+    from pathlib import Path
+
+    from mambaops.core.errors import UsageError
+    from mambaops.system import cudnn
+    from mambaops.system.shell_env import find_home
+
+    if bool(archive) == bool(deb):
+        raise UsageError("either --archive cudnn-linux-x86_64-….tar.xz or --deb 12.8")
+    say(f"note: {cudnn.NOT_NEEDED}")
+    if deb:
+        _cudnn_deb(deb, sudo)
+        return
+    toolkit = find_home(home, os.environ)
+    if note := cudnn.mismatch(Path(archive).name, toolkit):
+        say(f"note: {note}")
+    print("\n".join(str(path) for path in cudnn.install(Path(archive), toolkit)))
+
+
+def _cudnn_deb(cuda: str, sudo: bool) -> None:
+    from mambaops.core.paths import state_dir
+    from mambaops.facts.collect import collect
+    from mambaops.system import cudnn, permission
+
+    commands = cudnn.deb_commands(collect(), cuda, str(state_dir() / "toolkits" / "cudnn"))
+    permission.run_all(commands, needs_root=True, sudo=sudo, say=say)
