@@ -23,6 +23,23 @@ __global__ void {name}(float* x, int n) {{
 extern "C" void launch_{name}(float* x, int n) {{ {name}<<<(n + 255) / 256, 256>>>(x, n); }}
 """
 
+OWN = """
+name = "splines"
+title = "two tiny modules"
+[source]
+version = "1.0"
+[build]
+env = { FORCE_ONLY_CUDA = "1" }
+[architectures]
+route = "environment"
+[modules]
+imports = ["splines"]
+kernels = ["splines/_basis_cuda", "splines/_weights_cuda"]
+[check]
+code = "assert torch.ones(2, device=device).sum() == 2"
+devices = ["cpu"]
+"""
+
 
 def setup_text(package: str, version: str) -> str:
     """Upstream's setup.py of a release."""
@@ -42,6 +59,26 @@ def make_vmamba(folder: Path) -> Path:
     (folder / "oflex.cpp").write_text(module, encoding="utf-8")
     (folder / "oflex_kernel.cu").write_text(KERNEL.format(name="oflex"), encoding="utf-8")
     return folder
+
+
+def make_own(folder: Path) -> Path:
+    """A package that nobody knows, of the shape of PyTorch Geometric's; returns its package file."""
+    setup = (TESTS / "patching" / "routes" / "environment.py").read_text(encoding="utf-8")
+    setup = setup.replace('name="splines",', 'name="splines", version="1.0", packages=["splines"],')
+    for part in ("splines", "csrc/cuda"):
+        (folder / part).mkdir(parents=True)
+    (folder / "setup.py").write_text(setup, encoding="utf-8")
+    imports = "import torch\nfrom splines import _basis_cuda, _weights_cuda\n"
+    (folder / "splines" / "__init__.py").write_text(imports, encoding="utf-8")
+    for name in ("basis", "weights"):
+        module = MODULE.format(name=f"_{name}_cuda")
+        (folder / "csrc" / f"{name}.cpp").write_text(module, encoding="utf-8")
+        kernel = KERNEL.format(name=name)
+        (folder / "csrc/cuda" / f"{name}_kernel.cu").write_text(kernel, encoding="utf-8")
+    (folder / "setup.py").write_text(setup.replace("{name}.cu", "{name}_kernel.cu"), "utf-8")
+    file = folder / "splines.toml"
+    file.write_text(OWN, encoding="utf-8")
+    return file
 
 
 def make(package: str, version: str, folder: Path) -> Path:

@@ -80,6 +80,24 @@ def test_run_again_it_does_nothing(built: tuple[Bench, list[str], str]) -> None:
     assert len(list((bench.root / "home" / "runs").iterdir())) == runs
 
 
+def test_a_package_of_ones_own_is_built_selected_and_proven(
+    built: tuple[Bench, list[str], str],
+) -> None:
+    bench, words, _ = built
+    file = mini.make_own(bench.root / "own")
+    add = ["--add", str(file), "--source", f"splines={file.parent}"]
+    done = bench.run("build-mamba", *words, *add)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "ok      architectures:_basis_cuda" in done.stderr
+    assert "ok      results:splines:cpu" in done.stderr
+    (wheel,) = [path for path in wheels(bench) if path.name.startswith("splines-1.0+cu130")]
+    assert {one.cubins for one in extensions(wheel).values()} == {("9.0",)}
+    assert {one.ptx for one in extensions(wheel).values()} == {()}
+    python = next((bench.root / "home" / "envs").glob("*/bin/python"))
+    chosen = bench.run("select-wheel", "--package", str(file), "--python", str(python))
+    assert f"chosen: {wheel.name}" in chosen.stdout
+
+
 def test_another_list_builds_exactly_that_list(built: tuple[Bench, list[str], str]) -> None:
     bench, words, _ = built
     words = [*words[:3], "8.0;9.0+PTX", *words[4:]]

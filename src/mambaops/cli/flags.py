@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -10,7 +11,7 @@ from mambaops.cli.request import Request
 from mambaops.core.errors import UsageError
 from mambaops.decide.situation import Flags
 from mambaops.knowledge.packages import is_file, package
-from mambaops.profiles.model import Strategy
+from mambaops.profiles.model import Strategy, load_profile
 
 
 def flags_of(request: Request) -> Flags:
@@ -19,7 +20,8 @@ def flags_of(request: Request) -> Flags:
     Raises:
         UsageError: a package or a strategy to obtain it that does not exist.
     """
-    sources = _sources(request.source)
+    added = _added(request.add)
+    sources = _sources(request.source, lambda name: _own_or_known(name, added, request.profile))
     return Flags(
         arch=request.arch,
         torch=request.torch,
@@ -29,11 +31,20 @@ def flags_of(request: Request) -> Flags:
         cross=request.cross,
         sudo=request.sudo,
         obtain=_strategies(request.obtain),
-        add=_added(request.add),
+        add=added,
     )
 
 
-def _sources(words: list[str]) -> dict[str, str]:
+def _own_or_known(name: str, added: Mapping[str, str], profile: str) -> str:
+    """A package of this run that only its own file describes, or one that is known.
+
+    Raises:
+        UsageError: neither.
+    """
+    return name if name in added or name in load_profile(profile).packages else check_package(name)
+
+
+def _sources(words: list[str], named: Callable[[str], str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for word in words:
         name, equals, path = word.partition("=")
@@ -42,7 +53,7 @@ def _sources(words: list[str]) -> dict[str, str]:
                 f"`--source {word}` does not say which package it is",
                 hint=f"`--source mamba-ssm={word}`",
             )
-        found[check_package(name)] = path
+        found[named(name)] = path
     return found
 
 
