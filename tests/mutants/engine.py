@@ -16,10 +16,11 @@ import importlib.machinery
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType
@@ -34,7 +35,7 @@ PYTEST = [
     "-p", "no:xdist", "-o", "addopts=--import-mode=importlib", "-o", "timeout=0",
     "-m", "not gpu and not slow and not e2e and not network",
 ]  # fmt: skip
-LEAST_SECONDS = 10.0  # of computing: a child gets ten times what its tests took, and at least this
+LEAST_SECONDS = 3.0  # of computing, that any test may take
 
 
 @dataclass(eq=False)
@@ -64,7 +65,7 @@ class Room:
         return sorted(fit, key=lambda test: (test not in near, self.seconds[test], test))
 
     def limit(self, tests: list[str]) -> float:
-        return max(LEAST_SECONDS, 10 * sum(self.seconds[test] for test in tests))
+        return 3 * LEAST_SECONDS + 3 * sum(self.seconds[test] for test in tests)
 
     @functools.cache  # noqa: B019 - one room in a process
     def _near(self, file: str) -> frozenset[str]:
@@ -85,10 +86,20 @@ class Listener:
             self.failed.append(report.nodeid)
 
 
-def run_items(items: list[pytest.Item], listener: Listener) -> str:
-    """`survived`, or `killed` and the first test that failed."""
+class Endless(BaseException):
+    """A test computes much longer than it did without a bug."""
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Endless
+
+
+def run_items(items: list[pytest.Item], listener: Listener, seconds: Mapping[str, float]) -> str:
+    """`survived`, or `killed` and the first test that failed. A test may compute ten times as long as before."""
+    signal.signal(signal.SIGPROF, _stop)
     for item, following in zip(items, [*items[1:], None]):
         try:
+            signal.setitimer(signal.ITIMER_PROF, LEAST_SECONDS + 10 * seconds[item.nodeid])
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         except BaseException as error:  # whatever a bug raises: the test did not pass
             return f"killed {item.nodeid} ({type(error).__name__})"
@@ -144,7 +155,7 @@ class Warm:
             return "unplanted"
         _own_folder(session, folder)
         self.listener = Listener()
-        return run_items([self.items[test] for test in tests], self.listener)
+        return run_items([self.items[test] for test in tests], self.listener, self.room.seconds)
 
     def _write(self) -> None:
         room = self.room
@@ -234,7 +245,8 @@ def _foreign(name: str, module: object) -> bool:
 class Cold:
     """A plugin for a child that imports the program anew."""
 
-    def __init__(self, tests: list[str]) -> None:
+    def __init__(self, tests: list[str], seconds: Mapping[str, float]) -> None:
+        self.seconds = seconds
         self.order = {test: place for place, test in enumerate(tests)}
         self.listener = Listener()
         self.answer = ""
@@ -252,7 +264,7 @@ class Cold:
         else:
             items = [item for item in session.items if item.nodeid in self.order]
             items.sort(key=lambda item: self.order[item.nodeid])
-            self.answer = run_items(items, self.listener)
+            self.answer = run_items(items, self.listener, self.seconds)
         return True
 
 
@@ -266,7 +278,7 @@ def _cold(mutant: Mutant, room: Room, tests: list[str], folder: Path) -> str:
         return code if self.path == str(mutant.file) else usual(self, name)
 
     loader.get_code = get_code  # type: ignore[method-assign]
-    plugin = Cold(tests)
+    plugin = Cold(tests, room.seconds)
     ended = pytest.main([*PYTEST, f"--basetemp={folder / 'tests'}", *room.tests], plugins=[plugin])
     return plugin.answer or f"killed the collection ({ended})"
 
@@ -290,7 +302,7 @@ def examine(room: Room, mutants: list[Mutant], processes: int) -> None:
     pool = Pool(processes)
     for one in [mutant for mutant in mutants if mutant.outcome == "unplanted"]:
         tests = room.reaching(one)
-        limit = room.limit(tests) + 2 * LEAST_SECONDS
+        limit = room.limit(tests) + 5 * LEAST_SECONDS
         pool.run(one, limit, functools.partial(_cold, one, room, tests))
     pool.finish()
 
