@@ -11,7 +11,8 @@ from mambaops.cli.request import Request
 from mambaops.core.errors import UsageError
 from mambaops.decide.situation import Flags
 from mambaops.knowledge.packages import is_file, package
-from mambaops.profiles.model import Strategy, load_profile
+from mambaops.profiles.load import load_profile
+from mambaops.profiles.model import Strategy
 
 
 def flags_of(request: Request) -> Flags:
