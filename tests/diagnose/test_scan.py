@@ -95,6 +95,15 @@ def test_the_same_needle_again_where_something_stands_near() -> None:
     assert hit.number == NEAR + 3
 
 
+def test_a_line_that_said_nothing_is_looked_at_again_where_it_may_say_something() -> None:
+    far = "x\n" * NEAR
+    (hit,) = scan([f"{SYMBOL}\n{far}{CACHED}\n{SYMBOL}\n"]).hits["pip-cache-stale-abi"]
+    assert hit.number == NEAR + 3
+    first = "The detected CUDA version (12.3) mismatches the version that was used to compile\n"
+    (hit,) = scan([f"{first}x\n{first}PyTorch (11.8).\n"]).hits["cuda-major-mismatch"]
+    assert hit.number == 3
+
+
 def test_two_failures_in_one_progress_line() -> None:
     seen = scan([f"a\r{OLD_CUDA}\rNameError: name 'bare_metal_version' is not defined\n"])
     assert {RULE, "nvcc-not-found-nameerror"} <= set(seen.hits)

@@ -154,7 +154,7 @@ def wheel_was_cached(seen: Evidence) -> bool:
 def torch_cuda_is_newer_than_driver(seen: Evidence) -> bool:
     """torch was built with a CUDA that this driver does not run."""
     facts = seen.facts
-    if not (facts and facts.torch and facts.torch.cuda and facts.driver.cuda):
+    if not (facts and facts.torch and facts.driver.cuda):
         return False
     return release(facts.torch.cuda) > release(facts.driver.cuda)
 

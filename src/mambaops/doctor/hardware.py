@@ -146,9 +146,11 @@ def _dotted(number: str) -> str:
 
 
 def _expected(facts: Facts, profile: Profile | None) -> Iterator[Check]:
+    if profile is None:
+        return
     have = {gpu.compute_capability for gpu in facts.gpus}
-    wanted = profile.expect.capability if profile else ""
-    if profile and wanted not in {"", *have}:
+    wanted = profile.expect.capability
+    if wanted not in {"", *have}:
         yield Check(
             id="other-gpu",
             area="GPU",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mambaops.doctor.model import Check, minor, release
-from mambaops.facts.model import Facts
+from mambaops.facts.model import Facts, Torch
 from mambaops.knowledge.torch_builds import torch_row
 from mambaops.profiles.model import Profile
 
@@ -74,15 +74,13 @@ def torch(facts: Facts, profile: Profile | None) -> Iterator[Check]:
         yield Check(
             id="torch", area="torch", state="ok", what=f"{found.version} (CUDA {found.cuda}, {abi})"
         )
-    yield from _against_profile(facts, profile)
+    if profile is not None:
+        yield from _against_profile(found, profile)
     yield from _build_code(facts)
     yield from _glibc_of_torch(facts)
 
 
-def _against_profile(facts: Facts, profile: Profile | None) -> Iterator[Check]:
-    found = facts.torch
-    if profile is None or found is None:
-        return
+def _against_profile(found: Torch, profile: Profile) -> Iterator[Check]:
     wanted = profile.torch.versions
     if minor(found.version) not in [minor(one) for one in wanted]:
         yield Check(

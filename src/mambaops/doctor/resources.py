@@ -116,10 +116,7 @@ def network(facts: Facts, profile: Profile | None) -> Iterator[Check]:
             cause="a mirror inside the company would be asked for through the proxy",
             remedy="export NO_PROXY=localhost,127.0.0.1,<your mirror>",
         )
-    odd = {name for name in proxies if name.isupper()} ^ {
-        name.upper() for name in proxies if name.islower()
-    }
-    if odd & {"HTTPS_PROXY"}:
+    if ("HTTPS_PROXY" in proxies) != ("https_proxy" in proxies):
         yield Check(
             id="proxy-in-one-spelling",
             area="network and mirrors",

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from mambaops.doctor.model import Check, minor, release
 from mambaops.facts.model import Facts, Toolkit
-from mambaops.knowledge.cuda import nvcc_can_target
 from mambaops.knowledge.cuda import toolkit as known_toolkit
 from mambaops.profiles.model import Profile
 
@@ -128,10 +127,10 @@ def _first_on_path(facts: Facts, chosen: Toolkit) -> Iterator[Check]:
 def _too_old_for_gpu(facts: Facts, profile: Profile | None, kit: Toolkit) -> Iterator[Check]:
     ptx = bool(profile and "PTX" in profile.build.arch)
     for capability in sorted({gpu.compute_capability or "" for gpu in facts.gpus} - {""}):
-        if nvcc_can_target(kit.version or "", capability) is not False or ptx:
-            continue
         row = known_toolkit(kit.version or "")
-        dropped = row is not None and release(capability) < min(map(release, row.archs))
+        if row is None or ptx or capability in row.archs:
+            continue
+        dropped = release(capability) < min(map(release, row.archs))
         yield Check(
             id="toolkit-lacks-gpu",
             area="toolkit",
@@ -140,13 +139,8 @@ def _too_old_for_gpu(facts: Facts, profile: Profile | None, kit: Toolkit) -> Ite
             cause="this CUDA dropped the GPU" if dropped else "the GPU is newer than this nvcc",
             remedy="mambaops install-toolkit with a torch of CUDA 12"
             if dropped
-            else f"mambaops install-toolkit, or PTX: `mambaops build-mamba --arch {_newest(row)}+PTX`",
+            else f"mambaops install-toolkit, or PTX: `mambaops build-mamba --arch {max(row.archs, key=release)}+PTX`",
         )
-
-
-def _newest(row: object) -> str:
-    archs: list[str] = getattr(row, "archs", [])
-    return max(archs, key=release, default="9.0")
 
 
 def _math_headers(facts: Facts, kit: Toolkit) -> Iterator[Check]:
