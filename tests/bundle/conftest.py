@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from bundles import made, offline, our_python_is_on_path, published
 from commands import own_places
 from small_wheels import index, make_wheel, no_pip_settings
 
-__all__ = ["index", "make_wheel", "no_pip_settings", "own_places"]
+__all__ = [
+    "index",
+    "made",
+    "make_wheel",
+    "no_pip_settings",
+    "offline",
+    "our_python_is_on_path",
+    "own_places",
+    "published",
+]
