@@ -179,7 +179,7 @@ def test_a_mended_source_is_another_build(
     good = broken.read_text(encoding="utf-8")
     broken.write_text(good + "int again = ;\n", encoding="utf-8")
     assert bench.run("build-wheel", "--package", "causal-conv1d", *words).returncode == 1
-    # the user mends the file: another content, another build, nothing stale is taken over
+    # the user corrects the file: another content, another build, nothing stale is taken over
     broken.write_text(good, encoding="utf-8")
     done = bench.run("build-wheel", "--package", "causal-conv1d", *words)
     assert done.returncode == 0, done.stderr[-3000:]

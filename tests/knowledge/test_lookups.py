@@ -209,8 +209,4 @@ def test_addresses() -> None:
     assert addresses.torch_index("12.8", nightly=True).endswith("/nightly/cu128")
     assert addresses.torch_index(None).endswith("/cpu")
     assert addresses.astral_index("11.8") is None
-    keyring = addresses.apt_keyring("ubuntu", "22.04", "x86_64", wsl=True)
-    assert keyring is not None
-    assert "/wsl-ubuntu/x86_64/" in keyring
-    assert addresses.apt_keyring("arch", "", "x86_64") is None
     assert addresses.runfile("10.1") is None

@@ -46,7 +46,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
         sources: unpacked sources for the wanted build.
         wheels: whole wheels for the wanted build.
         prebuilt: what the search for prebuilt wheels brought; a package is missing until it was looked for.
-        cpp_extension: CUDA version that torch's compiler tables were mended for.
+        cpp_extension: CUDA version that torch's compiler tables were patched for.
         verified: fingerprint of the environment that passed `verify` last.
         fingerprint: fingerprint of the environment as it is.
     """

@@ -90,19 +90,6 @@ def astral_index(cuda: str) -> str | None:
     return table.index.format(tag=tag) if tag in table.tags else None
 
 
-def apt_keyring(distribution: str, version: str, machine: str, *, wsl: bool = False) -> str | None:
-    """NVIDIA's keyring package for e.g. ("ubuntu", "22.04", "x86_64"); None where it has no repository.
-
-    In WSL it is the repository without drivers, whatever the distribution.
-    """
-    table = addresses().nvidia
-    repository = table.apt.get("wsl" if wsl else f"{distribution} {version}")
-    folder = table.machines.get(machine)
-    if repository is None or folder is None:
-        return None
-    return table.keyring.format(repository=repository, machine=folder)
-
-
 def runfile(cuda: str) -> str | None:
     """NVIDIA's installer for x86_64 Linux of toolkit "12.1"; None when we do not know its name."""
     table = addresses().nvidia

@@ -14,7 +14,7 @@ import os
 import re
 import sys
 from dataclasses import dataclass
-from typing import Dict, Iterable, List, Optional, Tuple
+from typing import Dict, List, Optional
 
 # e.g. `D:\mamba\a.csv`, `d:/mamba`, `\\?\C:\x`; not `s3://…` and not `d:relative`
 _DRIVE = re.compile(r"^(?:\\\\\?\\)?([A-Za-z]):[\\/](.*)$", re.DOTALL)
@@ -114,12 +114,6 @@ def resolve(text: str, mapping: Mapping, base: str = "") -> str:
     if is_windows_path(path) or os.path.isabs(path) or not base:
         return path
     return os.path.join(base, path.replace("\\", "/"))
-
-
-def map_all(paths: Iterable[str], mapping: Mapping, base: str = "") -> Tuple[List[str], List[str]]:
-    """All paths resolved, and which of them do not exist."""
-    mapped = [resolve(path, mapping, base) for path in paths]
-    return mapped, [path for path in mapped if not os.path.exists(path)]
 
 
 def why_missing(path: str) -> str:
