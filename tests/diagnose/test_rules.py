@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mambaops.core.errors import UsageError
 from mambaops.diagnose import catalogue, rules
 from mambaops.diagnose.match import match
+from mambaops.knowledge.packages import packages
 
 EXAMPLES = [
     pytest.param(rule.id, example, id=f"{rule.id}-{number}")
@@ -67,13 +69,21 @@ def test_placeholders_are_captured_by_some_pattern() -> None:
         (r"undefined symbol: _Z(?!foo)\w+Ei", "undefined symbol"),
         (r"C\+\+20 or later", "C++20 or later"),
         (r"colou?r is wrong", "r is wrong"),
+        (r"long texte+ x", "long texte"),
+        (r"(?:some )group is over", "group is over"),
+        (r"a\(b\) c\d", "a(b) c"),
+        (r"name\.of\w+", "name.of"),
+        (r"[abc]of letters", "of letters"),
+        (r"^from here$", "from here"),
+        (r"x.long text", "long text"),
+        (r"four\d", "four"),
     ],
 )
 def test_needle(regex: str, needle: str) -> None:
     assert rules.needle_of(regex) == needle
 
 
-@pytest.mark.parametrize("regex", [r"\d+\s\w+", r"left|right", r"a.b"])
+@pytest.mark.parametrize("regex", [r"\d+\s\w+", r"left|right", r"a.b", r"abc\d"])
 def test_no_needle_is_an_error(regex: str) -> None:
     with pytest.raises(UsageError):
         rules.needle_of(regex)
@@ -92,6 +102,15 @@ def test_no_needle_is_an_error(regex: str) -> None:
         ),
         ("  - {id: a, title: t, cause: c, fix: [f], colour: red}", "colour"),
         ("  - {id: a, title: t, cause: c, fix: [f]}", "patterns"),
+        ("  - {id: a, title: t, cause: c, fix: [f], examples: [x], sources: [u]}", "patterns"),
+        (
+            "  - {id: a, title: t, cause: c, fix: [f], patterns: [{regex: 'some text'}], sources: [u]}",
+            "examples",
+        ),
+        (
+            "  - {id: a, title: t, cause: c, fix: [f], patterns: [{regex: 'some text'}], examples: [x]}",
+            "sources",
+        ),
         ("  - {id: a, title: t, cause: c, fix: [f], role: silent}", "what finds it"),
         (
             "  - {id: a, title: t, cause: c, fix: [f], role: silent, found_by: x}\n" * 2,
@@ -116,3 +135,9 @@ def test_the_page_and_the_listing_name_every_rule_with_its_mark() -> None:
     assert "## gxx-bounds-benign *(harmless)*" in page
     assert "(harmless)" in next(x for x in listing.splitlines() if x.startswith("gxx-bounds"))
     assert "- On a machine where torch is cpu: The torch in use is a CPU build" in page
+
+
+def test_a_wrong_failure_of_a_package_file_is_refused() -> None:
+    package = msgspec.structs.replace(packages()["mamba-ssm"], failures=[{"id": "a"}])
+    with pytest.raises(UsageError, match=r"package file of mamba-ssm: failures: .*title"):
+        rules.rules_of(package)

@@ -99,6 +99,9 @@ def test_a_line_that_said_nothing_is_looked_at_again_where_it_may_say_something(
     far = "x\n" * NEAR
     (hit,) = scan([f"{SYMBOL}\n{far}{CACHED}\n{SYMBOL}\n"]).hits["pip-cache-stale-abi"]
     assert hit.number == NEAR + 3
+    crash, image = "Segmentation fault (core dumped)\n", "nvcr.io/nvidia/pytorch:24.03-py3\n"
+    (hit,) = scan([f"{crash}{far}{image}{crash}"]).hits["ngc-segfault"]
+    assert hit.number == NEAR + 3
     first = "The detected CUDA version (12.3) mismatches the version that was used to compile\n"
     (hit,) = scan([f"{first}x\n{first}PyTorch (11.8).\n"]).hits["cuda-major-mismatch"]
     assert hit.number == 3
