@@ -129,6 +129,7 @@ def test_a_pattern_over_two_lines_and_two_pieces() -> None:
         (f"a\n{HUNG}\n", 2),
         (f"a\n{HUNG}\n\n  \n", 2),
         (f"a\n{HUNG}\n^C\n", 2),
+        (f"a\n{HUNG}\n  │\n", 2),
         (f"a\n{HUNG}\nERROR: Operation cancelled by user\n# exit 130 after 9 s\n", 2),
         (f"a\nother\r{HUNG}\n", 2),
         (f"a\n{HUNG}\r\n", 2),
