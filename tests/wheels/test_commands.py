@@ -135,7 +135,7 @@ def test_select_says_what_it_does_not_understand(tmp_path: Path) -> None:
     facts = ["--facts", path_of("digress")]
     unknown = call("select-wheel", "--package", "torch", *facts)
     assert unknown.returncode == 2
-    assert "known: mamba-ssm, causal-conv1d" in unknown.stderr
+    assert "there is no package `torch`; there are: causal-conv1d" in unknown.stderr
     assert "Traceback" not in unknown.stderr
     nowhere = call("select-wheel", "--package", "mamba-ssm", "--facts", tmp_path / "no.json")
     assert nowhere.returncode == 2
