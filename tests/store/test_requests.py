@@ -38,7 +38,10 @@ def add(store: Store, make_wheel, name: str = UPSTREAM, **more: object):
 def test_an_added_wheel_is_listed_with_its_key(store, make_wheel):
     answer = add(store, make_wheel)
     assert (answer.action, answer.path) == ("add", str(store.path / UPSTREAM))
-    (entry,) = run(store, Request(action="list")).wheels
+    assert text(answer) == answer.path
+    listed = run(store, Request(action="list"))
+    assert (listed.action, listed.dry_run) == ("list", False)
+    (entry,) = listed.wheels
     assert answer.wheels == [entry]
     assert entry.key == BuildKey.of(
         package="mamba-ssm",

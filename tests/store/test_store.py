@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import _ctypes
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -14,7 +16,8 @@ import pytest
 
 from mambaops.core.errors import MambaopsError
 from mambaops.core.files import sha256_of
-from mambaops.store.store import Store
+from mambaops.store.store import Store, link_or_copy
+from mambaops.wheels.inspect.elf import inspect_extension
 from mambaops.wheels.keys import BuildKey
 
 
@@ -70,7 +73,8 @@ def test_one_name_for_two_keys_is_refused_with_the_version_to_give(store, make_w
     wheel = make_wheel(name="mamba_ssm", version="1.0")
     store.add(wheel, key(package="mamba-ssm"))
     other = key(package="mamba-ssm", torch="2.13.0+cu130")
-    with pytest.raises(MambaopsError, match="the store has another") as caught:
+    digest = key(package="mamba-ssm").digest()[:8]
+    with pytest.raises(MambaopsError, match=f"the store has another .*for key {digest}") as caught:
         store.add(wheel, other)
     assert f"MAMBA_LOCAL_VERSION={other.local_version()}" in caught.value.hint
 
@@ -80,6 +84,78 @@ def test_a_wheel_of_another_package_is_refused(store, make_wheel):
         store.add(make_wheel(name="other"), key())
 
 
+def test_a_wheel_of_another_version_is_refused(store, make_wheel):
+    with pytest.raises(MambaopsError, match=r"is tiny 1\.1, but its key says tiny 1\.0"):
+        store.add(make_wheel(version="1.1"), key())
+
+
+def test_what_is_not_named_like_a_wheel_is_refused(store, tmp_path):
+    with pytest.raises(MambaopsError, match="is no wheel's file name"):
+        store.add(tmp_path / "tiny.whl", key())
+
+
+def test_the_users_own_store_is_in_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAMBAOPS_CACHE", str(tmp_path / "cache"))
+    assert Store().path == tmp_path / "cache" / "wheels"
+
+
+def test_finding_a_wheel_is_using_it(store, make_wheel):
+    path = store.add(make_wheel(), key())
+    before = path.stat().st_mtime_ns
+    os.utime(f"{path}.json", (1000, 1000))
+    assert store.entries()[0].used == 1000
+    store.find(key())
+    assert store.entries()[0].used > 1_000_000
+    # uv takes a wheel with a new time for a new one
+    assert path.stat().st_mtime_ns == before
+
+
+def test_what_a_wheel_asks_of_a_system_is_kept(store, make_wheel):
+    module = Path(_ctypes.__file__)
+    path = store.add(make_wheel(files={"tiny/module.so": module.read_bytes()}), key())
+    (entry,) = store.entries()
+    found = inspect_extension(module)
+    assert (entry.glibc, entry.glibcxx) == (found.glibc, found.glibcxx)
+    assert entry.glibc is not None
+    assert Path(f"{path}.json").read_bytes().endswith(b"}\n")
+
+
+def test_a_wheel_that_was_put_there_by_hand_is_listed_and_pruned(store, make_wheel):
+    store.path.mkdir(parents=True)
+    path = make_wheel(folder=store.path)
+    (entry,) = store.entries()
+    assert (entry.wheel, entry.size, entry.sha256) == (path.name, path.stat().st_size, "")
+    assert (entry.key, entry.digest) == (None, None)
+    assert [one.wheel for one in store.prune(keep=0)] == [path.name]
+    assert not path.exists()
+
+
+def test_a_wheel_that_was_taken_away_is_not_found_and_can_come_again(store, make_wheel):
+    path = store.add(make_wheel(), key())
+    path.unlink()
+    assert store.find(key()) is None
+    assert store.add(make_wheel(), key()) == path
+    path.unlink()
+    assert [one.wheel for one in store.prune(keep=0)] == [path.name]
+    assert store.entries() == []
+
+
+def test_a_store_that_is_not_there_is_empty(store):
+    assert store.entries() == []
+    assert store.prune(keep=0) == []
+
+
+def test_a_wheel_comes_from_another_file_system_as_a_copy(tmp_path):
+    elsewhere = Path("/dev/shm")
+    if not elsewhere.is_dir() or elsewhere.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no other file system")
+    with tempfile.NamedTemporaryFile(dir=elsewhere) as file:
+        file.write(b"wheel")
+        file.flush()
+        link_or_copy(Path(file.name), tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b"wheel"
+
+
 def test_a_damaged_wheel_is_set_aside_aloud(tmp_path, make_wheel):
     said: list[str] = []
     store = Store(tmp_path / "store", say=said.append)
@@ -87,6 +163,7 @@ def test_a_damaged_wheel_is_set_aside_aloud(tmp_path, make_wheel):
     os.truncate(path, 500)
     assert store.find(key()) is None
     assert path.with_name(path.name + ".bad").exists()
+    assert not Path(f"{path}.json").exists()
     assert "not what was put there" in said[0]
     assert store.add(make_wheel(size=1000), key()) == path
     assert store.find(key()) == path

@@ -35,7 +35,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def distribution(self) -> str:
         """Whose wheel it is, as file names write it: `mamba_ssm`."""
-        return self.wheel.split("-", 1)[0].lower()
+        return self.wheel.partition("-")[0].lower()
 
 
 def sidecar_of(wheel: Path) -> Path:
@@ -100,5 +100,5 @@ def to_prune(
     by_package: dict[str, list[Entry]] = {}
     for entry in sorted(entries, key=lambda entry: entry.last_used, reverse=True):
         by_package.setdefault(entry.distribution, []).append(entry)
-    beyond = [entry for group in by_package.values() for entry in group[keep or 0 :]]
+    beyond = [entry for group in by_package.values() for entry in group[keep:]]
     return [entry for entry in beyond if limit is None or entry.last_used < limit]

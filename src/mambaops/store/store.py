@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -33,6 +33,9 @@ from mambaops.store.entries import (
     write_entry,
 )
 from mambaops.wheels.keys import BuildKey
+
+if TYPE_CHECKING:
+    from mambaops.wheels.inspect.contents import WheelContents
 
 LOCK_SECONDS = 600.0
 
@@ -83,18 +86,7 @@ class Store:
             if found := self.find(key):
                 return found
             self._refuse_taken_name(wheel, key)
-            entry = Entry(
-                wheel=wheel.name,
-                sha256="",
-                size=0,
-                added=time.time(),
-                digest=key.digest(),
-                key=key,
-                manifest=manifest or {},
-                glibc=contents.highest("GLIBC"),
-                glibcxx=contents.highest("GLIBCXX"),
-            )
-            return self._place(wheel, entry)
+            return self._place(wheel, key, manifest or {}, contents)
 
     def entries(self) -> list[Entry]:
         """Everything in the store, by name; wheels put there by hand have no key."""
@@ -130,18 +122,28 @@ class Store:
                 self._remove(entry.wheel)
             return gone
 
-    def _place(self, wheel: Path, entry: Entry) -> Path:
+    def _place(
+        self, wheel: Path, key: BuildKey, manifest: dict[str, Any], contents: WheelContents
+    ) -> Path:
         target = self.path / wheel.name
         aside = self.path / f".{wheel.name}.{os.getpid()}.tmp"
         try:
             link_or_copy(wheel, aside)
-            whole = msgspec.structs.replace(
-                entry, sha256=sha256_of(aside), size=aside.stat().st_size
+            entry = Entry(
+                wheel=wheel.name,
+                sha256=sha256_of(aside),
+                size=aside.stat().st_size,
+                added=time.time(),
+                digest=key.digest(),
+                key=key,
+                manifest=manifest,
+                glibc=contents.highest("GLIBC"),
+                glibcxx=contents.highest("GLIBCXX"),
             )
             aside.replace(target)
         finally:
             aside.unlink(missing_ok=True)
-        write_entry(self._sidecar(entry.wheel), whole)
+        write_entry(self._sidecar(wheel.name), entry)
         return target
 
     def _sidecar(self, wheel: str) -> Path:
