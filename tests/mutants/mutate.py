@@ -37,7 +37,7 @@ TALK = {
 }
 # keyword arguments that are words for a person, or that change nothing which a test could see
 WORDS = {"reason", "hint", "message", "help", "why", "title", "encoding", "errors", "timeout", "indent", "text",
-         "frozen", "kw_only", "parents", "exist_ok"}  # fmt: skip
+         "frozen", "kw_only", "slots", "parents", "exist_ok"}  # fmt: skip
 
 
 @dataclass

@@ -152,3 +152,30 @@ def test_what_is_no_version() -> None:
 )
 def test_the_abi_of_strings(symbols: list[str], new: bool | None) -> None:
     assert cxx11_abi(symbols) is new
+
+
+ZEROS_LIKE = "_ZN2at4_ops10zeros_like4callERKNS_6TensorEN3c108optionalINS5_10ScalarTypeEEENS6_INS5_6LayoutEEE"
+
+
+@pytest.mark.parametrize(
+    ("symbols", "evidence"),
+    [
+        # a beginning alone, an end alone, and of two beginnings the later one
+        (["_ZN3c104cuda9SetDeviceEab"], ["_ZN3c104cuda9SetDeviceEab"]),
+        ([ZEROS_LIKE], [ZEROS_LIKE]),
+        (
+            ["_ZN3c104cuda20CUDACachingAllocator9allocatorE", "_ZN3c104cuda9SetDeviceEab"],
+            ["_ZN3c104cuda9SetDeviceEab"],
+        ),
+        # of two ends the earlier one
+        (["_ZN3c104cuda9SetDeviceEa", ZEROS_LIKE], [ZEROS_LIKE, "_ZN3c104cuda9SetDeviceEa"]),
+        (["printf"], []),
+    ],
+)
+def test_what_set_a_bound_is_named(symbols: list[str], evidence: list[str]) -> None:
+    assert [one.split(" (")[0] for one in torch_era(symbols).evidence] == evidence
+
+
+def test_a_torch_past_the_end_of_a_symbol_lacks_it() -> None:
+    assert missing_from("2.8.0", ["_ZN3c104cuda9SetDeviceEa"])
+    assert not missing_from("2.7.1", ["_ZN3c104cuda9SetDeviceEa"])

@@ -92,13 +92,13 @@ class Source(Protocol):
         ...
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.cache
 def known_release(package: str, version: str) -> Release | None:
     """`knowledge.packages.release`, remembered: thousands of candidates share a few dozen."""
     return release(package, version)
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.cache
 def upstream_cubins(package: str, version: str, nvcc: str) -> tuple[str, ...] | None:
     """Machine code that upstream's own build makes with an nvcc; None for an unknown release."""
     row = known_release(package, version)

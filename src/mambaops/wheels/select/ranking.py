@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 from packaging.version import InvalidVersion, Version
 
 from mambaops.wheels.machine import Machine
-from mambaops.wheels.select.verdicts import AFTER_REPAIR, FITS, NEIGHBOUR, REFUSED, Verdict
+from mambaops.wheels.select.verdicts import AFTER_REPAIR, FITS, NEIGHBOUR, Verdict
 
-_ORDER = {FITS: 0, AFTER_REPAIR: 1, NEIGHBOUR: 2, REFUSED: 3}
+_KINDS = (FITS, AFTER_REPAIR, NEIGHBOUR)  # the best first
 _OLDEST = Version("0.dev0")
 Rank: TypeAlias = tuple[Any, ...]
 
@@ -22,7 +22,7 @@ def rank_of(verdict: Verdict, weight: int, sources: Sequence[str], m: Machine) -
     place = sources.index(source) if source in sources else len(sources)
     return (
         bool(verdict.candidate.needs),
-        _ORDER[verdict.kind],
+        _KINDS.index(verdict.kind),
         source != "store",
         weight > 0,
         newest_first(verdict.version),
