@@ -29,7 +29,10 @@ asm(".section .nv_fatbin,\\"a\\"\\n.balign 8\\n.incbin \\"FATBIN\\"\\n.previous\
 # says what a file beside it holds, for each script of ours that it is to run
 STAND_IN = """#!{python} -I
 import json, pathlib, sys
-said = json.loads((pathlib.Path(__file__).parent / "said.json").read_text())
+here = pathlib.Path(__file__).parent
+with (here / "calls.jsonl").open("a") as calls:
+    print(json.dumps(sys.argv[1:]), file=calls)
+said = json.loads((here / "said.json").read_text())
 out, err, status = said.get(pathlib.Path(sys.argv[1]).name, ["", "not expected: %s" % sys.argv[1:], 9])
 print(out, end="")
 sys.stderr.write(err)
@@ -99,3 +102,15 @@ class TargetEnvironment:
         path.write_text(STAND_IN.format(python=sys.executable), encoding="utf-8")
         path.chmod(0o755)
         return path
+
+    def take_over(self, said: Mapping[str, tuple[str, str, int]]) -> None:
+        """The stand-in becomes the environment's interpreter."""
+        self.python.unlink()
+        self.stand_in(said).rename(self.python)
+
+    def calls(self) -> list[list[str]]:
+        """The words that the stand-in was called with."""
+        file = self.folder / "bin" / "calls.jsonl"
+        if not file.exists():
+            return []
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
