@@ -1,4 +1,4 @@
-"""Mending wheels: the byte-level facts here, and loading in a Debian 11 root (slow)."""
+"""Repairing wheels: the byte-level facts here, and loading in a Debian 11 root (slow)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_tiny_library_is_a_real_library(tmp_path: Path) -> None:
     assert inspect_extension(arm).machine == "aarch64"
 
 
-def test_a_mended_module_loads_and_works_here(tmp_path: Path, compile_module: Compile) -> None:
+def test_a_repaired_module_loads_and_works_here(tmp_path: Path, compile_module: Compile) -> None:
     module = tmp_path / "plain.so"
     shutil.copy(plain(compile_module), module)
     assert inspect_extension(module).glibc == "2.32"
