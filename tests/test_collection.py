@@ -22,7 +22,7 @@ def passed_over(path: Path, config: pytest.Config) -> bool:
 
 
 def test_no_folder_of_tests_has_a_name_that_is_passed_over(pytestconfig: pytest.Config) -> None:
-    there = [path for path in HERE.rglob("test_*.py")]
+    there = list(HERE.rglob("test_*.py"))
     assert Path(__file__) in there
     assert [str(path) for path in there if passed_over(path, pytestconfig)] == []
     assert pytestconfig.getini("testpaths") == [HERE.name]

@@ -133,7 +133,8 @@ class Warm:
         self.loaded = Loaded(list(self.room.texts))
         for count, mutant in enumerate(self.mutants):
             if count and count % 100 == 0:
-                print(f"  {count} of {len(self.mutants)}")
+                noticed = sum(one.outcome == "killed" for one in self.mutants)
+                print(f"  {count} of {len(self.mutants)}, {noticed} noticed")
             self._try(session, mutant)
         self.pool.finish()
         self._write()
