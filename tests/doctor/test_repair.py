@@ -139,3 +139,27 @@ def test_apt_runs_with_sudo_alone(
     assert made == 1 and "left for you:" not in told
     ran = (tmp_path / "ran").read_text()
     assert "apt-get update" in ran and "apt-get install -y python3.10-dev g++" in ran
+
+
+def test_an_environment_without_pip_is_served_by_uv(tmp_path: Path, python: Path) -> None:
+    python.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\nexit 1\n')
+    made, told = carried_out([finding("build-tools")], target(python), tmp_path)
+    assert made == 0
+    assert (tmp_path / "asked").read_text().startswith("-m pip --version\n")
+    assert f"pip install --python {python} packaging setuptools wheel ninja" in told[0]
+
+
+def test_what_was_stripped_is_told(tmp_path: Path, python: Path) -> None:
+    (tmp_path / "a.sh").write_bytes(b"echo\r\n")
+    (tmp_path / "fine.sh").write_bytes(b"echo\n")
+    made, told = carried_out([finding("strip-crlf")], target(python), tmp_path)
+    assert (made, told) == (1, [f"{tmp_path / 'a.sh'}: stripped (1 lines)"])
+    made, _ = carried_out([finding("strip-crlf")], target(python), tmp_path)
+    assert made == 0
+
+
+def test_a_repair_without_a_hint_is_told_without_one(tmp_path: Path, python: Path) -> None:
+    torch = {"version": "2.8.0+cu128", "path": "/t", "cuda": "12.8", "triton_pin": "3.4.0"}
+    python.write_text('#!/bin/sh\ncase "$*" in *install*) echo no >&2; exit 1 ;; esac\n')
+    _, told = carried_out([finding("triton")], target(python, torch=torch), tmp_path)
+    assert any(line.startswith("not repaired (triton): ") for line in told)
