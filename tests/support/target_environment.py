@@ -34,6 +34,8 @@ with (here / "calls.jsonl").open("a") as calls:
     print(json.dumps(sys.argv[1:]), file=calls)
 said = json.loads((here / "said.json").read_text())
 out, err, status = said.get(pathlib.Path(sys.argv[1]).name, ["", "not expected: %s" % sys.argv[1:], 9])
+if sys.argv[1] == "-m" and (here / "after.json").exists():
+    (here / "after.json").rename(here / "said.json")
 print(out, end="")
 sys.stderr.write(err)
 sys.exit(status)
@@ -107,6 +109,10 @@ class TargetEnvironment:
         """The stand-in becomes the environment's interpreter."""
         self.python.unlink()
         self.stand_in(said).rename(self.python)
+
+    def after_pip(self, said: Mapping[str, tuple[str, str, int]]) -> None:
+        """What the stand-in says once pip has been called."""
+        (self.folder / "bin" / "after.json").write_text(json.dumps(said), encoding="utf-8")
 
     def calls(self) -> list[list[str]]:
         """The words that the stand-in was called with."""

@@ -1,0 +1,155 @@
+"""What a person is told of a run: the plan, what was done, the cause of a failure, one more try."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from recorded import path_of, varied
+from target_environment import TargetEnvironment
+
+from mambaops.core.errors import CommandFailed, MachineError, MambaopsError, StepDidNotTake
+from mambaops.decide.situation import Flags
+from mambaops.profiles.load import load_profile
+from mambaops.run.drive import drive, undo, verified
+from mambaops.run.planning import planned
+from mambaops.run.runner import Run
+from mambaops.state.evidence import write_notes
+from mambaops.state.places import places
+
+COMPILE = Flags(arch="9.0", obtain=("source",))
+READY = {"setuptools": "80", "wheel": "0.45", "packaging": "24", "ninja": "1.13"}
+KILLED = "c++: fatal error: Killed signal terminated program cc1plus\ncompilation terminated.\n"
+said: list[str] = []
+
+
+@pytest.fixture
+def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TargetEnvironment:
+    monkeypatch.setenv("MAMBAOPS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MAMBAOPS_CACHE", str(tmp_path / "cache"))
+    said.clear()
+    return TargetEnvironment(places("local").env, tmp_path / "shared")
+
+
+def probe(
+    env: TargetEnvironment, distributions: dict[str, str], **more: Any
+) -> tuple[str, str, int]:
+    """What the probe says inside of the environment, whose Python is that of these tests."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    place = {
+        "prefix": str(env.folder),
+        "executable": str(env.python),
+        "kind": "venv",
+        "version": version,
+    }
+    facts = varied("no-gpu", {"python": place, "distributions": distributions, **more})
+    return msgspec.json.encode(facts).decode(), "", 0
+
+
+def test_what_was_done_before_is_said(env: TargetEnvironment) -> None:
+    env.take_over({"probe.py": probe(env, READY)})
+    outcome = drive("local", COMPILE, only=("prepare-build",), say=said.append)
+    assert {one.outcome for one in outcome.steps} == {"done before"}
+    assert said == ["nothing to do: prepare-build of profile `local` done before"]
+
+
+def test_what_was_done_is_said_with_its_evidence(env: TargetEnvironment) -> None:
+    env.take_over({"probe.py": probe(env, {}), "-m": ("", "", 0)})
+    env.after_pip({"probe.py": probe(env, READY)})
+    outcome = drive("local", COMPILE, only=("prepare-build",), say=said.append)
+    assert [one.step for one in outcome.steps if one.outcome == "done"] == ["prepare-build"]
+    assert said[-1].startswith("done in ")
+    assert said[-1].endswith(f"; evidence: {outcome.folder}")
+
+
+def test_an_unknown_failure_is_not_tried_again(env: TargetEnvironment) -> None:
+    env.take_over({"probe.py": probe(env, {}), "-m": ("", "something else\n", 1)})
+    with pytest.raises(CommandFailed):
+        drive("local", COMPILE, only=("prepare-build",), say=said.append)
+    assert len([words for words in env.calls() if words[0] == "-m"]) == 1
+    assert "trying once more" not in said
+    assert said[-1].startswith("full log: ")
+    assert said[-1].endswith("prepare-build.log")
+
+
+def test_a_failure_with_a_safe_remedy_is_tried_once_more(env: TargetEnvironment) -> None:
+    env.take_over({"probe.py": probe(env, {}), "-m": ("", KILLED, 1)})
+    with pytest.raises(CommandFailed):
+        drive("local", COMPILE, only=("prepare-build",), say=said.append)
+    assert len([words for words in env.calls() if words[0] == "-m"]) == 2
+    assert said.count("trying once more") == 1
+    assert len([line for line in said if line.startswith("full log: ")]) == 2
+    assert any("memory" in line for line in said)
+
+
+def test_the_second_try_may_succeed(env: TargetEnvironment) -> None:
+    env.take_over({"probe.py": probe(env, {}), "-m": ("", KILLED, 1)})
+    env.after_pip({"probe.py": probe(env, {}), "-m": ("", "", 0)})
+    with pytest.raises(StepDidNotTake):  # the second pip ended well, and changed nothing here
+        drive("local", COMPILE, only=("prepare-build",), say=said.append)
+    assert said.count("trying once more") == 1
+
+
+def test_a_plan_that_cannot_be_done_is_shown_and_refused(env: TargetEnvironment) -> None:
+    with pytest.raises(MachineError):
+        drive("wsl-5090", Flags(), say=said.append)
+    assert "check-machine" in said[0]
+    assert "it is not WSL" in said[0] or "no GPU" in said[0]
+    assert not places("wsl-5090").runs.exists()
+
+
+def test_a_complete_profile_has_nothing_to_do(env: TargetEnvironment) -> None:
+    there = {
+        "einops": "0.8",
+        "transformers": "5.15",
+        "packaging": "24.2",
+        "pillow": "10",
+        "numpy": "2.1",
+    }
+    torch = {"version": "2.13.0+cpu", "path": "/x/torch"}
+    env.take_over({"probe.py": probe(env, there, torch=torch)})
+    run = Run(load_profile("local"), Flags(), said.append)
+    write_notes(run.where.verified, {"fingerprint": run.situation().fingerprint})
+    if run.machine and run.machine.gpus:
+        pytest.skip("for a machine without a GPU")
+    drive("local", Flags(), say=said.append)
+    assert said[0].startswith("nothing to do: profile `local` is complete (")
+    assert said[1] == f"environment: {run.where.env}   interpreter: {run.where.python}"
+    assert "no kernels were compiled: no GPU is visible and no --arch was given" in said[2]
+
+
+def test_undo_removes_the_environment(env: TargetEnvironment) -> None:
+    env.take_over({"probe.py": probe(env, {})})
+    undo("local", Flags(), "create-venv", say=said.append)
+    assert not env.folder.exists()
+    assert said == [f"removed {env.folder}"]
+
+
+def test_verify_without_an_environment(env: TargetEnvironment) -> None:
+    with pytest.raises(MambaopsError) as caught:
+        verified("hopper", Flags(cross=True))
+    assert caught.value.message == f"there is no environment at {places('hopper').env}"
+    assert "mambaops build-mamba --profile hopper" in caught.value.hint
+
+
+def test_verify_of_an_environment_as_it_is(env: TargetEnvironment) -> None:
+    env.take_over({"probe.py": probe(env, {}), "smoke.py": ("", "", 1), "-c": ("", "", 1)})
+    result = verified("local", Flags(arch="9.0"))
+    assert not result.passed
+    assert "place:mamba-ssm" in {one.id for one in result.checks}
+
+
+def test_a_plan_for_another_machine_is_made_of_its_facts(env: TargetEnvironment) -> None:
+    case, plan = planned("local", Flags(), str(path_of("hopper")))
+    assert case.facts.gpus[0].name == "NVIDIA H100 80GB HBM3"
+    assert plan.choice.archs == ("9.0",)
+
+
+def test_a_plan_for_this_machine_looks_at_it(env: TargetEnvironment) -> None:
+    env.take_over({"probe.py": probe(env, READY)})
+    case, plan = planned("local", COMPILE)
+    assert case.situation.env == str(env.folder)
+    assert next(step.status for step in plan.steps if step.id == "prepare-build") == "done"
