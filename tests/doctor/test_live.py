@@ -16,7 +16,11 @@ from mambaops.profiles.load import load_profile
 
 def seen(folder: Path, facts: dict[str, Any] | None = None, profile: str = "") -> dict[str, Check]:
     wanted = load_profile(profile) if profile else None
-    return {check.id: check for check in live.look(varied("base", facts or {}), wanted, folder)}
+    found = live.look(varied("base", facts or {}), wanted, folder)
+    for check in found:
+        # what is not well says why, and what to do; what is well says neither
+        assert bool(check.cause) == bool(check.remedy) == (check.state in ("failed", "warning"))
+    return {check.id: check for check in found}
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +99,8 @@ def test_a_damaged_binary(tmp_path: Path) -> None:
     broken = tmp_path / "selective_scan_cuda.so"
     broken.write_text("no ELF")
     check = seen(tmp_path, package(broken))["binary-unreadable"]
-    assert (check.state, check.cause) == ("failed", "the file is damaged")
+    assert (check.state, check.area) == ("failed", "packages")
+    assert check.cause == "the file is damaged"
 
 
 def test_a_binary_that_is_not_there(tmp_path: Path) -> None:
@@ -114,7 +119,9 @@ def test_a_binary_that_is_not_there(tmp_path: Path) -> None:
 )
 def test_a_binary_loads_from_its_glibc_on(need: str | None, have: str | None, state: str) -> None:
     check = live._loads(Path("selective_scan_cuda.so"), need, have)
-    assert check.state == state
+    assert (check.state, check.area) == (state, "packages")
+    assert check.id == ("binary" if state == "ok" else "binary-needs-newer-glibc")
+    assert bool(check.cause) == bool(check.remedy) == (state == "failed")
     assert check.answers == ["upstream-wheel-glibc"]
     assert (need or "any") in check.what
 
@@ -135,6 +142,7 @@ def test_our_own_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check = seen(tmp_path, unlinked)["libcuda-link"]
     assert (check.state, check.area) == ("warning", "driver")
     assert f"export LIBRARY_PATH={link.parent}" in check.remedy
+    assert check.answers == ["libcuda-link-missing"]
     assert seen(tmp_path, {**unlinked, "host": {"wsl": 2}})["libcuda-link"].area == "WSL"
     monkeypatch.setenv("LIBRARY_PATH", f"/x:{link.parent}")
     assert seen(tmp_path, unlinked)["libcuda-link"].state == "ok"
@@ -145,6 +153,7 @@ def test_models_in_the_hubs_cache(tmp_path: Path) -> None:
     (model,) = load_profile("wsl-5090").models
     missing = seen(tmp_path, profile="wsl-5090")["model-missing"]
     assert missing.state == "warning" and "mambaops fetch-model" in missing.remedy
+    assert (missing.area, missing.answers) == ("models", ["models-unknown"])
     snapshot = tmp_path / "hub" / f"models--{model.replace('/', '--')}" / "snapshots" / "abc"
     snapshot.mkdir(parents=True)
     assert "model-missing" in seen(tmp_path, profile="wsl-5090")
@@ -157,6 +166,7 @@ def test_a_model_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("MAMBA_MODEL", str(tmp_path / "m"))
     found = seen(tmp_path, profile="wsl-5090")
     assert found["model-folder-empty"].state == "failed"
+    assert found["model-folder-empty"].area == "models"
     assert found["model"].state == "ok"
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "config.json").write_text("{}")
