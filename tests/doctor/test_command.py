@@ -84,7 +84,7 @@ def test_a_build_folder_older_than_torch_is_removed(tmp_path: Path, facts: Facts
     (clone / "build" / "temp").mkdir(parents=True)
     (clone / "mamba_ssm").mkdir()
     (clone / "mamba_ssm.egg-info").mkdir()
-    (clone / "setup.py").write_text("")
+    (clone / "setup.py").write_text('PACKAGE_NAME = "mamba_ssm"')
     os.utime(clone / "build", (0, 0))
     assert live.stale_builds(facts, tmp_path) == [clone / "build"]
     told: list[str] = []
@@ -98,7 +98,7 @@ def test_a_fresh_build_folder_stays(tmp_path: Path, facts: Facts) -> None:
     clone = tmp_path / "mamba"
     (clone / "build").mkdir(parents=True)
     (clone / "mamba_ssm").mkdir()
-    (clone / "setup.py").write_text("")
+    (clone / "setup.py").write_text('PACKAGE_NAME = "mamba_ssm"')
     assert live.stale_builds(facts, tmp_path) == []
 
 

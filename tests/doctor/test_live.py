@@ -47,8 +47,8 @@ def test_scripts_with_windows_line_ends(tmp_path: Path) -> None:
 
 def clone(folder: Path, package: str = "mamba_ssm", *, old: bool = True) -> Path:
     (folder / "build").mkdir(parents=True)
-    (folder / package).mkdir()
-    (folder / "setup.py").write_text("")
+    (folder / "csrc").mkdir()
+    (folder / "setup.py").write_text(f'PACKAGE_NAME = "{package}"\nneeds = ["mamba_ssm"]\n')
     if old:
         os.utime(folder / "build", (0, 0))
     return folder / "build"
@@ -59,9 +59,9 @@ def clone(folder: Path, package: str = "mamba_ssm", *, old: bool = True) -> Path
     [
         ("mamba", "mamba_ssm", True, True),
         ("my-causal-conv1d-fork", "causal_conv1d", True, True),
-        ("mamba", "csrc", True, True),
+        ("pytorch_scatter", "torch-scatter", True, True),
         ("mamba", "mamba_ssm", False, False),
-        ("mamba", "unrelated", True, False),
+        ("mamba-project", "somebody-elses", True, False),
         ("any-name", "mamba_ssm", True, True),
     ],
 )

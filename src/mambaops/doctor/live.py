@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from mambaops.doctor.model import Check, release
 from mambaops.facts.model import Facts
@@ -12,6 +15,8 @@ from mambaops.knowledge.packages import packages
 from mambaops.profiles.model import Profile
 
 MOST_SCRIPTS = 300
+# `PACKAGE_NAME = "mamba_ssm"`, `name="torch_scatter"`; not what `install_requires` lists
+NAMED = re.compile(r"name\s*=\s*['\"]([\w.-]+)['\"]", re.IGNORECASE)
 SCRIPT_FOLDERS = (".", "scripts", "tools", "bin")
 
 
@@ -72,16 +77,23 @@ def stale_builds(facts: Facts, folder: Path) -> list[Path]:
     if torch is None or not torch.is_file():
         return []
     installed = torch.stat().st_mtime
-    tops = {one.modules.imports[-1].partition(".")[0] for one in packages().values()}
     clones = [folder, *(path for path in folder.iterdir() if path.is_dir())]
     return [
         clone / "build"
         for clone in clones
-        if (clone / "setup.py").is_file()
-        and (clone / "build").is_dir()
+        if (clone / "build").is_dir()
         and (clone / "build").stat().st_mtime < installed
-        and any((clone / name).is_dir() for name in (*tops, "csrc"))
+        and _is_known_package(clone / "setup.py")
     ]
+
+
+def _is_known_package(setup: Path) -> bool:
+    """Does a setup.py say that it is one of the packages we know? Other projects' builds are not ours."""
+    try:
+        text = setup.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return any(canonicalize_name(name) in packages() for name in NAMED.findall(text))
 
 
 def _stale_builds(facts: Facts, folder: Path) -> Iterator[Check]:
