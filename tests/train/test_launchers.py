@@ -154,3 +154,9 @@ def test_the_wsl_launcher_hands_its_words_over(tmp_path: Path) -> None:
     assert "|--max_visual_tokens|96|" in run()
     with pytest.raises(UsageError, match="no launcher of kind cmd"):
         training.write_launcher("cmd", tmp_path / "x", "wsl-5090")
+
+
+def test_the_command_goes_on_by_its_former_name() -> None:
+    from mambaops.cli import collection
+
+    assert collection()["write-door"].name == "write-launcher"

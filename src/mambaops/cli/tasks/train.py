@@ -202,6 +202,7 @@ def demo_data(
 
 @task(
     name="write-launcher",
+    aliases=["write-door"],  # its name in 0.1.0
     help={
         "kind": "powershell or wsl",
         "output": "file to write",
