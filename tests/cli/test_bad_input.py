@@ -35,6 +35,7 @@ def mambaops(*words: str, home: Path, **more: str) -> subprocess.CompletedProces
         (["build-mamba", "--obtain", "prebuild"], 2, "did you mean `prebuilt`"),
         (["build-mamba", "--profile", "wsl-5090"], 4, "is for another machine"),
         (["build-mamba", "--profile", "windows-5090"], 4, "the system is Linux, not Windows"),
+        (["build-mamba", "--jobs", "x"], 2, "`x` stands where a whole number is wanted"),
         (["plan", "--facts", "/no/such.json"], 2, "cannot be read"),
         (["verify"], 1, "there is no environment"),
         (["build-wheel", "--package", "numpy"], 2, "there is no package `numpy`"),

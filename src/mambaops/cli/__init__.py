@@ -11,11 +11,12 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from invoke import Collection, Program
+from invoke import Collection, Exit, Program
 from invoke.tasks import Task
 
 from mambaops import __version__
 from mambaops.cli.aliases import spelled
+from mambaops.cli.task import say
 from mambaops.cli.variadic import spread
 
 
@@ -38,8 +39,23 @@ def _tasks_of(module: ModuleType) -> list[Task[Any]]:
     return [*made, *(one for one in own if one.__module__ == module.__name__)]
 
 
+class _Commands(Program):
+    """Says what Invoke raises a ValueError for: a number that is none."""
+
+    def parse_tasks(self) -> None:
+        try:
+            super().parse_tasks()
+        except ValueError as error:
+            given = str(error).rpartition(": ")[2].strip("'")
+            say(f"error: `{given}` stands where a whole number is wanted\n")
+            say("hint: `mambaops --help COMMAND` says what each option takes")
+            raise Exit(code=2) from error
+
+
 def main() -> None:
     """The `mambaops` command."""
     namespace = collection()
-    program = Program(name="mambaops", binary="mambaops", namespace=namespace, version=__version__)
+    program = _Commands(
+        name="mambaops", binary="mambaops", namespace=namespace, version=__version__
+    )
     program.run(spread(spelled(sys.argv), namespace.task_names))
