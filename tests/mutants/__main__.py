@@ -9,6 +9,7 @@ import argparse
 import ast
 import importlib.util
 import os
+import random
 import subprocess
 import sys
 import time
@@ -57,6 +58,13 @@ def _words(argv: list[str]) -> argparse.Namespace:
         const="HEAD",
         metavar="REVISION",
         help="only files that differ from it",
+    )
+    parser.add_argument(
+        "--sample",
+        type=int,
+        default=0,
+        metavar="N",
+        help="only so many bugs of each room, by chance",
     )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument(
@@ -111,6 +119,9 @@ def _room(
     started = time.monotonic()
     texts = {file: file.read_text(encoding="utf-8") for file in files}
     mutants = [mutant for file, text in texts.items() for mutant in of(file, text)]
+    if 0 < words.sample < len(mutants):
+        mutants = sorted(random.Random(0).sample(mutants, words.sample), key=lambda one: one.index)
+        print(f"{name}: a sample of {words.sample}")
     if not mutants or not tests:
         print(f"{name}: nothing to plant, or no tests")
         return bool(tests)
