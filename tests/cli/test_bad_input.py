@@ -239,3 +239,18 @@ def test_a_disk_that_fills_up_while_unpacking(tmp_path: Path, small_disk: Path) 
         assert list(small_disk.iterdir()) == []
     finally:
         subprocess.run(["umount", str(small_disk)], check=True)
+
+
+def test_an_environment_is_removed_whole_also_after_a_removal_that_was_ended(
+    tmp_path: Path,
+) -> None:
+    env, half = tmp_path / "envs" / "local", tmp_path / "envs" / ".local.removed"
+    half.mkdir(parents=True)
+    (half / "left").write_text("x")
+    env.mkdir()
+    (env / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    done = mambaops("create-venv", "--undo", home=tmp_path)
+    assert (done.returncode, list((tmp_path / "envs").iterdir())) == (0, []), done.stderr
+    assert f"removed {env}" in done.stderr
+    again = mambaops("create-venv", "--undo", home=tmp_path)
+    assert (again.returncode, again.stderr) == (0, f"there is no environment at {env}\n")

@@ -131,14 +131,19 @@ def undo(context: Context, case: Case) -> None:
         UsageError: the folder is no environment of ours.
     """
     env = context.where.env
+    aside = env.with_name(f".{env.name}.removed")
+    if aside.exists():
+        shutil.rmtree(aside)  # an earlier removal was ended
     if not env.exists():
+        context.say(f"there is no environment at {env}")
         return
     if not (env / "pyvenv.cfg").exists() and not context.where.is_conda:
         raise UsageError(
             f"{env} is no Python environment: it is not removed",
             hint="look what it is, and move it away",
         )
-    shutil.rmtree(env)
+    env.rename(aside)  # whole or gone: half an environment would no longer be known as one
+    shutil.rmtree(aside)
     context.say(f"removed {env}")
 
 
