@@ -57,6 +57,7 @@ class Expected(Strict):
     choice: dict[str, Any] = {}
     reasons: dict[str, str] = {}  # of the choice: fragments
     plan: list[str] = []  # "id: status", every step in order
+    order: list[str] = []  # the same, in that order; there may be others between them
     steps: dict[str, str | ExpectedStep] = {}
     absent: list[str] = []
     key: dict[str, dict[str, Any]] = {}  # package -> fields of its build key

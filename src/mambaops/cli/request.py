@@ -65,7 +65,9 @@ def planning_task(
         run.__name__ = name.replace("-", "_")
         run.__module__ = body.__module__
         run.__signature__ = _signature(body)  # type: ignore[attr-defined]
-        made: Task[Any] = task(name=name, iterable=list(REPEATABLE), help=HELP | more)(run)
+        # Invoke would hand out the letters that are left, another meaning for each task
+        options = {"iterable": list(REPEATABLE), "auto_shortflags": False}
+        made: Task[Any] = task(name=name, help=HELP | more, **options)(run)
         return made
 
     return decorate
