@@ -119,6 +119,7 @@ def test_what_was_asked_for_is_inside(env: TargetEnvironment, arch: str, lacking
     """The modules hold machine code for 7.5, 8.0, 8.6 and 9.0, and PTX for 9.0."""
     found = checked(case_of(env, arch=arch), env.python)["architectures:selective_scan_cuda"]
     assert (found.outcome, found.reason) == ("failed" if lacking else "ok", lacking)
+    assert found.value == {"cubins": ["7.5", "8.0", "8.6", "9.0"], "ptx": ["9.0"]}
 
 
 @pytest.mark.parametrize(
@@ -177,17 +178,19 @@ def test_a_source_folder_that_stands_before_the_package(env: TargetEnvironment) 
     assert (found.outcome, found.reason) == ("failed", "`import` takes /home/user/mamba instead")
 
 
-def test_half_a_pair(env: TargetEnvironment) -> None:
-    del env.packages["causal-conv1d"]
+@pytest.mark.parametrize(
+    ("gone", "module"),
+    [("causal-conv1d", "causal_conv1d_cuda"), ("mamba-ssm", "selective_scan_cuda")],
+)
+def test_half_a_pair(env: TargetEnvironment, gone: str, module: str) -> None:
+    del env.packages[gone]
     result = verify(case_of(env), env.python)
     found = {one.id: one for one in result.checks}
-    assert (found["place:causal-conv1d"].outcome, found["place:causal-conv1d"].reason) == (
-        "failed",
-        "it is not installed",
-    )
+    assert found[f"place:{gone}"].outcome == "failed"
+    assert found[f"place:{gone}"].reason == "it is not installed"
     assert found["generation"].outcome == "skipped"
     assert found["generation"].reason == "only one of them is installed"
-    assert found["binary:causal-conv1d"].reason == "no compiled module is there: causal_conv1d_cuda"
+    assert found[f"binary:{gone}"].reason == f"no compiled module is there: {module}"
     assert not result.passed
 
 
