@@ -328,6 +328,7 @@ def test_undo_takes_back_what_a_step_did(shop: Workshop) -> None:
     run.undo("first")
     assert not shop.is_done("first")
     assert said[-1] == "undone for local"
+    assert list(run.where.runs.iterdir()) == []
     with locked(run.where), pytest.raises(MambaopsError, match="another mambaops"):
         run.undo("first")
 

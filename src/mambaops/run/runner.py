@@ -6,6 +6,7 @@ once more afterwards: a command that exits 0 and changes nothing is an error.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -120,7 +121,10 @@ class Run:
         if step.undo is None:
             raise UsageError(f"`{name}` cannot be undone")
         with locked(self.where):
-            step.undo(self._context(RunLog.begin(self.where.runs, self.profile.name)), self.case())
+            log = RunLog.begin(self.where.runs, self.profile.name)
+            step.undo(self._context(log), self.case())
+            with contextlib.suppress(OSError):
+                log.folder.rmdir()  # a folder without evidence says nothing
 
     def _run(self, plan: Plan, steps: list[PlannedStep], before: Situation) -> Outcome:
         log = self.log = RunLog.begin(self.where.runs, self.profile.name)
