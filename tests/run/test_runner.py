@@ -324,11 +324,11 @@ def test_undo_takes_back_what_a_step_did(shop: Workshop) -> None:
         context.say(f"undone for {context.profile.name}")
 
     run = run_of(shop.touch("zero"), shop.touch("first", undo=undo))
-    run.all()
+    outcome = run.all()
     run.undo("first")
     assert not shop.is_done("first")
     assert said[-1] == "undone for local"
-    assert list(run.where.runs.iterdir()) == []
+    assert [str(one) for one in run.where.runs.iterdir()] == [outcome.folder]
     with locked(run.where), pytest.raises(MambaopsError, match="another mambaops"):
         run.undo("first")
 
