@@ -149,7 +149,8 @@ def test_the_plan_is_told_how_a_source_of_the_build_tree_is_patched(
     options = SetupOptions(archs=("9.0",))
     patched = []
     for mode in ("check", "apply", "revert"):
-        patch_folders([folder / "causal_conv1d-1.7.0"], options, None, mode, as_json=False)  # type: ignore[arg-type]
+        folders = {folder / "causal_conv1d-1.7.0": options}
+        patch_folders(folders, None, mode, as_json=False)  # type: ignore[arg-type]
         found = read_tree(folder)
         assert found is not None
         patched.append(found.patched)
