@@ -28,10 +28,13 @@ asm(".section .nv_fatbin,\\"a\\"\\n.balign 8\\n.incbin \\"FATBIN\\"\\n.previous\
 """
 # says what a file beside it holds, for each script of ours that it is to run
 STAND_IN = """#!{python} -I
-import json, pathlib, sys
+import json, os, pathlib, sys
 here = pathlib.Path(__file__).parent
 with (here / "calls.jsonl").open("a") as calls:
     print(json.dumps(sys.argv[1:]), file=calls)
+with (here / "seen.jsonl").open("a") as seen:
+    whole = dict(words=sys.argv[1:], folder=os.getcwd(), env=dict(os.environ), input=sys.stdin.read())
+    print(json.dumps(whole), file=seen)
 said = json.loads((here / "said.json").read_text())
 out, err, status = said.get(pathlib.Path(sys.argv[1]).name, ["", "not expected: %s" % sys.argv[1:], 9])
 if sys.argv[1] == "-m" and (here / "after.json").exists():
@@ -116,7 +119,14 @@ class TargetEnvironment:
 
     def calls(self) -> list[list[str]]:
         """The words that the stand-in was called with."""
-        file = self.folder / "bin" / "calls.jsonl"
+        return self._lines("calls.jsonl")
+
+    def seen(self) -> list[dict[str, Any]]:
+        """Each call with its `words`, the `folder` and the `env` that it was made in, and its `input`."""
+        return self._lines("seen.jsonl")
+
+    def _lines(self, name: str) -> list[Any]:
+        file = self.folder / "bin" / name
         if not file.exists():
             return []
         return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]

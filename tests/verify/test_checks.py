@@ -2,71 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
+import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-from recorded import varied
+from proofs import GOOD, HOPPER, IMPORTED, case_of, checked, lines
 from target_environment import TargetEnvironment
 
-from mambaops.decide.case import Case, make_case
+from mambaops.decide.case import make_case
 from mambaops.decide.situation import Flags, Situation
+from mambaops.knowledge.releases import generation
 from mambaops.profiles.load import load_profile
 from mambaops.verify.checks import Check, Verification, report, verify
-
-
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("gcc") is None:
-        pytest.skip("gcc is not there to make a real module")
-    return tmp_path_factory.mktemp("modules")
-
-
-@pytest.fixture
-def env(tmp_path: Path, shared: Path) -> TargetEnvironment:
-    made = TargetEnvironment(tmp_path / "env", shared)
-    made.whole()
-    return made
-
-
-def case_of(
-    env: TargetEnvironment,
-    *,
-    arch: str = "9.0",
-    cross: bool = False,
-    machine: str = "no-gpu",
-    **facts: Any,
-) -> Case:
-    """A machine with one H100 has `machine="hopper"`; `facts` change the machine."""
-    target = env.facts(machine)
-    situation = Situation(facts=varied(machine, facts), target=target)
-    return make_case(load_profile("local"), situation, Flags(arch=arch, cross=cross))
-
-
-def checked(case: Case, python: Path) -> dict[str, Check]:
-    return {one.id: one for one in verify(case, python).checks}
-
-
-def lines(*checks: dict[str, Any]) -> str:
-    return "".join(json.dumps(one) + "\n" for one in checks)
-
-
-IMPORTED = lines(
-    *(
-        {"module": name, "outcome": "ok", "reason": "", "version": "1", "file": "f", "seconds": 0.1}
-        for name in (
-            "torch",
-            "causal_conv1d_cuda",
-            "causal_conv1d",
-            "selective_scan_cuda",
-            "mamba_ssm",
-        )
-    )
-)
-GOOD = lines({"id": "scan-float32", "outcome": "ok", "value": 1e-6})
-HOPPER = {"gpus": [{"index": 0, "name": "NVIDIA H100", "compute_capability": "9.0"}]}
 
 
 def test_a_whole_environment_without_a_gpu_has_passed(
@@ -199,6 +147,8 @@ def test_a_pair_that_does_not_go_together(env: TargetEnvironment) -> None:
     found = checked(case_of(env), env.python)["generation"]
     assert found.outcome == "failed"
     assert "mamba-ssm 2.3.2.post1 calls causal-conv1d in another way" in found.reason
+    first, second = str(found.value).split("/")
+    assert (first, second) == ("D", generation("causal-conv1d", "1.1.1"))
 
 
 def test_a_package_without_a_compiled_module(env: TargetEnvironment) -> None:
@@ -253,7 +203,7 @@ def test_the_system_has_the_symbols(
 ) -> None:
     found = checked(case_of(env, host={"glibc": here}), env.python)["glibc:selective_scan_cuda"]
     assert (found.outcome, found.reason) == (outcome, reason)
-    assert found.value["glibc"] == "2.2.5"
+    assert found.value == {"glibc": "2.2.5", "glibcxx": None}
 
 
 def test_an_import_that_fails_is_named_with_its_error(env: TargetEnvironment) -> None:
@@ -298,78 +248,6 @@ def test_neither_the_folder_nor_the_users_settings_count(
     assert checked(case_of(env), env.python)["import:mamba_ssm"].outcome == "ok"
 
 
-def test_results_on_a_gpu_are_proof(env: TargetEnvironment) -> None:
-    python = env.stand_in({"smoke.py": (IMPORTED, "", 0), "numerics.py": (GOOD, "", 0)})
-    result = verify(case_of(env, **HOPPER), python)
-    found = {one.id: one for one in result.checks}
-    assert found["scan-float32"].outcome == "ok"
-    assert found["scan-float32"].value == 1e-6
-    assert "results" not in found
-    assert result.passed
-
-
-def test_a_skipped_check_is_no_pass_where_a_gpu_is(env: TargetEnvironment) -> None:
-    skipped = lines({"id": "scan-bfloat16", "outcome": "skipped", "reason": "no such type"})
-    python = env.stand_in({"smoke.py": (IMPORTED, "", 0), "numerics.py": (GOOD + skipped, "", 0)})
-    result = verify(case_of(env, **HOPPER), python)
-    assert result.required_skips == ["scan-bfloat16"]
-    assert not result.passed
-
-
-def test_a_result_that_differs_is_a_failure(env: TargetEnvironment) -> None:
-    wrong = lines({"id": "scan-float16", "outcome": "failed", "reason": "differs by 3"})
-    python = env.stand_in({"smoke.py": (IMPORTED, "", 0), "numerics.py": (wrong, "", 0)})
-    result = verify(case_of(env, **HOPPER), python)
-    assert {one.id: one.outcome for one in result.checks}["scan-float16"] == "failed"
-    assert not result.passed
-
-
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        (
-            (GOOD, "Traceback\nCUDA error: illegal access\n", 1),
-            "exit 1: CUDA error: illegal access",
-        ),
-        (("", "", 0), "exit 0: no output"),
-        (("hello\n", "", 2), "exit 2: no output"),
-    ],
-)
-def test_numerics_that_break_are_a_failure(
-    env: TargetEnvironment, answer: tuple[str, str, int], reason: str
-) -> None:
-    python = env.stand_in({"smoke.py": (IMPORTED, "", 0), "numerics.py": answer})
-    found = checked(case_of(env, **HOPPER), python)["results"]
-    assert (found.outcome, found.reason) == ("failed", reason)
-
-
-def test_without_kernels_our_own_scan_is_tried(env: TargetEnvironment) -> None:
-    case = case_of(env, arch="")
-    assert not case.choice.kernels
-    result = verify(
-        case, env.stand_in({"smoke.py": (IMPORTED, "", 0), "-c": ("(2, 8, 65)\n", "", 0)})
-    )
-    assert {one.id: one.outcome for one in result.checks} == {
-        "import:torch": "ok",
-        "scan-without-kernels": "ok",
-    }
-    assert result.checks[-1].value == "(2, 8, 65)"
-    assert result.passed
-
-
-def test_without_kernels_a_torch_that_cannot_is_a_failure(env: TargetEnvironment) -> None:
-    found = checked(case_of(env, arch=""), env.python)["scan-without-kernels"]
-    assert found.outcome == "failed"
-    assert "Error" in found.reason
-    assert found.value is None
-
-
-def test_without_a_word_the_scan_has_failed(env: TargetEnvironment) -> None:
-    python = env.stand_in({"smoke.py": (IMPORTED, "", 0), "-c": ("", "", 5)})
-    found = checked(case_of(env, arch=""), python)["scan-without-kernels"]
-    assert (found.outcome, found.reason) == ("failed", "no output")
-
-
 def test_a_third_package_has_a_module_of_its_own(env: TargetEnvironment) -> None:
     env.package("selective-scan", "0.0.2", [env.extension("selective_scan_cuda_oflex", "multi")])
     env.packages["selective-scan"]["path"] = str(env.site)
@@ -379,6 +257,88 @@ def test_a_third_package_has_a_module_of_its_own(env: TargetEnvironment) -> None
     found = checked(case, env.python)
     assert found["import:selective_scan_cuda_oflex"].outcome == "ok"
     assert found["architectures:selective_scan_cuda_oflex"].outcome == "ok"
+
+
+def test_modules_below_the_package_that_are_missing(env: TargetEnvironment) -> None:
+    file = str(env.site / env.extension("_scatter_cuda", "multi"))
+    env.package("torch-scatter", "2.1.2", [file])
+    found = checked(case_of(env, added={"torch-scatter": ""}), env.python)
+    gone = "no compiled module is there: _segment_coo_cuda, _segment_csr_cuda"
+    assert found["binary:torch-scatter"].reason == gone
+    assert found["architectures:_scatter_cuda"].outcome == "ok"
+
+
+def test_a_module_that_is_named_for_its_python(env: TargetEnvironment) -> None:
+    path = env.site / "selective_scan_cuda.cpython-312-x86_64-linux-gnu.so"
+    (env.site / "selective_scan_cuda.so").rename(path)
+    env.packages["mamba-ssm"]["extensions"] = [str(path)]
+    found = checked(case_of(env), env.python)
+    assert found["architectures:selective_scan_cuda"].outcome == "ok"
+    assert "binary:mamba-ssm" not in found
+
+
+def test_the_second_gpu_needs_code_too(env: TargetEnvironment) -> None:
+    env.whole("rdc")
+    names = (("NVIDIA H100", "9.0"), ("NVIDIA New", "12.0"))
+    gpus = [
+        {"index": index, "name": name, "compute_capability": capability}
+        for index, (name, capability) in enumerate(names)
+    ]
+    python = env.stand_in({"smoke.py": (IMPORTED, "", 0), "numerics.py": (GOOD, "", 0)})
+    found = checked(case_of(env, gpus=gpus), python)["architectures:selective_scan_cuda"]
+    assert (found.outcome, found.reason) == ("failed", "no code for NVIDIA New (12.0)")
+    assert found.value == {"cubins": ["8.0", "9.0", "10.0f"], "ptx": []}
+
+
+def test_a_module_that_asks_nothing_of_the_system(env: TargetEnvironment, tmp_path: Path) -> None:
+    (tmp_path / "bare.c").write_text("int here = 1;", encoding="utf-8")
+    argv = ["gcc", "-shared", "-fPIC", "-nostdlib", "-o", env.site / "bare.so", tmp_path / "bare.c"]
+    subprocess.run(argv, check=True)
+    env.packages["mamba-ssm"]["extensions"].append(str(env.site / "bare.so"))
+    found = checked(case_of(env), env.python)["glibc:bare"]
+    assert (found.outcome, found.reason) == ("skipped", "not known here")
+    assert found.value == {"glibc": None, "glibcxx": None}
+
+
+def test_releases_that_nobody_knows_are_no_pair(env: TargetEnvironment) -> None:
+    for name in ("causal-conv1d", "mamba-ssm"):
+        env.packages[name]["version"] = "0.0.1"
+    found = checked(case_of(env), env.python)["generation"]
+    assert (found.outcome, found.value) == ("failed", "None/None")
+
+
+def test_one_package_alone_is_no_pair(env: TargetEnvironment) -> None:
+    case = case_of(env, only=("causal-conv1d",))
+    assert "generation" not in checked(case, env.python)
+
+
+def test_without_packages_nothing_of_a_gpu_is_needed(env: TargetEnvironment) -> None:
+    word = {"module": "torch", "outcome": "ok", "reason": "", "standin": True, "file": "f"}
+    python = env.stand_in({"smoke.py": (lines(word), "", 0), "-c": ("(2, 8, 65)", "", 0)})
+    result = verify(case_of(env, only=(), **HOPPER), python)
+    assert [(one.id, one.outcome) for one in result.checks] == [
+        ("import:torch", "skipped"),
+        ("scan-without-kernels", "ok"),
+    ]
+    assert result.required_skips == []
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ({"version": "", "file": "f", "seconds": 0.5}, {"file": "f", "seconds": 0.5}),
+        ({"version": "1", "file": "f", "standin": False}, {"version": "1", "file": "f"}),
+        ({"version": "", "traceback": "x"}, None),
+    ],
+)
+def test_what_is_known_of_an_import(
+    env: TargetEnvironment, said: dict[str, object], value: object
+) -> None:
+    word = {"module": "torch", "outcome": "ok", "reason": "", **said}
+    python = env.stand_in({"smoke.py": (lines(word), "", 0)})
+    found = checked(case_of(env), python)
+    assert found["import:torch"].value == value
+    assert found["import:torch"].outcome == "ok"
 
 
 def test_the_report_counts_a_skip_as_a_skip() -> None:
