@@ -14,9 +14,9 @@ from target_environment import TargetEnvironment
 from mambaops.core.errors import CommandFailed, MachineError, MambaopsError, StepDidNotTake
 from mambaops.decide.situation import Flags
 from mambaops.profiles.load import load_profile
-from mambaops.run.drive import drive, undo, verified
+from mambaops.run.drive import _announce, _conclude, drive, undo, verified
 from mambaops.run.planning import planned
-from mambaops.run.runner import Run
+from mambaops.run.runner import Done, Outcome, Run
 from mambaops.state.evidence import write_notes
 from mambaops.state.places import places
 
@@ -82,7 +82,8 @@ def test_a_failure_with_a_safe_remedy_is_tried_once_more(env: TargetEnvironment)
     assert len([words for words in env.calls() if words[0] == "-m"]) == 2
     assert said.count("trying once more") == 1
     assert len([line for line in said if line.startswith("full log: ")]) == 2
-    assert any("memory" in line for line in said)
+    remedy = next(place for place, line in enumerate(said) if line.startswith("remedy: "))
+    assert any("memory" in line for line in said[:remedy])
 
 
 def test_the_second_try_may_succeed(env: TargetEnvironment) -> None:
@@ -91,6 +92,55 @@ def test_the_second_try_may_succeed(env: TargetEnvironment) -> None:
     with pytest.raises(StepDidNotTake):  # the second pip ended well, and changed nothing here
         drive("local", COMPILE, only=("prepare-build",), say=said.append)
     assert said.count("trying once more") == 1
+
+
+def test_what_came_of_the_first_try_is_no_part_of_the_second(env: TargetEnvironment) -> None:
+    env.take_over({"probe.py": probe(env, {}), "-m": ("", KILLED, 1)})
+    env.after_pip({"probe.py": probe(env, READY)})
+    outcome = drive("local", COMPILE, only=("prepare-build",), say=said.append)
+    assert {one.outcome for one in outcome.steps} == {"done before"}
+    assert said[-1] == "nothing to do: prepare-build of profile `local` done before"
+
+
+def test_a_step_that_the_plan_does_not_have(env: TargetEnvironment) -> None:
+    env.take_over({"probe.py": probe(env, READY)})
+    assert drive("local", COMPILE, only=("unheard-of",), say=said.append).steps == []
+    assert said == ["nothing to do: unheard-of of profile `local` done before"]
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"), [("needed", True), ("blocked", True), ("done", False)]
+)
+def test_a_plan_with_something_to_do_is_shown(
+    env: TargetEnvironment, status: str, shown: bool
+) -> None:
+    _, plan = planned("local", Flags(), str(path_of("no-gpu")))
+    steps = [msgspec.structs.replace(step, status=status) for step in plan.steps]
+    _announce(msgspec.structs.replace(plan, steps=steps), said.append)
+    assert [plan.steps[0].id in text for text in said] == [True] * shown
+
+
+@pytest.mark.parametrize(
+    ("machine", "step", "packages", "last"),
+    [
+        ("no-gpu", "verify", True, "no kernels were compiled"),
+        ("no-gpu", "verify", False, "environment: "),
+        ("hopper", "verify", True, "environment: "),
+        ("no-gpu", "create-venv", True, "done in "),
+    ],
+)
+def test_what_is_said_at_the_end(
+    env: TargetEnvironment, machine: str, step: str, packages: bool, last: str
+) -> None:
+    run = Run(load_profile("local"), Flags(), said.append)
+    if not packages:
+        run.profile = msgspec.structs.replace(run.profile, packages={})
+    _, plan = planned("local", Flags(), str(path_of(machine)))
+    outcome = Outcome(plan=plan, steps=[Done(step=step, outcome="done")], folder="/evidence")
+    _conclude(run, outcome, 61.0, (), said.append)
+    assert said[0].startswith("done in ")
+    assert said[0].endswith("; evidence: /evidence")
+    assert said[-1].startswith(last)
 
 
 def test_a_plan_that_cannot_be_done_is_shown_and_refused(env: TargetEnvironment) -> None:

@@ -35,10 +35,15 @@ def test_stale_objects_are_removed_and_nothing_else(run: Run) -> None:
     tree = run.where.build / "mamba-ssm-2.3.2.post1-0a1b2c3d" / "mamba_ssm-2.3.2.post1"
     (tree / "build" / "temp").mkdir(parents=True)
     (tree / "setup.py").write_text("", encoding="utf-8")
+    other = run.where.build / "causal-conv1d-1.7.0-0a1b2c3d" / "causal_conv1d-1.7.0"
+    other.mkdir(parents=True)
+    (other / "build").write_text("a script of that name", encoding="utf-8")
     said: list[str] = []
     assert apply(run, ["objects-missing-at-link"], said.append)
     assert not (tree / "build").exists()
     assert (tree / "setup.py").exists()
+    assert (other / "build").exists()
+    assert said == [f"remedy: removed the stale objects in {tree / 'build'}"]
     assert not apply(run, ["objects-missing-at-link"], said.append)
 
 

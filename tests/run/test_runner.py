@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,17 @@ def test_steps_act_in_their_order_and_leave_evidence(shop: Workshop) -> None:
     assert before["facts"]["host"]["distribution"]["codename"] == "bookworm"
     assert recorded(run)["a-last"]["outcome"] == "done"
     assert recorded(run)["plan"]["profile"] == "local"
+
+
+def test_how_long_a_step_took_is_recorded(shop: Workshop) -> None:
+    shop.finish("before")
+    wait = shop.touch("wait", act=lambda context, case: time.sleep(0.13), after=("before",))
+    started = time.monotonic()
+    before, waited = run_of(shop.touch("before"), wait).all().steps
+    assert before.seconds == 0.0
+    assert 0.1 <= waited.seconds <= time.monotonic() - started + 0.1
+    assert waited.seconds == round(waited.seconds, 1)
+    assert waited.reason == ""
 
 
 def test_what_was_done_before_is_left_alone(shop: Workshop) -> None:

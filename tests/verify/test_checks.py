@@ -47,6 +47,8 @@ def test_a_whole_environment_without_a_gpu_has_passed(
         "ptx": ["9.0"],
     }
     assert found["generation"].value == "D/D"
+    place = found["place:mamba-ssm"]
+    assert (place.reason, place.value) == ("", str(env.site / "mamba_ssm"))
     assert found["results"].reason.startswith("no GPU here")
     assert '"module": "torch"' in log.read_text(encoding="utf-8")
 
