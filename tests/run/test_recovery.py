@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,14 @@ from mambaops.diagnose.rules import load
 from mambaops.profiles.load import load_profile
 from mambaops.run.recovery import REMEDIES, apply
 from mambaops.run.runner import Run
+
+# a Python whose pip has one wheel in its cache
+PIP = """#!/bin/sh
+case "$*" in
+    "-m pip cache list"*mamba_ssm) test ! -e '{wheel}' || echo '{wheel}' ;;
+    "-m pip cache remove mamba_ssm") rm '{wheel}' ;;
+esac
+"""
 
 
 @pytest.fixture
@@ -45,6 +54,24 @@ def test_stale_objects_are_removed_and_nothing_else(run: Run) -> None:
     assert (other / "build").exists()
     assert said == [f"remedy: removed the stale objects in {tree / 'build'}"]
     assert not apply(run, ["objects-missing-at-link"], said.append)
+
+
+@pytest.mark.parametrize("rule", ["wheel-truncated", "pip-hash-mismatch", "pip-cache-stale-abi"])
+def test_a_damaged_wheel_is_taken_out_of_the_caches(
+    run: Run, rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel, python = tmp_path / "mamba_ssm-2.3.2-py3-none-any.whl", tmp_path / "python"
+    wheel.write_bytes(b"half of it")
+    python.write_text(PIP.format(wheel=wheel), encoding="utf-8")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    said: list[str] = []
+    assert apply(run, [rule, rule], said.append)
+    assert not wheel.exists()
+    assert said == [f"remedy: took {wheel} out of the caches of pip and uv"]
+    assert not apply(run, [rule], said.append)
+    assert said[1:] == ["remedy: took nothing out of the caches of pip and uv"]
 
 
 def test_what_needs_a_person_is_left_to_them(run: Run) -> None:
