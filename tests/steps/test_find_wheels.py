@@ -213,4 +213,9 @@ def test_nobody_publishes_it() -> None:
 
 
 def test_wheels_are_looked_for_once_torch_is_there() -> None:
-    assert STEP.stands_on == ("install-torch",)
+    assert (STEP.id, STEP.stands_on) == ("find-wheels", ("install-torch",))
+
+
+def test_wheels_are_looked_for_only_where_kernels_are_wanted() -> None:
+    assert STEP.wanted(case_on("hopper"))
+    assert not STEP.wanted(case_on("no-gpu"))
