@@ -222,14 +222,14 @@ def test_settings() -> None:
 [global]
 index-url = https://me:pw@mirror/simple
 find-links =
-    /opt/wheels
+    /data/wheels
     /srv/wheels
 [install]
 no-build-isolation = true
 """
     assert probe.parse_settings(text) == {
         "global.index-url": "https://***@mirror/simple",
-        "global.find-links": "/opt/wheels /srv/wheels",
+        "global.find-links": "/data/wheels /srv/wheels",
         "install.no-build-isolation": "true",
     }
     assert probe.parse_settings('index-url = "https://m/simple"\n') == {
