@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -96,6 +97,7 @@ def test_a_wheel_is_built_checked_and_kept(tmp_path: Path) -> None:
     assert entry is not None
     kept = json.loads((context.run.folder / f"manifest-{NAME}.json").read_text(encoding="utf-8"))
     assert kept["mambaops"] == __version__
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", kept["built"])
     assert (kept["package"], kept["version"], kept["jobs"]) == (NAME, "1.7.0", 3)
     assert kept["wheel"] == entry.name
     assert kept["source_sha256"] == "5" * 64
@@ -180,3 +182,10 @@ def test_what_a_build_stands_on() -> None:
     wanted = ("check-space", "install-toolkit", "patch-cpp-extension", "patch-setup")
     assert STEP.stands_on == wanted
     assert STEP.per_package
+    assert not STEP.wanted(case_on("no-gpu"))
+
+
+def test_the_script_calls_setup_py(tmp_path: Path) -> None:
+    assert STEP.script is not None
+    lines = STEP.script(case_with(tmp_path).about(NAME))
+    assert lines[1] == '  "$PY" setup.py bdist_wheel --dist-dir ../wheels)'
