@@ -8,12 +8,10 @@ import msgspec
 
 from mambaops.cli.patch_output import Mode, patch_folders
 from mambaops.cli.request import Request
+from mambaops.cli.run_step import run_steps
 from mambaops.cli.task import say
 from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.decide.situation import Flags
-
-# pip asks setup.py for the metadata of what it fetches, and setup.py imports torch and wheel
-STEPS = ("create-venv", "install-torch", "prepare-build", "fetch-sources", "patch-setup")
 
 
 def patch_profile(
@@ -32,7 +30,7 @@ def patch_profile(
     if not ninja:
         flags = msgspec.structs.replace(flags, ninja=False)
     if mode == "apply":
-        drive(request.profile, flags, only=STEPS, say=say)
+        drive(request.profile, flags, only=("patch-setup",), say=say)
     case, _ = planned(request.profile, flags)
     trees = case.situation.sources
     if not trees:
@@ -47,9 +45,7 @@ def patch_torch_of(request: Request) -> int:
     Raises:
         UsageError: the profile names none.
     """
-    from mambaops.cli.flags import flags_of
     from mambaops.profiles.load import load_profile
-    from mambaops.run.drive import drive
 
     profile = load_profile(request.profile)
     if not profile.build.patch_cpp_extension:
@@ -57,16 +53,7 @@ def patch_torch_of(request: Request) -> int:
             f"profile `{profile.name}` names no CUDA release that torch's tables lack",
             hint="name one: `mambaops patch-cpp-extension --cuda 11.8`",
         )
-    drive(request.profile, flags_of(request), only=("patch-cpp-extension",), say=say)
-    return 0
-
-
-def undo_of(request: Request, step: str) -> int:
-    """Take back what one step of the profile did."""
-    from mambaops.cli.flags import flags_of
-    from mambaops.run.drive import undo
-
-    undo(request.profile, flags_of(request), step, say=say)
+    run_steps(request, "patch-cpp-extension")
     return 0
 
 

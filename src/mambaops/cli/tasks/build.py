@@ -5,7 +5,8 @@ from __future__ import annotations
 from invoke import Context
 
 from mambaops.cli.request import Request, planning_task
-from mambaops.cli.task import emit, say, task
+from mambaops.cli.run_step import run_steps
+from mambaops.cli.task import emit, task
 
 
 @planning_task("build-mamba")
@@ -14,10 +15,7 @@ def build_mamba(request: Request) -> None:
 
     Without a GPU and without --arch: an environment with a CPU torch and no kernels.
     """
-    from mambaops.cli.flags import flags_of
-    from mambaops.run.drive import drive
-
-    drive(request.profile, flags_of(request), jobs=request.jobs, say=say)
+    run_steps(request)
 
 
 @planning_task(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from invoke import Context
 
 from mambaops.cli.request import Request, planning_task
+from mambaops.cli.run_step import undo_step
 from mambaops.cli.task import task
 from mambaops.core.errors import UsageError
 
@@ -51,10 +52,11 @@ def patch_setup(
     contents are kept: patching again starts from them, --revert restores them to the byte.
     """
     from mambaops.cli.patch_output import choose_mode, patch_folders
-    from mambaops.cli.patch_profile import patch_profile, undo_of
+    from mambaops.cli.patch_profile import patch_profile
 
     if undo:
-        return undo_of(request, "patch-setup")
+        undo_step(request, "patch-setup")
+        return 0
     mode = choose_mode(check=check, diff=diff, revert=revert)
     folders = [Path(word) for word in request.source if "=" not in word or Path(word).exists()]
     if folders:
@@ -124,10 +126,11 @@ def patch_cpp_extension(
     compilers that nvcc takes (--gcc-max raises them).
     """
     from mambaops.cli.patch_output import choose_mode, patch_bounds
-    from mambaops.cli.patch_profile import patch_torch_of, undo_of
+    from mambaops.cli.patch_profile import patch_torch_of
 
     if undo:
-        return undo_of(request, "patch-cpp-extension")
+        undo_step(request, "patch-cpp-extension")
+        return 0
     mode = choose_mode(check=check, diff=diff, revert=revert)
     if cuda or file or gcc_max or mode != "apply":
         return patch_bounds(request.python, file, cuda, gcc_max or None, mode, as_json=json)

@@ -9,32 +9,19 @@ import msgspec
 from invoke.tasks import Task
 
 from mambaops.cli.request import Request, planning_task
-from mambaops.cli.task import emit, say
+from mambaops.cli.run_step import run_steps, undo_step
+from mambaops.cli.task import emit
 from mambaops.steps import all_steps
 from mambaops.steps.step import Step
 
 UNDO = "take back what the step did"
 
 
-def _run(request: Request, *only: str) -> None:
-    from mambaops.cli.flags import flags_of
-    from mambaops.run.drive import drive
-
-    drive(request.profile, flags_of(request), jobs=request.jobs, only=only, say=say)
-
-
-def _undo(request: Request, step: str) -> None:
-    from mambaops.cli.flags import flags_of
-    from mambaops.run.drive import undo
-
-    undo(request.profile, flags_of(request), step, say=say)
-
-
 def _plain(step: Step) -> Task[Any]:
     """A step that takes nothing but the common options."""
 
     def body(request: Request) -> None:
-        _run(request, step.id)
+        run_steps(request, step.id)
 
     return planning_task(step.id, doc=step.help)(body)
 
@@ -42,9 +29,9 @@ def _plain(step: Step) -> Task[Any]:
 def _undoable(step: Step) -> Task[Any]:
     def body(request: Request, undo: bool = False) -> None:
         if undo:
-            _undo(request, step.id)
+            undo_step(request, step.id)
         else:
-            _run(request, step.id)
+            run_steps(request, step.id)
 
     return planning_task(step.id, doc=step.help, undo=UNDO)(body)
 
@@ -61,7 +48,7 @@ def _per_package(step: Step) -> Task[Any]:
         request = msgspec.structs.replace(request, obtain=request.obtain or "source")
         known = [*profile.packages, *map(check_package, request.add)]
         names = [check_package(package)] if package else known
-        _run(request, *(f"{step.id}:{name}" for name in names))
+        run_steps(request, *(f"{step.id}:{name}" for name in names))
 
     return planning_task(
         step.id,
@@ -73,9 +60,9 @@ def _per_package(step: Step) -> Task[Any]:
 def _create_venv(step: Step) -> Task[Any]:
     def body(request: Request, recreate: bool = False, undo: bool = False) -> None:
         if recreate or undo:
-            _undo(request, step.id)
+            undo_step(request, step.id)
         if not undo:
-            _run(request, step.id)
+            run_steps(request, step.id)
 
     more = {"recreate": "remove the environment first", "undo": "remove the environment"}
     return planning_task(step.id, doc=step.help, **more)(body)
