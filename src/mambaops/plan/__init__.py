@@ -56,10 +56,14 @@ def make_plan(
         UsageError: a flag that cannot be understood.
         MachineError: no torch of the profile fits the machine.
     """
-    case = make_case(profile, situation, flags)
+    return plan_of(make_case(profile, situation, flags), steps=steps)
+
+
+def plan_of(case: Case, *, steps: Sequence[Step] | None = None) -> Plan:
+    """The plan of a case that was decided before; `steps` as in `make_plan`."""
     known = all_steps() if steps is None else steps
     planned = [_planned(case, one) for one in instances(known, case)]
-    return Plan(profile=profile.name, choice=case.choice, steps=planned)
+    return Plan(profile=case.profile.name, choice=case.choice, steps=planned)
 
 
 def _planned(case: Case, instance: Instance) -> PlannedStep:

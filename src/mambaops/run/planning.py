@@ -7,7 +7,7 @@ from pathlib import Path
 from mambaops.decide.case import Case, make_case
 from mambaops.decide.situation import Flags, elsewhere
 from mambaops.facts.model import load
-from mambaops.plan import Plan, make_plan
+from mambaops.plan import Plan, plan_of
 from mambaops.profiles.load import load_profile
 from mambaops.state.places import places
 
@@ -21,4 +21,5 @@ def planned(profile: str, flags: Flags, facts: str = "") -> tuple[Case, Plan]:
         from mambaops.state.observe import observe
 
         situation = observe(loaded, flags, places(loaded.name))
-    return make_case(loaded, situation, flags), make_plan(loaded, situation, flags)
+    case = make_case(loaded, situation, flags)
+    return case, plan_of(case)
