@@ -54,8 +54,15 @@ class _Commands(Program):
 
 def main() -> None:
     """The `mambaops` command."""
+    from mambaops.cli.faults import guarded
+
+    sys.exit(guarded(_run))
+
+
+def _run() -> int:
     namespace = collection()
     program = _Commands(
         name="mambaops", binary="mambaops", namespace=namespace, version=__version__
     )
     program.run(spread(spelled(sys.argv), namespace.task_names))
+    return 0

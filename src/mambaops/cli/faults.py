@@ -1,0 +1,75 @@
+"""The last net under a command: whatever escapes it becomes a clear message and a documented exit code.
+
+Nothing of ours but the errors is imported here: Ctrl-C and a broken pipe may come while the rest is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+FAULT = 70  # a fault of ours, as sysexits.h has it
+INTERRUPTED = 130
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """The exit status of a command; what it raises is told on stderr and turned into one."""
+    try:
+        status = command()
+        _flush()
+    except KeyboardInterrupt:
+        _tell("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _reader_gone()
+    except OSError as error:
+        _tell(f"error: {_of_the_system(error)}")
+        return 1
+    except Exception as error:
+        return fault(error)
+    return status
+
+
+def fault(error: BaseException) -> int:
+    """Nobody foresaw this error: say so, with the traceback that a report needs."""
+    import traceback
+
+    _tell("".join(traceback.format_exception(error)).rstrip())
+    _tell(f"error: this is a fault of mambaops, not of yours: {type(error).__name__}: {error}")
+    return FAULT
+
+
+def _of_the_system(error: OSError) -> str:
+    """What the system refused, and for which file."""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"
+
+
+def _reader_gone() -> int:
+    """The reader of our output (`| head`) has gone: nothing is wrong."""
+    _into_nothing()
+    return 0
+
+
+def _flush() -> None:
+    """Now, while a full disk or a gone reader can still be told; Python's own flush at exit cannot."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+
+
+def _tell(text: str) -> None:
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        _into_nothing()  # nobody is left to tell
+
+
+def _into_nothing() -> None:
+    """What a stream cannot get rid of goes nowhere, instead of failing again at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
