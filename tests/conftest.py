@@ -16,6 +16,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """A cache of the run's own, also for the programs that tests start."""
     config.stash[FOLDER] = Path(tempfile.mkdtemp(prefix="mambaops-tests-"))
     os.environ["MAMBAOPS_CACHE"] = str(config.stash[FOLDER])
+    os.environ.pop("MAMBAOPS_MIRRORS", None)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from invoke import Exit
 from invoke import task as invoke_task
 
+from mambaops.cli.mirrors import use_mirrors
 from mambaops.core.errors import MambaopsError
 
 
@@ -33,6 +34,7 @@ def _guarded(body: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(body)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         try:
+            use_mirrors()
             status = body(*args, **kwargs)
         except MambaopsError as error:
             say_error(error)

@@ -8,6 +8,8 @@ from typing import TypeVar
 
 import msgspec
 
+from mambaops.knowledge.mirrors import in_table
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -27,13 +29,13 @@ def read(name: str, shape: type[T]) -> T:
 
 
 def load_toml(path: Path, shape: type[T]) -> T:
-    """A TOML file as `shape`.
+    """A TOML file as `shape`, its addresses mirrored.
 
     Raises:
         OSError: it cannot be read. ValueError: no TOML, or a row of another shape, with the key path.
     """
     with path.open("rb") as file:
-        return msgspec.convert(tomllib.load(file), shape)
+        return msgspec.convert(in_table(tomllib.load(file)), shape)
 
 
 def version_key(version: str) -> tuple[int, ...]:

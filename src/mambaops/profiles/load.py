@@ -14,6 +14,7 @@ import msgspec
 
 from mambaops.core.errors import UsageError
 from mambaops.core.paths import data_dir
+from mambaops.knowledge.mirrors import mirrored
 from mambaops.knowledge.packages import package
 from mambaops.profiles.explain import values
 from mambaops.profiles.model import PackageSpec, Profile
@@ -96,7 +97,8 @@ def _with_package_files(profile: Profile, origin: str, folder: Path) -> Profile:
                 hint=f"write `{known.name}` in the profile",
             )
         found[name] = msgspec.structs.replace(spec, file=file)
-    return msgspec.structs.replace(profile, packages=found)
+    pages = [mirrored(page) for page in profile.find_links]
+    return msgspec.structs.replace(profile, packages=found, find_links=pages)
 
 
 def _hint(message: str) -> str:
