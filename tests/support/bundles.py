@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ensurepip
 import os
 import platform
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from small_wheels import Index
+from virtualenv.seed.wheels.embed import get_embed_wheel
 
 from mambaops.bundle.archive import extract_tar
 from mambaops.bundle.collect import Bundle, collect
@@ -31,10 +31,10 @@ def offline(no_pip_settings, tmp_path, monkeypatch):
 
 @pytest.fixture
 def published(index, make_wheel) -> Index:
-    """An index with pip (Python's own copy) and three small packages that need each other."""
-    (pip,) = (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
+    """An index with pip (virtualenv's copy: Debian's Python has none) and three small packages that need each other."""
+    pips = {get_embed_wheel("pip", version).path for version in ("3.9", PYTHON)}
     index.publish(
-        pip,
+        *sorted(pips),
         make_wheel("top", requires=["middle>=1", "old-only; python_version < '3.10'"]),
         make_wheel("middle", size=300_000),
         make_wheel("old_only"),

@@ -20,6 +20,7 @@ from mambaops.compile.source_tree import SourceTree
 from mambaops.core import process
 from mambaops.core.errors import CommandFailed, MambaopsError, UsageError
 from mambaops.core.files import sha256_of, write_text
+from mambaops.core.untar import untar
 from mambaops.knowledge.packages import Package
 from mambaops.knowledge.packages import package as package_named
 from mambaops.profiles.model import PackageSpec
@@ -209,8 +210,7 @@ def unpack(archive: Path, folder: Path) -> Path:
             with zipfile.ZipFile(archive) as zipped:
                 zipped.extractall(folder)
         else:
-            with tarfile.open(archive) as packed:
-                packed.extractall(folder, filter="data")
+            untar(archive, folder)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
         raise MambaopsError(
             f"`{archive}` cannot be unpacked: {error}", hint="fetch it again"
