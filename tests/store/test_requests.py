@@ -15,10 +15,11 @@ from mambaops.store.commands import Request, key_of, parse_age, run, text
 from mambaops.store.entries import Entry, sidecar_of, stored
 from mambaops.store.store import Store
 from mambaops.wheels.inspect.contents import WheelContents, describe
-from mambaops.wheels.inspect.elf import Extension
+from mambaops.wheels.inspect.extension import Extension
 from mambaops.wheels.inspect.fatbin import Entry as Code
 from mambaops.wheels.inspect.fatbin import Fatbin
 from mambaops.wheels.keys import BuildKey
+from mambaops.wheels.metadata import Metadata
 from mambaops.wheels.names import parse_wheel_name
 
 UPSTREAM = "mamba_ssm-2.2.4+cu12torch2.2cxx11abiTRUE-py3-none-any.whl"
@@ -173,7 +174,7 @@ def contents(name: str, *, compiled: bool = True, cudart: str = "libcudart.so.12
         fatbins=(Fatbin(0, tuple(code)),),
     )
     parsed = parse_wheel_name(name)
-    metadata = f"Name: {parsed.package}\nVersion: {parsed.version}\n".encode()
+    metadata = Metadata(name=parsed.package, version=parsed.version)
     return describe(name, parsed, metadata, (module,) if compiled else ())
 
 

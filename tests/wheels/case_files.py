@@ -13,8 +13,9 @@ from recorded import facts_of
 from mambaops.facts.model import Facts
 from mambaops.wheels.candidates import Candidate, from_name
 from mambaops.wheels.inspect.contents import WheelContents, describe
-from mambaops.wheels.inspect.elf import Extension, VersionNeed
+from mambaops.wheels.inspect.extension import Extension, VersionNeed
 from mambaops.wheels.inspect.fatbin import Entry, Fatbin
+from mambaops.wheels.metadata import Metadata
 from mambaops.wheels.names import WheelName, parse_wheel_name
 
 from .facts_of import machine
@@ -76,9 +77,9 @@ def contents(case: dict[str, Any]) -> WheelContents:
     """What `inspect_wheel` would have read from a wheel with these modules."""
     name = parse_wheel_name(case["wheel"]) if case.get("wheel") else None
     package, version = case.get("metadata") or _metadata(name)
-    text = f"Name: {package}\nVersion: {version}\n".encode()
+    said = Metadata(name=package, version=version, tags=tuple(case.get("tags", ())))
     modules = tuple(extension(row or {}) for row in case.get("modules", [{}]))
-    return describe(case.get("wheel") or "installed", name, text, modules, case.get("tags", ()))
+    return describe(case.get("wheel") or "installed", name, said, modules)
 
 
 def _metadata(name: WheelName | None) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from mambaops.wheels.inspect.elf import Extension
+from mambaops.wheels.inspect.extension import Extension
 from mambaops.wheels.keys import BuildKey
 
 

@@ -18,7 +18,8 @@ from mambaops.core.errors import StepDidNotTake
 from mambaops.facts.model import Compiler, Toolkit
 from mambaops.knowledge.packages import Package
 from mambaops.patching.archs import variables
-from mambaops.wheels.inspect.elf import Extension, inspect_extension
+from mambaops.wheels.inspect.elf import inspect_extension
+from mambaops.wheels.inspect.extension import Extension
 from mambaops.wheels.keys import BuildKey
 
 # would change what is compiled behind the plan's back

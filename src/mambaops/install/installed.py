@@ -13,6 +13,7 @@ from mambaops.core.errors import MambaopsError
 from mambaops.install.installers import read_environment
 from mambaops.wheels.inspect.contents import WheelContents, describe
 from mambaops.wheels.inspect.elf import ELF_MAGIC, inspect_extension
+from mambaops.wheels.metadata import parse_metadata
 from mambaops.wheels.record import is_file_as_recorded, read_record
 
 
@@ -36,7 +37,7 @@ def inspect_installed(package: str, python: Path) -> WheelContents:
     contents = describe(
         f"{name} in {found.location}",
         None,
-        (folder / "METADATA").read_bytes(),
+        parse_metadata((folder / "METADATA").read_bytes()),
         tuple(inspect_extension(path) for path in modules if _is_elf(path)),
     )
     changed = _changed(Path(found.location), entries)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import email.message
-import email.parser
-import email.policy
 import glob
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +14,7 @@ from packaging.version import Version
 from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.store.entries import stored
 from mambaops.wheels.archive import check_zip
+from mambaops.wheels.metadata import metadata_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,17 +79,9 @@ def read_wheel(path: Path, *, whole: bool = False) -> WheelFile:
 
 
 def _read_inside(path: Path) -> tuple[str, Version, frozenset[Tag]]:
-    with zipfile.ZipFile(path) as archive:
-        folder = next(name for name in archive.namelist() if name.endswith(".dist-info/WHEEL"))
-        wheel = _headers(archive.read(folder))
-        metadata = _headers(archive.read(folder.removesuffix("WHEEL") + "METADATA"))
-    tags = frozenset(tag for text in wheel.get_all("Tag", []) for tag in parse_tag(text))
-    return canonicalize_name(metadata["Name"] or ""), Version(metadata["Version"] or "0"), tags
-
-
-def _headers(data: bytes) -> email.message.EmailMessage:
-    parser = email.parser.BytesParser(policy=email.policy.compat32)
-    return parser.parsebytes(data, headersonly=True)  # type: ignore[return-value]
+    said = metadata_of(path)
+    tags = frozenset(tag for text in said.tags for tag in parse_tag(text))
+    return canonicalize_name(said.name), Version(said.version or "0"), tags
 
 
 def _check_agree(

@@ -89,11 +89,13 @@ def _files(case: Case) -> list[str]:
 
 def ignored_pins(files: list[Path], case: Case) -> list[str]:
     """What the wheels ask for and do not get, because it would replace what is there."""
+    from mambaops.wheels.metadata import metadata_of
+
     said = []
     installed = case.target.distributions if case.target else {}
     wanted = {canonicalize_name(Requirement(text).name) for text in case.requirements}
     for path in files:
-        for requirement in map(Requirement, requires(path)):
+        for requirement in map(Requirement, metadata_of(path).requires):
             name = canonicalize_name(requirement.name)
             have = installed.get(name)
             if have and not requirement.specifier.contains(have, prereleases=True):
@@ -104,17 +106,6 @@ def ignored_pins(files: list[Path], case: Case) -> list[str]:
                     "the profile uses needs it"
                 )
     return said
-
-
-def requires(wheel: Path) -> list[str]:
-    """`Requires-Dist` of a wheel."""
-    import email
-    import zipfile
-
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
-        headers = email.message_from_bytes(archive.read(name))
-    return headers.get_all("Requires-Dist") or []
 
 
 def _requirements(context: Context, case: Case, missing: list[str]) -> None:

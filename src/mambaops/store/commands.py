@@ -18,6 +18,7 @@ from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.core.files import sha256_of
 from mambaops.store.entries import Entry
 from mambaops.store.store import Store
+from mambaops.wheels.archive import dist_info
 from mambaops.wheels.inspect.contents import WheelContents, inspect_wheel
 from mambaops.wheels.keys import BuildKey
 from mambaops.wheels.names import parse_wheel_name
@@ -182,8 +183,7 @@ def _with_named_version(path: Path, folder: Path) -> Path:
     """
     name = parse_wheel_name(path.name)
     with zipfile.ZipFile(path) as archive:
-        inside = next(one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
-        if not str(name.build) or "+" in inside.split("/")[0]:
+        if not str(name.build) or "+" in dist_info(path, archive.namelist()):
             return path
         target = folder / path.name
         said = [f"METADATA says +{name.build} now, as the file's name does"]

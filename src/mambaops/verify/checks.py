@@ -20,7 +20,8 @@ from mambaops.knowledge.packages import Package, pairs
 from mambaops.knowledge.releases import generation
 from mambaops.verify.model import Check, Verification
 from mambaops.verify.results import json_lines, results, target_environment
-from mambaops.wheels.inspect.elf import Extension, NotAnExtension, inspect_extension, version_key
+from mambaops.wheels.inspect.elf import NotAnExtension, inspect_extension
+from mambaops.wheels.inspect.extension import Extension, version_key
 
 IMPORT_SECONDS = 300.0
 

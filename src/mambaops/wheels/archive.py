@@ -10,6 +10,7 @@ from __future__ import annotations
 import stat
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 from installer.records import RecordEntry
@@ -121,8 +122,8 @@ def _entries(path: Path, text: bytes, exempt: set[str]) -> dict[str, RecordEntry
     return entries
 
 
-def dist_info(path: Path, members: dict[str, zipfile.ZipInfo]) -> str:
-    """The name of the one `*.dist-info` folder.
+def dist_info(path: Path, members: Collection[str]) -> str:
+    """The name of the one `*.dist-info` folder among the names of an archive.
 
     Raises:
         MambaopsError: none, several, or one without METADATA, WHEEL and RECORD.

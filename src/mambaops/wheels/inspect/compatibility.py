@@ -10,7 +10,7 @@ from mambaops.knowledge.cuda import cubin_runs_on, driver_runs, minor_compat_flo
 from mambaops.knowledge.tables import version_key
 from mambaops.wheels.inspect.abi import missing_from
 from mambaops.wheels.inspect.contents import WheelContents
-from mambaops.wheels.inspect.elf import Extension
+from mambaops.wheels.inspect.extension import Extension
 from mambaops.wheels.machine import Machine, machine_of
 
 # the one symbol above the floor that a repair can supply (see `wheels.repair`)

@@ -12,21 +12,20 @@ import tempfile
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from email.message import Message
-from email.parser import HeaderParser
 from pathlib import Path
 from typing import Literal
 
 from mambaops.core.errors import MambaopsError
-from mambaops.wheels.archive import check_members, check_record, dist_info
+from mambaops.wheels.archive import check_members, check_record
 from mambaops.wheels.inspect.abi import TorchEra, cxx11_abi, torch_era
 from mambaops.wheels.inspect.contradictions import Inside, find_contradictions, find_oddities
-from mambaops.wheels.inspect.elf import ELF_MAGIC, Extension, inspect_extension, version_key
+from mambaops.wheels.inspect.elf import ELF_MAGIC, inspect_extension
+from mambaops.wheels.inspect.extension import Extension, version_key
 from mambaops.wheels.inspect.fatbin import architecture_key
+from mambaops.wheels.metadata import Metadata, read_metadata
 from mambaops.wheels.names import WheelName, parse_wheel_name
 
 ELF_HEAD = 18  # up to and with the type of the file
-METADATA_BYTES = 4 * 1024**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +120,7 @@ def inspect_wheel(path: Path) -> WheelContents:
         with zipfile.ZipFile(path) as archive:
             members = check_members(path, archive)
             check_record(path, archive, members)
-            folder = dist_info(path, members)
-            metadata = archive.read(f"{folder}/METADATA")[:METADATA_BYTES]
-            tags = _headers(archive.read(f"{folder}/WHEEL")).get_all("Tag") or []
+            said = read_metadata(path, archive)
             extensions = _read_extensions(archive, members.values())
     except zipfile.BadZipFile as error:
         raise MambaopsError(
@@ -132,22 +129,19 @@ def inspect_wheel(path: Path) -> WheelContents:
         ) from error
     except OSError as error:
         raise MambaopsError(f"`{path}` cannot be read: {error.strerror or error}") from error
-    return describe(path.name, name, metadata, extensions, tags)
+    return describe(path.name, name, said, extensions)
 
 
 def describe(
     file: str,
     name: WheelName | None,
-    metadata: bytes,
+    metadata: Metadata,
     extensions: tuple[Extension, ...],
-    tags: Iterable[str] = (),
 ) -> WheelContents:
     """Contents from what was read: METADATA, compiled modules and, for a wheel, its name and tags."""
-    headers = _headers(metadata)
     undefined = {symbol for extension in extensions for symbol in extension.undefined}
     era, abi = torch_era(undefined), cxx11_abi(undefined)
-    package = str(headers.get("Name") or "").replace("_", "-").lower()
-    version = str(headers.get("Version") or "")
+    package, version = metadata.name.replace("_", "-").lower(), metadata.version
     said = Inside(
         name=name,
         package=package,
@@ -155,14 +149,14 @@ def describe(
         extensions=extensions,
         era=era,
         abi=abi,
-        tags=tuple(tags),
+        tags=metadata.tags,
     )
     return WheelContents(
         file=file,
         name=name,
         package=package,
         version=version,
-        requires=tuple(str(line) for line in headers.get_all("Requires-Dist") or ()),
+        requires=metadata.requires,
         extensions=extensions,
         era=era,
         cxx11_abi=abi,
@@ -223,10 +217,6 @@ def _manylinux(extensions: tuple[Extension, ...]) -> str | None:
                 needs.setdefault(need.library, set()).add(need.version)
     policies = WheelPolicies(libc=Libc.GLIBC, arch=architecture)
     return str(policies.versioned_symbols_policy(needs).name)
-
-
-def _headers(text: bytes) -> Message:
-    return HeaderParser().parsestr(text.decode("utf-8", errors="replace"))
 
 
 def _union(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from packaging.version import InvalidVersion, Version
 
 from mambaops.wheels.inspect.abi import TorchEra
-from mambaops.wheels.inspect.elf import Extension, version_key
+from mambaops.wheels.inspect.extension import Extension, version_key
 from mambaops.wheels.names import WheelName
 
 

@@ -24,13 +24,8 @@ from mambaops.core import process
 from mambaops.core.errors import MachineError, MambaopsError, UsageError
 from mambaops.wheels.archive import check_members, check_record
 from mambaops.wheels.inspect.compatibility import SUPPLIED_SYMBOL
-from mambaops.wheels.inspect.elf import (
-    ELF_MAGIC,
-    Extension,
-    inspect_extension,
-    numbered,
-    version_key,
-)
+from mambaops.wheels.inspect.elf import ELF_MAGIC, inspect_extension
+from mambaops.wheels.inspect.extension import Extension, numbered, version_key
 from mambaops.wheels.names import parse_wheel_name
 from mambaops.wheels.repair.stub_library import data_library
 from mambaops.wheels.rewrite import WheelRewriter

@@ -19,7 +19,7 @@ from mambaops.wheels.candidates import (
     unusable,
 )
 from mambaops.wheels.inspect.contents import WheelContents, inspect_wheel
-from mambaops.wheels.inspect.elf import version_key
+from mambaops.wheels.inspect.extension import version_key
 from mambaops.wheels.keys import BuildKey
 from mambaops.wheels.names import WheelName, parse_wheel_name
 from mambaops.wheels.repair.glibc import blocking
