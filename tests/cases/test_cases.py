@@ -15,7 +15,7 @@ from mambaops.core.errors import MambaopsError
 from mambaops.decide.case import Case, make_case
 from mambaops.decide.packages import to_build
 from mambaops.decide.toolkit import fitting_toolkit, host_compiler
-from mambaops.plan import Plan, make_plan
+from mambaops.plan import Plan, plan_of
 from mambaops.plan.script import to_script
 from mambaops.profiles.load import names as profile_names
 
@@ -27,7 +27,8 @@ def test_case(ready: Prepared) -> None:
     file = ready.file
     try:
         profile, situation, flags = plan_cases.inputs(ready)
-        case, plan = make_case(profile, situation, flags), make_plan(profile, situation, flags)
+        case = make_case(profile, situation, flags, only=tuple(file.only))
+        plan = plan_of(case)
     except MambaopsError as error:
         _check_error(file.expect, error)
         return

@@ -327,7 +327,7 @@ def test_what_the_context_holds(shop: Workshop) -> None:
     run.all()
     (context,) = seen
     assert (context.profile, context.flags, context.where) == (run.profile, run.flags, run.where)
-    assert (context.jobs, context.run, context.packages) == (7, run.log, ())
+    assert (context.jobs, context.run) == (7, run.log)
 
 
 def test_undo_takes_back_what_a_step_did(shop: Workshop) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import varied
+from recorded import facts_of, varied
 from small_wheels import wheel_members, write_zip
 from target_environment import TargetEnvironment
 
@@ -55,6 +55,33 @@ def test_prepare_build_installs_what_is_missing_and_nothing_else(env: TargetEnvi
     )
     prepare_build.act(context_of(case), case)
     assert env.calls() == [["-m", "pip", "install", "ninja>=1.13"]]
+
+
+OWN = """
+name = "scan-own"
+title = "of a test"
+[source]
+version = "1.0"
+[build]
+requirements = ["pybind11>=2.12"]
+[architectures]
+route = "environment"
+[modules]
+imports = ["scan_own"]
+kernels = ["scan_own_cuda"]
+"""
+
+
+@pytest.mark.parametrize(("only", "wanted"), [((), True), (("mamba-ssm",), False)])
+def test_prepare_build_is_for_the_packages_of_the_run(
+    tmp_path: Path, only: tuple[str, ...], wanted: bool
+) -> None:
+    (tmp_path / "scan-own.toml").write_text(OWN, encoding="utf-8")
+    situation = Situation(facts=facts_of("hopper"), target=facts_of("hopper"))
+    flags = Flags(add={"scan-own": str(tmp_path / "scan-own.toml")}, obtain=("source",))
+    case = make_case(load_profile("local"), situation, flags, only=only)
+    assert ("pybind11>=2.12" in case.build_requirements) is wanted
+    assert ("pybind11>=2.12" in prepare_build.assess(case).reason) is wanted
 
 
 def test_requirements_never_replace_torch_and_what_belongs_to_it(env: TargetEnvironment) -> None:

@@ -55,6 +55,7 @@ def case_with(tmp_path: Path, *, like: dict[str, Any] | None = None, **build: An
         profile,
         like=facts,
         flags=Flags(arch="7.5;8.0;8.6;9.0+PTX"),
+        only=(NAME,),
         sources={NAME: source},
     )
 
@@ -72,7 +73,7 @@ def prepared(tmp_path: Path, case: Case, fatbin: str = "multi") -> Context:
     text = SETUP.format(python=sys.executable, folder=str(tmp_path), wheel=str(wheel))
     env.python.write_text(text, encoding="utf-8")
     env.python.chmod(0o755)
-    return context_of(case, packages=(NAME,), jobs=3)
+    return context_of(case, jobs=3)
 
 
 def act(context: Context, case: Case) -> None:
@@ -136,7 +137,7 @@ def test_without_a_compiler_that_fits(
 ) -> None:
     case = case_with(tmp_path, like={"toolkits": toolkits, "compilers": compilers})
     with pytest.raises(MachineError) as caught:
-        act(context_of(case, packages=(NAME,)), case)
+        act(context_of(case), case)
     assert caught.value.message.startswith(message)
 
 

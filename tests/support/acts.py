@@ -24,12 +24,13 @@ def case_on(
     *,
     like: Mapping[str, Any] | None = None,
     flags: Flags | None = None,
+    only: tuple[str, ...] = (),
     **situation: Any,
 ) -> Case:
     """What is decided on a recorded machine (`like`: its changes) with no environment yet."""
     made = load_profile(profile) if isinstance(profile, str) else profile
     facts = varied(machine, like or {})
-    return make_case(made, Situation(facts=facts, **situation), flags or Flags())
+    return make_case(made, Situation(facts=facts, **situation), flags or Flags(), only=only)
 
 
 def context_of(case: Case, **more: Any) -> Context:

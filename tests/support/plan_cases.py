@@ -85,6 +85,7 @@ class CaseFile(Strict):
     target: str | TargetOf = "of the machine"
     situation: dict[str, Any] = {}
     flags: dict[str, Any] = {}
+    only: list[str] = []  # the packages that the run is about
 
 
 def names() -> list[str]:

@@ -38,10 +38,10 @@ class Workshop:
 
         def make(context: Context, case: Case) -> None:
             self.acted.append(name)
-            self.packages = context.packages
+            self.packages = tuple(filter(case.concerns, case.packages))
             if act is not None:
                 act(context, case)
-            for package in context.packages if more.get("per_package") else ():
+            for package in self.packages if more.get("per_package") else ():
                 self.finish(f"{name}-{package}")
             self.finish(name)
 

@@ -22,6 +22,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         package: distribution name of the package that a step is about; "" for a step about all of them.
+        only: packages that the run is about; none: all of the profile's.
     """
 
     profile: Profile
@@ -29,6 +30,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     flags: Flags
     situation: Situation
     package: str = ""
+    only: tuple[str, ...] = ()
 
     @property
     def facts(self) -> Facts:
@@ -55,8 +57,13 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def build_requirements(self) -> list[str]:
         """What the setup.py files import and run beside torch."""
-        more = [text for name in self.packages for text in self.described(name).build.requirements]
+        names = filter(self.concerns, self.packages)
+        more = [text for name in names for text in self.described(name).build.requirements]
         return list(dict.fromkeys([*self.profile.build_requirements, *more]))
+
+    def concerns(self, package: str) -> bool:
+        """Is the run about this package?"""
+        return not self.only or package in self.only
 
     def described(self, package: str) -> Package:
         """What the package's file says: how it is built, checked and told its architectures."""
@@ -79,8 +86,17 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.packages[package].version}+{self.key(package).local_version()}"
 
 
-def make_case(profile: Profile, situation: Situation, flags: Flags | None = None) -> Case:
+def make_case(
+    profile: Profile,
+    situation: Situation,
+    flags: Flags | None = None,
+    *,
+    only: tuple[str, ...] = (),
+) -> Case:
     """The decisions for a situation, and everything that steps are judged by.
+
+    Args:
+        only: packages that the run is about; none: all of the profile's.
 
     Raises:
         UsageError: a flag that cannot be understood.
@@ -90,4 +106,4 @@ def make_case(profile: Profile, situation: Situation, flags: Flags | None = None
     profile = with_added(profile, flags.add)
     check_flags(flags, situation.facts)
     choice = decide(profile, situation.facts, flags, situation.target)
-    return Case(profile=profile, choice=choice, flags=flags, situation=situation)
+    return Case(profile=profile, choice=choice, flags=flags, situation=situation, only=only)

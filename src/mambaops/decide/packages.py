@@ -49,11 +49,11 @@ def is_there(case: Case, package: str) -> bool:
 
 
 def to_build(case: Case) -> list[tuple[str, PackageSpec]]:
-    """The packages that have to be compiled: no wheel, not installed, none found ready-made."""
+    """The packages of the run that have to be compiled: no wheel, not installed, none found ready-made."""
     return [
         (name, spec)
         for name, spec in case.packages.items()
-        if not is_there(case, name) and not has_prebuilt(case, name)
+        if case.concerns(name) and not is_there(case, name) and not has_prebuilt(case, name)
     ]
 
 

@@ -25,7 +25,7 @@ from mambaops.core.errors import (
 from mambaops.decide.case import Case, make_case
 from mambaops.decide.situation import Flags, Situation
 from mambaops.facts.model import Facts
-from mambaops.plan import Plan, PlannedStep, make_plan
+from mambaops.plan import Plan, PlannedStep, plan_of
 from mambaops.plan.order import instances, with_foundations
 from mambaops.profiles.model import Profile
 from mambaops.run.lock import locked
@@ -63,6 +63,7 @@ class Run:
     Attributes:
         jobs: compilers at once; 0: as the profile or the machine says.
         steps: the steps that there are.
+        packages: those that it is about; none: all of the profile's.
     """
 
     profile: Profile
@@ -70,6 +71,7 @@ class Run:
     say: Say
     jobs: int = 0
     steps: Sequence[Step] = ()
+    packages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.steps = self.steps or all_steps()
@@ -85,12 +87,15 @@ class Run:
         return found
 
     def case(self) -> Case:
-        return make_case(self.profile, self.situation(), self.flags)
+        return self._case(self.situation())
+
+    def _case(self, situation: Situation) -> Case:
+        return make_case(self.profile, situation, self.flags, only=self.packages)
 
     def all(
         self, only: Iterable[str] = (), *, announce: Callable[[Plan], None] | None = None
     ) -> Outcome:
-        """Every step of the plan (or the named ones), in order.
+        """Every step of the plan, or the named ones with what they stand on, for their packages alone, in order.
 
         Args:
             announce: is shown the very plan that is run, before anything is done.
@@ -99,9 +104,10 @@ class Run:
             MachineError: a step is blocked; nothing has been changed then.
             MambaopsError: a step failed.
         """
+        self.packages = packages_of(only)
         with locked(self.where):
             before = self.situation()
-            plan = make_plan(self.profile, before, self.flags, steps=self.steps)
+            plan = plan_of(self._case(before), steps=self.steps)
             if announce is not None:
                 announce(plan)
             names = with_foundations(only, self.steps)
@@ -128,8 +134,7 @@ class Run:
 
     def _run(self, plan: Plan, steps: list[PlannedStep], before: Situation) -> Outcome:
         log = self.log = RunLog.begin(self.where.runs, self.profile.name)
-        packages = tuple(name for step in steps if (name := step.id.partition(":")[2]))
-        context = self._context(log, packages)
+        context = self._context(log)
         log.write("facts-before.json", before)
         log.write("plan.json", plan)
         try:
@@ -143,7 +148,7 @@ class Run:
         log.write("facts-after.json", self.situation())
         return outcome
 
-    def _context(self, log: RunLog, packages: tuple[str, ...] = ()) -> Context:
+    def _context(self, log: RunLog) -> Context:
         return Context(
             profile=self.profile,
             flags=self.flags,
@@ -151,7 +156,6 @@ class Run:
             run=log,
             say=self.say,
             jobs=self.jobs,
-            packages=packages,
         )
 
     def logs_of_failure(self) -> list[Path]:
@@ -213,6 +217,12 @@ class Run:
 
     def _instance(self, case: Case, name: str) -> Instance | None:
         return next((one for one in instances(self.steps, case) if one.id == name), None)
+
+
+def packages_of(only: Iterable[str]) -> tuple[str, ...]:
+    """The packages of steps that are named for one (`build-wheel:mamba-ssm`); none where one is about all."""
+    named = [name.partition(":")[2] for name in only]
+    return tuple(dict.fromkeys(named)) if all(named) else ()
 
 
 def _refuse_blocked(steps: list[PlannedStep]) -> None:

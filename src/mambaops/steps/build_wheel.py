@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mambaops.compile.manifest import Manifest
     from mambaops.compile.wheel import Tools
     from mambaops.steps.context import Context
-    from mambaops.wheels.inspect.elf import Extension
+    from mambaops.wheels.inspect.extension import Extension
     from mambaops.wheels.keys import BuildKey
 
 
@@ -51,7 +51,7 @@ def act(context: Context, case: Case) -> None:
     from mambaops.compile.builds import build
     from mambaops.compile.display import BuildDisplay
 
-    packages = [name for name, _ in to_build(case) if name in context.packages]
+    packages = [name for name, _ in to_build(case)]
     tools = _tools(context, case)
     link = _portable(context, case, tools)
     keys = {name: case.key(name) for name in packages}

@@ -24,7 +24,6 @@ class Context:
     run: RunLog
     say: Callable[[str], None]
     jobs: int = 0  # compilers at once; 0: as the profile or the machine says
-    packages: tuple[str, ...] = ()  # those that this run may compile
 
     def pip(
         self,
