@@ -13,7 +13,6 @@ from loopback import Handler, Server, page, serve, status, whole
 from recorded import varied
 from small_wheels import wheel_members, write_zip
 
-from mambaops.core.errors import MambaopsError
 from mambaops.decide.case import Case, make_case
 from mambaops.decide.situation import Flags, Situation
 from mambaops.knowledge.packages import package
@@ -95,7 +94,7 @@ def test_none_of_them_is_there() -> None:
         found, _ = fetch(named(server, 1), named(server, 2))
     assert (found.name, found.url, found.path) == ("", "", "")
     assert found.reason == (
-        "none of those that fit could be fetched: tiny-1.0-1-py3-none-any.whl: "
+        "none of those that fit could be fetched and used: tiny-1.0-1-py3-none-any.whl: "
         "it was planned and is not there (404)"
     )
     assert len(said) == 2
@@ -109,11 +108,24 @@ def test_a_file_at_hand_needs_no_host(wheel: bytes, tmp_path: Path) -> None:
     assert Path(found.path).read_bytes() == wheel
 
 
-def test_a_wheel_is_repaired_where_the_choice_depends_on_it(wheel: bytes, tmp_path: Path) -> None:
+def test_after_a_wheel_that_cannot_be_repaired_the_next_is_tried(
+    wheel: bytes, tmp_path: Path
+) -> None:
+    first, second = (tmp_path / f"tiny-1.0-{build}-py3-none-any.whl" for build in (1, 2))
+    first.write_bytes(wheel)
+    second.write_bytes(wheel)
+    found, _ = fetch(verdict(str(first), repair="2.14"), verdict(str(second)))
+    assert found.name == second.name
+    assert "nothing above GLIBC_2.14" in said[0]
+    assert said[1:] == [f"tiny: {second.name} (fits)"]
+
+
+def test_the_only_wheel_cannot_be_repaired(wheel: bytes, tmp_path: Path) -> None:
     file = tmp_path / "tiny-1.0-py3-none-any.whl"
     file.write_bytes(wheel)
-    with pytest.raises(MambaopsError, match=r"nothing above GLIBC_2\.14"):
-        fetch(verdict(str(file), repair="2.14"))
+    found, _ = fetch(verdict(str(file), repair="2.14"))
+    assert (found.name, found.path) == ("", "")
+    assert "nothing above GLIBC_2.14" in found.reason
 
 
 # torch for CUDA 11.8: no index is read for it
@@ -199,7 +211,9 @@ def test_after_four_that_are_not_there_no_more_are_asked_for() -> None:
         asked = [path for path, _ in server.requests if path.endswith(".whl")]
     assert len(set(asked)) == 4
     assert len(asked) == 4
-    assert found["mamba-ssm"]["reason"].startswith("none of those that fit could be fetched: ")
+    assert found["mamba-ssm"]["reason"].startswith(
+        "none of those that fit could be fetched and used: "
+    )
 
 
 def test_nobody_publishes_it() -> None:

@@ -1,7 +1,7 @@
 """Prebuilt wheels: choose for this environment, check that the chosen one exists, fetch it whole.
 
-A listed name is a candidate, not a promise: the first accepted one that can be fetched is taken, and what
-was tried is said. Finding nothing is no error: the source build follows.
+A listed name is a candidate, not a promise: the first accepted one that can be fetched (and repaired, where
+that is needed) is taken, and what was tried is said. Finding nothing is no error: the source build follows.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _search(context: Context, case: Case, package: str, version: str, facts: Fac
 
 
 def _fetch_first(context: Context, package: str, accepted: list[WheelVerdict]) -> Prebuilt:
-    """The first one that is really there. A host that does not answer is not asked again."""
+    """The first one that is really there and can be used. A host that does not answer is not asked again."""
     tried: list[str] = []
     silent: set[str] = set()
     for verdict in accepted:
@@ -102,15 +102,14 @@ def _fetch_first(context: Context, package: str, accepted: list[WheelVerdict]) -
         if host in silent:
             continue
         try:
-            whole = _bring(context, verdict, host, silent)
+            path = _repaired(context, _bring(context, verdict, host, silent), verdict)
         except MambaopsError as error:
             tried.append(f"{verdict.name}: {error.message.splitlines()[0]}")
             context.say(f"{package}: {tried[-1]}")
             continue
         context.say(f"{package}: {verdict.name} ({verdict.reason})")
-        path = _repaired(context, whole, verdict)
         return Prebuilt(name=path.name, url=verdict.url, path=str(path), reason=verdict.reason)
-    return Prebuilt(reason=f"none of those that fit could be fetched: {tried[0]}")
+    return Prebuilt(reason=f"none of those that fit could be fetched and used: {tried[0]}")
 
 
 def _bring(context: Context, verdict: WheelVerdict, host: str, silent: set[str]) -> Path:
@@ -134,7 +133,11 @@ def _bring(context: Context, verdict: WheelVerdict, host: str, silent: set[str])
 
 
 def _repaired(context: Context, path: Path, verdict: WheelVerdict) -> Path:
-    """The wheel itself, or its repaired copy where the choice depends on the repair."""
+    """The wheel itself, or its repaired copy where the choice depends on the repair.
+
+    Raises:
+        MambaopsError: it cannot be repaired.
+    """
     from mambaops.wheels.repair.glibc import repair_wheel
 
     if not verdict.repair:
