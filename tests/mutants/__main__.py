@@ -169,12 +169,15 @@ def _report(
                     f"{name}: no survivor any more, take it from survivors.toml: {file}: {one.what}"
                 )
             if verbose:
-                print(f"  killed   {file}:{one.line}: {one.what}   by {one.by}")
+                print(
+                    f"  killed   {file}:{one.line}: {one.what}   by {one.by} ({one.seconds:.1f} s)"
+                )
         elif key in reasons:
             known += 1
         else:
             state = "SURVIVED" if one.outcome == "survived" else "UNREACHED"
-            print(f"  {state} {file}:{one.line}: {one.what}")
+            spent = f" ({one.seconds:.1f} s)" if verbose else ""
+            print(f"  {state} {file}:{one.line}: {one.what}{spent}")
     _gone(name, set(texts), set(reasons) - used)
     total = len(mutants) - known
     share = 100 * killed / total if total else 100.0

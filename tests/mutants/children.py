@@ -29,6 +29,7 @@ class Mutant:
     function: int
     outcome: str = ""  # killed, survived, not (reached), none (no bug), unplanted
     by: str = ""
+    seconds: float = 0.0  # of computing
 
 
 class Pool:
@@ -37,6 +38,7 @@ class Pool:
     def __init__(self, size: int) -> None:
         self.size = size
         self.running: dict[int, tuple[Mutant, float, Path]] = {}
+        self.ended: list[Mutant] = []  # since somebody last looked
 
     def run(self, mutant: Mutant, limit: float, work: Callable[[Path], str]) -> None:
         """Start a child as soon as there is room; `work` gives the outcome and the test that noticed."""
@@ -56,13 +58,14 @@ class Pool:
     def reap(self) -> None:
         """Look once whether a child has ended or has had its time."""
         for pid, (mutant, until, folder) in list(self.running.items()):
-            ended, _ = os.waitpid(pid, os.WNOHANG)
+            ended, _, used = os.wait4(pid, os.WNOHANG)
             if not ended and time.monotonic() <= until:
                 continue
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)  # and what it has started
             if not ended:
-                os.waitpid(pid, 0)
+                _, _, used = os.wait4(pid, 0)
+            mutant.seconds += used.ru_utime + used.ru_stime
             answer = folder / "answer"
             text = (
                 answer.read_text(encoding="utf-8")
@@ -72,6 +75,7 @@ class Pool:
             mutant.outcome, _, mutant.by = (text if ended else "killed time ran out").partition(" ")
             shutil.rmtree(folder, ignore_errors=True)
             del self.running[pid]
+            self.ended.append(mutant)
         time.sleep(0.002)
 
 

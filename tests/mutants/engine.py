@@ -1,7 +1,8 @@
 """One bug after the other against the tests of a room, in forked processes: nothing is started anew.
 
 The tests are collected and run once, which says which test runs which line. Each bug is planted in the loaded
-program of a forked child, which runs only the tests that run the bug's line, the quick ones first. A bug in a
+program of a forked child, which runs only the tests that run the bug's line: those first that noticed another
+bug of the same function (or of any table), then the quick ones. A bug in a
 table or a default value changes that value wherever it is known by its name; a bug in a class body needs the
 program imported anew: such a child collects the room's tests again.
 Only tests in this process are reached; what a test starts as a program runs the unchanged code.
@@ -20,6 +21,7 @@ import signal
 import sys
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,9 +53,20 @@ class Room:
     lines: dict[str, list[str]] = field(default_factory=dict)  # "file:line" -> tests that run it
     seconds: dict[str, float] = field(default_factory=dict)
     failing: list[str] = field(default_factory=list)
+    noticed: dict[str, Counter[str]] = field(
+        default_factory=dict
+    )  # place of a bug -> by which test
+
+    def learn(self, ended: list[Mutant]) -> None:
+        """Remember who noticed these bugs: such a test is likely to notice the next one there."""
+        for mutant in ended:
+            test = next((one for one in _named(mutant.by) if one in self.seconds), None)
+            if mutant.outcome == "killed" and test is not None:
+                self.noticed.setdefault(_where(mutant), Counter())[test] += 1
+        ended.clear()
 
     def reaching(self, mutant: Mutant) -> list[str]:
-        """Tests that run the code in which a bug lies, the quick ones first."""
+        """Tests that run the code in which a bug lies, those most likely to notice it first."""
         near = self._near(str(mutant.file))
         found = near | set(self.seconds)
         if mutant.function:
@@ -62,7 +75,10 @@ class Room:
         fit = [
             one for one in found if one not in self.failing and self.seconds[one] <= self.ceiling
         ]
-        return sorted(fit, key=lambda test: (test not in near, self.seconds[test], test))
+        before = self.noticed.get(_where(mutant), Counter())
+        return sorted(
+            fit, key=lambda test: (-before[test], test not in near, self.seconds[test], test)
+        )
 
     def limit(self, tests: list[str]) -> float:
         return 3 * LEAST_SECONDS + 3 * sum(self.seconds[test] for test in tests)
@@ -71,6 +87,16 @@ class Room:
     def _near(self, file: str) -> frozenset[str]:
         places = [place for place in self.calls if place.startswith(f"{file}:")]
         return frozenset(test for place in places for test in self.calls[place])
+
+
+def _where(mutant: Mutant) -> str:
+    """Tables and steps are all noticed by the same few tests, functions each by their own."""
+    return f"{mutant.file}:{mutant.function}" if mutant.function else "tables"
+
+
+def _named(by: str) -> tuple[str, str]:
+    """A test's name, as it is and without the error that is named behind it."""
+    return by, by.rpartition(" (")[0]
 
 
 class Listener:
@@ -141,6 +167,7 @@ class Warm:
         return True
 
     def _try(self, session: pytest.Session, mutant: Mutant) -> None:
+        self.room.learn(self.pool.ended)
         tests = self.room.reaching(mutant)
         if not is_a_bug(mutant, self.room.texts[mutant.file]):
             mutant.outcome = "none"
@@ -161,7 +188,7 @@ class Warm:
     def _write(self) -> None:
         room = self.room
         found = {
-            "outcomes": [(one.outcome, one.by) for one in self.mutants],
+            "outcomes": [(one.outcome, one.by, one.seconds) for one in self.mutants],
             "modules": [name for name, one in sys.modules.items() if _foreign(name, one)],
             "calls": room.calls,
             "lines": room.lines,
@@ -280,7 +307,8 @@ def _cold(mutant: Mutant, room: Room, tests: list[str], folder: Path) -> str:
 
     loader.get_code = get_code  # type: ignore[method-assign]
     plugin = Cold(tests, room.seconds)
-    ended = pytest.main([*PYTEST, f"--basetemp={folder / 'tests'}", *room.tests], plugins=[plugin])
+    files = dict.fromkeys(test.partition("::")[0] for test in tests)
+    ended = pytest.main([*PYTEST, f"--basetemp={folder / 'tests'}", *files], plugins=[plugin])
     return plugin.answer or f"killed the collection ({ended})"
 
 
@@ -293,8 +321,8 @@ def examine(room: Room, mutants: list[Mutant], processes: int) -> None:
         raise SystemExit(f"the tests of {' '.join(room.tests)} could not be collected")
     found = json.loads(note.read_text(encoding="utf-8"))
     shutil.rmtree(note.parent)
-    for one, (outcome, by) in zip(mutants, found["outcomes"]):
-        one.outcome, one.by = outcome, by
+    for one, (outcome, by, seconds) in zip(mutants, found["outcomes"]):
+        one.outcome, one.by, one.seconds = outcome, by, seconds
     room.calls, room.lines, room.seconds = found["calls"], found["lines"], found["seconds"]
     room.failing = found["failing"]
     for name in found["modules"]:
@@ -302,6 +330,7 @@ def examine(room: Room, mutants: list[Mutant], processes: int) -> None:
             importlib.import_module(name)
     pool = Pool(processes)
     for one in [mutant for mutant in mutants if mutant.outcome == "unplanted"]:
+        room.learn(pool.ended)
         tests = room.reaching(one)
         limit = room.limit(tests) + 5 * LEAST_SECONDS
         pool.run(one, limit, functools.partial(_cold, one, room, tests))
