@@ -4,21 +4,54 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mambaops.cli.task import emit, say
 from mambaops.core import interpreters
 from mambaops.core.errors import UsageError
+from mambaops.patching.apply import AppliedPatch, apply_to_tree, check_tree, revert_tree
+from mambaops.patching.cpp_extension import (
+    PatchedBounds,
+    apply_bounds,
+    check_bounds,
+    find_file,
+    revert_bounds,
+)
 
 if TYPE_CHECKING:
-    from mambaops.patching.apply import AppliedPatch
     from mambaops.patching.caches import Purged
     from mambaops.patching.crlf import FileReport
     from mambaops.patching.options import SetupOptions
 
 Mode = Literal["apply", "check", "diff", "revert"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRow(AppliedPatch):
+    """One source folder and what is to be said of it."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundsRow(PatchedBounds):
+    """The compiler tables of one torch and what is to be said of them."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevertedRow:
+    """What was put back: names of files."""
+
+    source: str
+    reverted: list[str]
+
+    def text(self) -> str:
+        names = ", ".join(self.reverted)
+        return f"{self.source}: " + (f"put back {names}" if names else "nothing to put back")
 
 
 def choose_mode(*, check: bool, diff: bool, revert: bool) -> Mode:
@@ -45,15 +78,13 @@ def patch_folders(
     """Patch (or check, show, revert) each folder; 1 when `check` finds one that is not as asked."""
     if mode == "revert":
         return _revert(list(folders), as_json=as_json)
-    from mambaops.patching.apply import apply_to_tree, check_tree
-
     act = apply_to_tree if mode == "apply" else check_tree
     done = [act(folder, options, nvcc=nvcc) for folder, options in folders.items()]
     if mode == "apply":
         for folder, options in folders.items():
             _remember([folder], options.digest())
-    rows = [_row(item, mode) for item in done]
-    emit({"sources": rows}, as_json=as_json, text=lambda _: _text(done, mode))
+    rows = [SourceRow(**_values(item), state=_state(bool(item.changed), mode)) for item in done]
+    emit({"sources": rows}, as_json=as_json, text=lambda _: _text(rows, mode))
     for item in done:
         for note in item.notes:
             say(f"{item.source.name}: {note.codemod}: {note.reason}")
@@ -63,11 +94,9 @@ def patch_folders(
 
 
 def _revert(folders: list[Path], *, as_json: bool) -> int:
-    from mambaops.patching.apply import revert_tree
-
-    rows = [{"source": str(folder), "reverted": revert_tree(folder)} for folder in folders]
+    rows = [RevertedRow(source=str(one), reverted=revert_tree(one)) for one in folders]
     _remember(folders, "")
-    emit({"sources": rows}, as_json=as_json, text=lambda _: "\n".join(map(_reverted, rows)))
+    emit({"sources": rows}, as_json=as_json, text=lambda _: "\n".join(one.text() for one in rows))
     return 0
 
 
@@ -80,66 +109,51 @@ def _remember(folders: list[Path], digest: str) -> None:
             mark_patched(folder.parent, digest)
 
 
-def _reverted(row: dict[str, Any]) -> str:
-    names = ", ".join(row["reverted"])
-    return f"{row['source']}: " + (f"put back {names}" if names else "nothing to put back")
+def _values(item: AppliedPatch | PatchedBounds) -> dict[str, Any]:
+    """The fields of a record, for one that says more."""
+    return {field.name: getattr(item, field.name) for field in fields(item)}
 
 
-def _row(item: AppliedPatch, mode: Mode) -> dict[str, Any]:
-    return {**asdict(item), "state": _state(item, mode)}
-
-
-def _state(item: AppliedPatch, mode: Mode) -> str:
-    if not item.changed:
+def _state(changed: bool, mode: Mode) -> str:
+    if not changed:
         return "as asked"
     return "patched" if mode == "apply" else "not as asked"
 
 
-def _text(done: list[AppliedPatch], mode: Mode) -> str:
+def _text(rows: list[SourceRow], mode: Mode) -> str:
     if mode == "diff":
-        return "".join(item.diff for item in done).rstrip("\n")
-    return "\n".join(_line(item, mode) for item in done)
+        return "".join(item.diff for item in rows).rstrip("\n")
+    return "\n".join(map(_line, rows))
 
 
-def _line(item: AppliedPatch, mode: Mode) -> str:
+def _line(item: SourceRow) -> str:
     counts = Counter(edit.codemod for edit in item.edits)
     words = [f"{name} {counts[name]}" if name in counts else name for name in item.patches]
-    return f"{item.source}: {_state(item, mode)} ({', '.join(words) or 'no patch needed'})"
+    return f"{item.source}: {item.state} ({', '.join(words) or 'no patch needed'})"
 
 
 def patch_bounds(
     python: str, file: str, cuda: str, gcc_max: int | None, mode: Mode, *, as_json: bool
 ) -> int:
     """Patch (or check, show, revert) a torch's compiler tables; 1 when `check` finds rows missing."""
-    from mambaops.patching import cpp_extension
-
     path = _cpp_extension(python, file)
     if mode == "revert":
-        names = [path.name] if cpp_extension.revert_bounds(path) else []
-        row = {"source": str(path), "reverted": names}
-        emit(row, as_json=as_json, text=lambda _: _reverted(row))
+        row = RevertedRow(source=str(path), reverted=[path.name] if revert_bounds(path) else [])
+        emit(row, as_json=as_json, text=RevertedRow.text)
         return 0
     if not cuda:
         raise UsageError("which CUDA release?", hint='give --cuda, e.g. --cuda "11.8"')
-    act = cpp_extension.apply_bounds if mode == "apply" else cpp_extension.check_bounds
+    act = apply_bounds if mode == "apply" else check_bounds
     done = act(path, cuda, gcc_max=gcc_max)
-    state = _bounds_state(done.changed, mode)
-    shown = done.diff.rstrip("\n") if mode == "diff" else f"{path}: {state}"
-    emit({**asdict(done), "state": state}, as_json=as_json, text=lambda _: shown)
+    bounds = BoundsRow(**_values(done), state=_state(done.changed, mode))
+    shown = done.diff.rstrip("\n") if mode == "diff" else f"{path}: {bounds.state}"
+    emit(bounds, as_json=as_json, text=lambda _: shown)
     for note in done.notes:
         say(f"{note.codemod}: {note.reason}")
     return 1 if mode == "check" and done.changed else 0
 
 
-def _bounds_state(changed: bool, mode: Mode) -> str:
-    if not changed:
-        return "as asked"
-    return "patched" if mode == "apply" else "not as asked"
-
-
 def _cpp_extension(python: str, file: str) -> Path:
-    from mambaops.patching.cpp_extension import find_file
-
     if python and file:
         raise UsageError("only one of --python and --file can be given")
     if not file:
