@@ -241,3 +241,18 @@ def test_verify_that_fails_names_the_check_and_remembers_nothing(env: TargetEnvi
     assert str(context.run.log("verify")) in caught.value.hint
     assert not context.where.verified.exists()
     assert not isinstance(caught.value, CommandFailed)
+
+
+def test_verify_names_what_a_machine_with_a_gpu_may_not_skip(env: TargetEnvironment) -> None:
+    names = ("torch", "causal_conv1d", "causal_conv1d_cuda", "mamba_ssm", "selective_scan_cuda")
+    lines = [
+        json.dumps({"module": name, "outcome": "ok", "reason": "", "file": "f"}) for name in names
+    ]
+    lines[1] = json.dumps({"module": "causal_conv1d", "standin": True, "file": "f"})
+    env.take_over({"smoke.py": ("\n".join(lines), "", 0)})
+    gpu = {"index": 0, "name": "H100", "compute_capability": "9.0"}
+    case = case_of(env, target={"gpus": [gpu]})
+    with pytest.raises(MambaopsError) as caught:
+        verify.act(context_of(case), case)
+    assert "import:causal_conv1d: mambaops' pure PyTorch stand-in" in caught.value.message
+    assert "import:torch" not in caught.value.message
