@@ -90,8 +90,8 @@ def test_nothing_is_ended_without_being_asked(
     tmp_path: Path, child: subprocess.Popen[bytes]
 ) -> None:
     done = release_gpu("--pid", str(child.pid), path=smi(tmp_path, row(child.pid)))
-    assert done.returncode == 1
-    assert "nothing was ended" in done.stderr
+    assert done.returncode == 2
+    assert f"end process {child.pid}: nobody can be asked here" in done.stderr
     assert child.poll() is None
 
 

@@ -30,14 +30,26 @@ def test_the_missing_packages_are_named_with_the_command_and_not_installed(tmp_p
     assert not (tmp_path / "asked").exists()
 
 
+@pytest.mark.parametrize("words", [(), ("--json",), ("--check", "--sudo")])
+def test_nothing_is_installed_unasked(tmp_path: Path, words: tuple[str, ...]) -> None:
+    program(tmp_path, "dpkg-query", f"printf '{DPKG}'; exit 1")
+    for name in ("apt-get", "sudo"):
+        program(tmp_path, name, f'echo "$@" >> {tmp_path}/asked')
+    done = command(tmp_path, "apt-prerequisites", *words)
+    assert done.returncode == 1
+    assert "apt-get install -y kmod build-essential python3-dev" in done.stderr
+    assert not (tmp_path / "asked").exists()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="installs as root, with a stand-in apt-get")
-def test_as_root_they_are_installed_and_looked_at_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("allowed", ["--sudo", "--yes"])
+def test_as_root_they_are_installed_and_looked_at_again(tmp_path: Path, allowed: str) -> None:
     program(tmp_path, "dpkg-query", f"cat {tmp_path}/dpkg; exit 1")
     (tmp_path / "dpkg").write_text(DPKG)
     names = "kmod build-essential python3-dev"
     add = f'for one in {names}; do echo "$one installed" >> {tmp_path}/dpkg; done'
     program(tmp_path, "apt-get", f'echo "$@" >> {tmp_path}/asked; [ "$1" = update ] || {add}')
-    done = command(tmp_path, "apt-prerequisites")
+    done = command(tmp_path, "apt-prerequisites", allowed)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "asked").read_text() == f"update\ninstall -y {names}\n"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 from recorded import facts_of, names
 
@@ -66,6 +67,25 @@ def test_without_root_conda_comes_first_and_root_routes_are_blocked(
     for route in blocked:
         assert route.needs_root
         assert "sudo" in route.hint and "cuda" in route.hint
+
+
+def test_root_too_changes_the_system_only_where_it_is_allowed() -> None:
+    facts = _facts("wsl-5090-bare")
+    host = msgspec.structs.replace(facts.host, root=True, sudo=False)
+    root = msgspec.structs.replace(facts, host=host)
+    (blocked, *_) = [one for one in toolkit_routes(root, "12.8", sudo=False) if one.needs_root]
+    assert blocked.blocked == "it changes the system, and --sudo was not given"
+    assert "--sudo" in blocked.hint and "sudo apt-get" not in blocked.hint
+    assert [
+        one for one in toolkit_routes(root, "12.8", sudo=True) if one.needs_root and one.blocked
+    ] == []
+
+
+def test_root_commands_are_not_run_unasked(tmp_path: Path) -> None:
+    route = _made(tmp_path, _nvcc(tmp_path / "cuda", "12.8"), root=True)
+    with pytest.raises(MachineError, match="--sudo was not given"):
+        toolkit.obtain(route, "12.8", sudo=False, say=lambda line: None)
+    assert not (tmp_path / "cuda").exists()
 
 
 def test_wsl_takes_the_repository_without_drivers() -> None:

@@ -21,7 +21,7 @@ HELP = {
     "source": "PACKAGE=PATH of a checkout or archive to build instead of the published source",
     "add": "package beside the profile's: a name, or a package file (./mine.toml)",
     "cross": "build for another machine than this one",
-    "sudo": "allow the package manager to be run with sudo",
+    "sudo": "allow commands that change the system, as root or through sudo",
     "jobs": "compilers at once; 0: by cores and memory",
     "obtain": "strategies to get the packages, in order, e.g. source or store,source",
 }

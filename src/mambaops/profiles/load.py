@@ -16,6 +16,7 @@ from mambaops.core.errors import UsageError
 from mambaops.core.paths import data_dir
 from mambaops.knowledge.mirrors import mirrored
 from mambaops.knowledge.packages import package
+from mambaops.profiles.check import complaints
 from mambaops.profiles.explain import values
 from mambaops.profiles.model import PackageSpec, Profile
 
@@ -63,6 +64,8 @@ def parse_profile(text: str, origin: str, folder: Path | None = None) -> Profile
     except msgspec.ValidationError as error:
         message = _with_package(raw, str(error))
         raise UsageError(f"profile `{origin}`: {message}", hint=_hint(message)) from error
+    for wrong in complaints(profile):
+        raise UsageError(f"profile `{origin}`: {wrong}")
     profile = _with_package_files(profile, origin, folder or Path())
     _check_paths(profile, origin)
     return profile

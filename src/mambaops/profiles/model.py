@@ -59,7 +59,11 @@ class Torch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class ToolkitSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     version: Annotated[
-        str, Meta(description="CUDA of nvcc; empty: the minor version that torch was built with")
+        str,
+        Meta(
+            pattern=r"^(\d+(\.\d+)*)?$",
+            description="CUDA of nvcc; empty: the minor version that torch was built with",
+        ),
     ] = ""
     routes: Annotated[
         list[Route], Meta(description="routes to nvcc, in the order in which they are tried")
@@ -106,7 +110,11 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     jobs: Annotated[int, Meta(ge=0, description="compilers at once; 0: by cores and memory")] = 0
     nvcc_threads: Annotated[int, Meta(ge=1, description="threads inside one nvcc")] = 1
     patch_cpp_extension: Annotated[
-        str, Meta(description="CUDA version to add to torch's compiler tables")
+        str,
+        Meta(
+            pattern=r"^(\d+(\.\d+)*)?$",
+            description="CUDA version to add to torch's compiler tables",
+        ),
     ] = ""
     env: Annotated[dict[str, str], Meta(description="variables of the build alone")] = {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -61,14 +62,15 @@ def script(case: Case) -> list[str]:
 def _fetch(name: str, spec: PackageSpec, source: Source) -> list[str]:
     folder = f"{name}-src"
     if spec.origin == "git":
-        clone = f"git clone --depth 1 --branch {spec.tag} {source.repository} {folder}"
+        clone = ["git", "clone", "--depth", "1", "--branch", spec.tag, source.repository]
         if not spec.subdirectory:
-            return [clone]
+            return [shlex.join([*clone, folder])]
+        inside = f"{folder}.git/{spec.subdirectory}"
         return [
-            clone.replace(f" {folder}", f" {folder}.git"),
-            f"ln -s {folder}.git/{spec.subdirectory} {folder}",
+            shlex.join([*clone, f"{folder}.git"]),
+            shlex.join(["ln", "-s", inside, folder]),
         ]
-    skip = [" ".join(f"{key}={value}" for key, value in source.env.items()) + " \\"]
+    skip = [" ".join(f"{key}={shlex.quote(value)}" for key, value in source.env.items()) + " \\"]
     archive = f"{name.replace('-', '_')}-{spec.version}.tar.gz"
     check = [f"echo '{spec.sha256}  {archive}' | sha256sum --check"] if spec.sha256 else []
     return [

@@ -92,8 +92,8 @@ def dockerfile(profile: Profile, *, arch: str) -> str:
 
 
 def build_words(profile: Profile, arch: str) -> list[str]:
-    """The command that builds the profile's wheels where no GPU is. Pure."""
-    words = ["mambaops", "build-mamba", "--profile", profile.name, "--cross"]
+    """The command that builds the profile's wheels where no GPU is, and may change its image. Pure."""
+    words = ["mambaops", "build-mamba", "--profile", profile.name, "--cross", "--sudo"]
     return words + (["--arch", arch] if arch else [])
 
 

@@ -1,4 +1,4 @@
-"""Running commands that need root: as root, or through a sudo that asks nothing; never silently."""
+"""Running commands that change the system: as root or through a sudo that asks nothing, never unasked."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ def root_prefix(commands: Sequence[Sequence[str]], *, sudo: bool) -> list[str]:
     """What to put before each command so that it runs as root: nothing, or `sudo -n`.
 
     Raises:
-        MachineError: root was not allowed, or sudo is missing or wants a password; the hint holds the
-            commands.
+        MachineError: it was not allowed (root too has to be asked), or sudo is missing or wants a
+            password; the hint holds the commands.
     """
-    if os.geteuid() == 0:
-        return []
     by_hand = "run them yourself:\n" + pasted(commands, as_root=True)
     if not sudo:
         raise MachineError(
-            "these commands need root, and --sudo was not given", hint=f"give --sudo, or {by_hand}"
+            "these commands change the system as root, and --sudo was not given",
+            hint=f"give --sudo, or {by_hand}",
         )
+    if os.geteuid() == 0:
+        return []
     if which("sudo") is None:
         raise MachineError("these commands need root, and there is no sudo", hint=by_hand)
     # our processes have no terminal (their groups are ended on a time-out), so sudo cannot ask there

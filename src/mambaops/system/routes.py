@@ -36,10 +36,13 @@ def toolkit_routes(facts: Facts, cuda: str, *, sudo: bool, folder: str = "") -> 
 
 
 def _with_permission(facts: Facts, route: Route, *, sudo: bool) -> Route:
-    if route.blocked is not None or not route.needs_root or facts.host.root:
+    if route.blocked is not None or not route.needs_root:
         return route
-    if sudo and facts.host.sudo:
+    if sudo and (facts.host.sudo or facts.host.root):
         return route
+    if facts.host.root:
+        how = "run with --sudo, or yourself:\n" + script(route, facts)
+        return blocked(route, "it changes the system, and --sudo was not given", how)
     why = "root is needed" + ("" if facts.host.sudo else ", and there is no sudo")
     how = "run with --sudo, or yourself:\n" if facts.host.sudo else "as root:\n"
     return blocked(route, why, how + script(route, facts))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from invoke import Context
 
+from mambaops.cli.confirm import HELP, confirm
 from mambaops.cli.task import emit, say, task
 
 
@@ -13,7 +12,7 @@ from mambaops.cli.task import emit, say, task
     name="release-gpu",
     help={
         "pid": "end this process (one of your own that holds GPU memory)",
-        "yes": "do not ask",
+        "yes": HELP,
         "grace": "seconds between SIGTERM and SIGKILL",
         "json": "holders as JSON",
     },
@@ -33,17 +32,7 @@ def release_gpu(
         return 0
     holder = gpu_holders.chosen(pid, found)
     say(gpu_holders.table([holder]))
-    if not yes and not _confirmed(pid):
-        say("nothing was ended")
-        return 1
+    confirm(f"end process {pid}", yes=yes)
     outcome = gpu_holders.end(holder, float(grace))
     emit({"pid": pid, "outcome": outcome}, as_json=json, text=lambda _: f"{pid} {outcome}")
     return 0
-
-
-def _confirmed(pid: int) -> bool:
-    if not sys.stdin.isatty():
-        say("not a terminal: give --yes to end it")
-        return False
-    say(f"end process {pid}? [y/N]")
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -13,13 +13,14 @@ from mambaops.cli.task import emit, say, task
     name="apt-prerequisites",
     help={
         "check": "exit 1 where something is missing, install nothing",
-        "sudo": "install with sudo",
+        "sudo": "install them, as root or through sudo",
+        "yes": "the same, for root",
     },
 )
 def apt_prerequisites(
-    c: Context, check: bool = False, sudo: bool = False, json: bool = False
+    c: Context, check: bool = False, sudo: bool = False, yes: bool = False, json: bool = False
 ) -> int:
-    """Say which packages of the system a build lacks, and install them where that is allowed."""
+    """Say which packages of the system a build lacks; install them with --sudo. Exit 1 where some are missing."""
     import os
 
     from mambaops.cli import system_output as show
@@ -30,10 +31,12 @@ def apt_prerequisites(
     if not missing:
         return 0
     commands = prerequisites.commands(missing)
-    if check or not (sudo or os.geteuid() == 0):
-        say("install them with:\n" + permission.pasted(commands, as_root=True))
+    allowed = sudo or (yes and os.geteuid() == 0)
+    if check or not allowed:
+        say("install them with `mambaops apt-prerequisites --sudo`, or yourself:")
+        say(permission.pasted(commands, as_root=True))
         return 1
-    permission.run_all(commands, needs_root=True, sudo=sudo, say=say)
+    permission.run_all(commands, needs_root=True, sudo=True, say=say)
     return 1 if prerequisites.check() else 0
 
 

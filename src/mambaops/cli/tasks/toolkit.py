@@ -9,7 +9,7 @@ from mambaops.cli.task import emit, say, task
 _ROUTES = {
     "cuda": "toolkit version, e.g. 12.8",
     "route": "take this one: apt-network, apt-local, conda-env, conda-micromamba, runfile-system, runfile-folder",
-    "sudo": "allow root commands through sudo",
+    "sudo": "allow commands that change the system, as root or through sudo",
     "dry_run": "print the commands of the route and stop",
     "list": "print every route with its commands and stop",
     "facts": "facts file of another machine (for --list and --dry-run)",
@@ -116,7 +116,7 @@ def cudnn_check(c: Context, home: str = "", json: bool = False) -> None:
         "archive": "NVIDIA's cudnn-linux-….tar.xz",
         "home": "the toolkit to copy it into",
         "deb": "install it from NVIDIA's apt repository instead, for this CUDA, e.g. 12.8",
-        "sudo": "allow root commands through sudo",
+        "sudo": "allow commands that change the system, as root or through sudo",
     },
 )
 def cudnn_install(

@@ -17,6 +17,13 @@ from mambaops.core.errors import UsageError
 from mambaops.knowledge.addresses import cuda_tag
 from mambaops.knowledge.packages.model import Architectures, Package, Patch, Source
 from mambaops.knowledge.tables import load_toml
+from mambaops.knowledge.text import (
+    wrong_line,
+    wrong_requirements,
+    wrong_source,
+    wrong_variables,
+    wrong_words,
+)
 
 __all__ = [
     "Architectures",
@@ -74,6 +81,23 @@ def _complaints(package: Package, stem: str) -> Iterator[str]:
         yield "`check` has both a script and code; keep one"
     if package.source.origin == "git" and not package.source.repository:
         yield "`source.origin` git needs the `repository`"
+    yield from _wrong_texts(package)
+
+
+def _wrong_texts(package: Package) -> Iterator[str]:
+    """Texts that become words of commands and scripts."""
+    source, build, told = package.source, package.build, package.architectures
+    lines = [source.version, source.repository, source.tag, source.subdirectory]
+    lines += [*source.env.values(), *build.env.values(), *build.split, package.title]
+    for text in [*lines, told.separator, told.form, *package.modules.imports]:
+        yield from wrong_line("text", text)
+    names = {build.local_version: "", told.variable: ""}
+    names = {name: "" for name in [*names, *source.env, *build.env, *build.drop] if name}
+    yield from wrong_variables("variable", names)
+    yield from wrong_requirements("build.requirements", build.requirements)
+    yield from wrong_requirements("together.requires", package.together.requires)
+    yield from wrong_source("source", source.tag, source.subdirectory, source.repository)
+    yield from wrong_words("source.version", [source.version])
 
 
 @functools.cache
