@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from mambaops.core.errors import MachineError, UsageError
 
@@ -40,7 +41,7 @@ def address_of(name: str) -> str:
 def chosen_address(
     package: str, facts: Facts, *, version: str = "", say: Callable[[str], None]
 ) -> str:
-    """Where the wheel lies that fits a machine best.
+    """Where the file lies that fits a machine best; Astral's index is read, for its plan names no files.
 
     Raises:
         UsageError: an unknown package or a version that is none.
@@ -50,7 +51,9 @@ def chosen_address(
     from mambaops.wheels.select.selection import Wanted
     from mambaops.wheels.sources.listing import list_candidates, usual_sources
 
-    offered = list_candidates(package, facts, usual_sources(facts), say=say)
+    read = usual_sources(facts, online=True)
+    listed = list_candidates(package, facts, read, say=say, plan_instead=False)
+    offered = [one for one in listed if urlsplit(one.url).path.endswith(".whl")]
     wanted = Wanted(version=version or None)
     selection = select_confirmed(package, facts, offered, wanted, say=say)
     if selection.chosen is None or not selection.chosen.url:

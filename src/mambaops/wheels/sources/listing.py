@@ -42,16 +42,25 @@ def usual_sources(
 
 
 def list_candidates(
-    package: str, facts: Facts, read: Iterable[Source], *, say: Say = lambda text: None
+    package: str,
+    facts: Facts,
+    read: Iterable[Source],
+    *,
+    say: Say = lambda text: None,
+    plan_instead: bool = True,
 ) -> list[Candidate]:
-    """All candidates; a source that cannot be read is said and left out."""
+    """All candidates; a source that cannot be read is said and left out.
+
+    Args:
+        plan_instead: take the plan of Astral's index where that does not answer; it names no files.
+    """
     found: list[Candidate] = []
     for source in read:
         try:
             found += source.candidates(package, facts)
         except MambaopsError as error:
             say(f"{source.name}: left out: {error.message}")
-            if source.name == "astral":
+            if source.name == "astral" and plan_instead:
                 found += AstralIndexPlan().candidates(package, facts)
                 say("astral: its plan is used instead (unverified)")
     return found

@@ -1,0 +1,135 @@
+"""A choice is made sure of, and its address told: what is here is looked into, what is promised asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from loopback import serve, status, whole
+
+from mambaops.core.errors import MachineError, UsageError
+from mambaops.facts.model import Facts
+from mambaops.wheels.candidates import Candidate, from_name
+from mambaops.wheels.names import parse_wheel_name
+from mambaops.wheels.select.address import address_of, chosen_address
+from mambaops.wheels.select.confirm import select_confirmed
+from mambaops.wheels.select.selection import Wanted
+
+from .conftest import EXTENSION, UPSTREAM, Compile, make_wheel
+from .facts_of import machine
+
+RELEASES = "https://github.com/state-spaces/mamba/releases/download"
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAMBAOPS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for name in ("HTTPS_PROXY", "https_proxy"):  # every host but this machine is out of reach
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+
+def offered(url: str, name: str = UPSTREAM, **more: str) -> Candidate:
+    return from_name(parse_wheel_name(name), "upstream", url=url, **more)
+
+
+def chosen(*candidates: Candidate, facts: Facts | None = None, check: bool = False) -> str:
+    found = select_confirmed("mamba-ssm", facts or machine(), candidates, check=check)
+    return found.chosen.url if found.chosen else ""
+
+
+def test_a_promise_is_held_against_the_network_only_where_that_is_wanted() -> None:
+    with serve(b"", status(404)) as server:
+        url = server.url(UPSTREAM)
+        assert chosen(offered(url)) == url
+        assert server.requests == []
+        assert chosen(offered(url), check=True) == ""
+    with serve(b"wheel", whole()) as server:
+        url = server.url(UPSTREAM)
+        assert chosen(offered(url), check=True) == url
+
+
+def test_what_is_no_file_cannot_be_asked_for() -> None:
+    with serve(b"", status(404)) as server:
+        url = server.url("repository")
+        assert chosen(offered(url), check=True) == url
+        assert server.requests == []
+
+
+def test_a_file_at_hand_that_a_repair_would_make_fit_is_chosen(
+    tmp_path: Path, compile_module: Compile
+) -> None:
+    """Its glibc need is above the machine's, and the one known symbol is all of it."""
+    path = make_wheel(tmp_path, UPSTREAM, {EXTENSION: compile_module(EXTENSION).read_bytes()})
+    old = machine(distro="ubuntu 20.04")
+    here = replace(offered(str(path), status="present"), glibc="2.32", repairable=True)
+    found = select_confirmed("mamba-ssm", old, [here])
+    assert found.chosen is not None
+    assert (found.chosen.url, found.chosen.repair) == (str(path), "2.31")
+
+
+def test_a_file_at_hand_that_cannot_be_read_is_refused_with_what_was_found(tmp_path: Path) -> None:
+    path = tmp_path / UPSTREAM
+    path.write_bytes(b"<html>login</html>")
+    said: list[str] = []
+    found = select_confirmed(
+        "mamba-ssm", machine(), [offered(str(path), status="present")], say=said.append
+    )
+    assert found.chosen is None
+    assert said[0].startswith(f"{UPSTREAM}: `{UPSTREAM}` is not a whole zip archive")
+    assert said[0].endswith("; looking for the next best")
+
+
+@pytest.mark.parametrize("name", [UPSTREAM, UPSTREAM.replace("cu12torch2.8", "cu13torch25.08")])
+def test_the_address_of_upstreams_file(name: str) -> None:
+    assert address_of(name) == f"{RELEASES}/v2.3.1/{name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        ("", "neither `--url` nor `--name` is given", "`--package mamba-ssm`"),
+        ("six-1.0-py3-none-any.whl", "is not named like upstream's release files", "`--url`"),
+        (UPSTREAM.replace("mamba_ssm", "no_such"), "no releases of `no-such` are known", "`--url`"),
+    ],
+)
+def test_a_name_without_an_address(name: str, message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        address_of(name)
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("package", "version", "taken"),
+    [
+        ("mamba-ssm", "2.3.1", "2.3.1"),
+        ("causal-conv1d", "", "1.6.1.post4"),  # Astral plans a newer one
+    ],
+)
+def test_the_address_of_the_best_file(package: str, version: str, taken: str) -> None:
+    """Astral's index does not answer here, and its plan has no address of a file: upstream's is taken."""
+    said: list[str] = []
+    url = chosen_address(package, machine(), version=version, say=said.append)
+    name = url.rpartition("/")[2]
+    assert parse_wheel_name(name).version == taken
+    assert said[0].startswith("astral: left out: ")
+    assert said[1:] == [next(line for line in said if line.startswith(f"{name}: fits: torch 2.8"))]
+
+
+def test_there_is_no_address_of_what_does_not_fit() -> None:
+    with pytest.raises(MachineError) as caught:
+        chosen_address("mamba-ssm", machine(python="3.6.1"), say=lambda line: None)
+    assert caught.value.message.startswith("no prebuilt wheel of mamba-ssm fits: ")
+    assert "3.6" in caught.value.message
+    assert "`mambaops select-wheel --package mamba-ssm`" in caught.value.hint
+
+
+def test_a_version_can_be_wanted_of_a_confirmed_choice() -> None:
+    older = offered("there", UPSTREAM.replace("2.3.1", "2.2.4"))
+    found = select_confirmed(
+        "mamba-ssm", machine(), [offered("here"), older], Wanted(version="<2.3")
+    )
+    assert found.chosen is not None
+    assert found.chosen.url == "there"
