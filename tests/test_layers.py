@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mambaops.core.paths import PACKAGE
 
 # lowest first: a module imports from its own room and from those above it in this list
 ROOMS = (
+    "emulator",
     "core",
     "knowledge",
     "facts",
@@ -48,6 +50,7 @@ PAYLOAD = "payload"
 STEP_ROOMS = ("core", "knowledge", "facts", "profiles", "decide", "steps")
 # neither start a process nor read an environment variable
 PURE = (
+    "emulator",
     "knowledge",
     "decide",
     "plan",
@@ -196,6 +199,18 @@ def _imports(node: ast.AST) -> bool:
 
 def payload_files() -> list[Path]:
     return sorted((PACKAGE / PAYLOAD).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "emulator").rglob("*.py")), ids=label)
+def test_the_emulator_is_python_3_8_and_imports_itself_numpy_and_the_standard_library(
+    path: Path,
+) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert {alias.name for alias in node.names} <= {"numpy", *sys.stdlib_module_names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            assert node.module in sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("path", payload_files(), ids=label)

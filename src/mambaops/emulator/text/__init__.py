@@ -1,0 +1,1 @@
+"""PTX as text: tokens, statements, and the module that they make."""
