@@ -63,6 +63,18 @@ def test_a_virtual_environment(machine: Any, env: Path) -> None:
     assert facts["torch"] is None
 
 
+def test_headers_that_the_environment_has_of_its_own(machine: Any, env: Path) -> None:
+    """Where the system's Python has none (python3-dev is not installed), those below the environment count."""
+    code = "import sysconfig\nsysconfig.get_path = lambda *words, **named: '/nowhere'\n"
+    (site(env) / "sitecustomize.py").write_text(code)
+    assert machine.look(python=str(env / "bin/python"))["python"]["headers"] is None
+    own = env / "include" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    own.mkdir(parents=True, exist_ok=True)
+    assert machine.look(python=str(env / "bin/python"))["python"]["headers"] is None
+    (own / "Python.h").touch()
+    assert machine.look(python=str(env / "bin/python"))["python"]["headers"] == str(own)
+
+
 def test_a_source_folder_that_shadows_the_package(machine: Any, env: Path) -> None:
     install(env, "causal_conv1d", "1.7.0")
     source = machine.home / "causal_conv1d"

@@ -8,7 +8,7 @@ from mambaops.plan.order import with_foundations
 from mambaops.steps import all_steps
 
 BUILD = {
-    "check-compiler", "check-space", "create-venv", "fetch-sources", "install-toolkit", "install-torch",
+    "check-compiler", "check-space", "create-venv", "fetch-sources", "install-headers", "install-toolkit", "install-torch",
     "patch-cpp-extension", "patch-setup", "prepare-build",
 }  # fmt: skip
 

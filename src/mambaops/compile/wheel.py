@@ -39,12 +39,17 @@ DROPPED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """What a build compiles with. `launcher` is a compiler cache (`sccache`), or empty."""
+    """What a build compiles with. `launcher` is a compiler cache (`sccache`), or empty.
+
+    Attributes:
+        headers: folder with Python.h where the interpreter's own lacks it, or empty.
+    """
 
     python: Path
     toolkit: Toolkit
     compiler: Compiler
     launcher: str = ""
+    headers: str = ""
 
 
 def environment(
@@ -75,6 +80,9 @@ def environment(
     if package.build.local_version:
         env[package.build.local_version] = key.local_version()
     env.update(_compilers(tools))
+    if tools.headers:
+        # gcc, clang and nvcc (which asks gcc) all read it, after every -I
+        env["CPATH"] = os.pathsep.join(filter(None, [tools.headers, base.get("CPATH", "")]))
     if link_object is not None:
         env["LDFLAGS"] = " ".join(filter(None, [base.get("LDFLAGS", ""), str(link_object)]))
     env.update(extra)

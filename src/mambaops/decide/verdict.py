@@ -17,8 +17,9 @@ def done(reason: str) -> Verdict:
     return Verdict(status="done", reason=reason)
 
 
-def needed(reason: str) -> Verdict:
-    return Verdict(status="needed", reason=reason)
+def needed(reason: str, hint: str = "") -> Verdict:
+    """`hint`: another way than the step's own."""
+    return Verdict(status="needed", reason=reason, hint=hint)
 
 
 def blocked(reason: str, hint: str) -> Verdict:

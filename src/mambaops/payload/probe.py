@@ -1233,8 +1233,10 @@ def _python_kind(base: str) -> str:
 
 
 def _python_headers() -> Optional[str]:
-    for key in ("include", "platinclude"):
-        folder = sysconfig.get_path(key)
+    version = "python%d.%d" % sys.version_info[:2]
+    # the last is where `install-headers` puts those that the system has not
+    own = os.path.join(sys.prefix, "include", version)
+    for folder in (sysconfig.get_path("include"), sysconfig.get_path("platinclude"), own):
         if folder and is_file(os.path.join(folder, "Python.h")):
             return folder
     return None

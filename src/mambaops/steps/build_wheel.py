@@ -78,7 +78,16 @@ def _tools(context: Context, case: Case) -> Tools:
         toolkit=toolkit,
         compiler=compiler,
         launcher=_launcher(context, case),
+        headers=_headers(case),
     )
+
+
+def _headers(case: Case) -> str:
+    """The folder that `install-headers` filled: the only one inside of the environment."""
+    found = case.target.python if case.target else None
+    if found is None or found.kind != "venv" or found.headers is None:
+        return ""
+    return found.headers if found.headers.startswith(found.prefix + os.sep) else ""
 
 
 def _launcher(context: Context, case: Case) -> str:
@@ -220,7 +229,13 @@ STEP = Step(
     assess=assess,
     act=act,
     script=script,
-    stands_on=("check-space", "install-toolkit", "patch-cpp-extension", "patch-setup"),
+    stands_on=(
+        "check-space",
+        "install-headers",
+        "install-toolkit",
+        "patch-cpp-extension",
+        "patch-setup",
+    ),
     wanted=compiles,
     per_package=True,
 )

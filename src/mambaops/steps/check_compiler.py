@@ -1,4 +1,4 @@
-"""A C++ compiler that works, is new enough for torch's headers, and finds Python's."""
+"""A C++ compiler that works and is new enough for torch's headers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from mambaops.decide.case import Case
 from mambaops.decide.packages import compiles
 from mambaops.decide.toolkit import cxx_standard, host_compiler, major
 from mambaops.decide.verdict import Verdict, blocked, done
-from mambaops.knowledge.tables import minor_of
 from mambaops.steps.step import Step
 
 # C++ standard -> first g++ major that compiles torch's headers with it (torch's own build asks for 11.3)
@@ -14,7 +13,7 @@ GCC_FLOOR = {20: 11}
 
 
 def assess(case: Case) -> Verdict:
-    """A C++ compiler that works, and Python's headers."""
+    """A C++ compiler that works and knows the standard."""
     if not case.choice.kernels:
         return done("nothing will be compiled")
     compiler = host_compiler(case.facts)
@@ -29,13 +28,6 @@ def assess(case: Case) -> Verdict:
             f"{compiler.name} {compiler.version} does not know C++{cxx_standard(case)}, which the "
             f"headers of torch {case.choice.torch} demand (g++ {floor} or newer)",
             f"a newer compiler (conda's gxx_linux-64={floor}), or an older torch: `--torch 2.10.0`",
-        )
-    python = (case.target or case.facts).python
-    if case.target is not None and python.headers is None:
-        return blocked(
-            f"Python.h of {python.executable} is missing",
-            f"`sudo apt-get install python{minor_of(python.version)}-dev`, or a uv or conda Python, "
-            "which bring their own",
         )
     return done(f"{compiler.name} {compiler.version} at {compiler.path}")
 

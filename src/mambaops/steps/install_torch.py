@@ -146,4 +146,5 @@ STEP = Step(
     act=act,
     script=script,
     stands_on=("create-venv",),
+    after=("install-headers",),
 )

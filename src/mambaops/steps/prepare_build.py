@@ -9,6 +9,8 @@ from mambaops.decide.case import Case
 from mambaops.decide.environment import unsatisfied
 from mambaops.decide.packages import compiles
 from mambaops.decide.verdict import Verdict, done, needed
+from mambaops.steps import install_headers
+from mambaops.steps.install_headers import missing
 from mambaops.steps.step import Step
 
 if TYPE_CHECKING:
@@ -17,13 +19,17 @@ if TYPE_CHECKING:
 
 def assess(case: Case) -> Verdict:
     """Everything that setup.py imports and runs is there."""
-    missing = unsatisfied(case, case.build_requirements)
-    return needed(", ".join(missing)) if missing else done("setup.py has what it needs")
+    # Python.h too, where a prebuilt wheel was hoped for and is not there
+    absent = [*unsatisfied(case, case.build_requirements), *filter(None, [missing(case)])]
+    return needed(", ".join(absent)) if absent else done("setup.py has what it needs")
 
 
 def act(context: Context, case: Case) -> None:
     """Install what is missing; torch's own setuptools bound is in the profile's list."""
-    context.pip(STEP.id, ["install", *unsatisfied(case, case.build_requirements)])
+    if missing(case):
+        install_headers.act(context, case)
+    if absent := unsatisfied(case, case.build_requirements):
+        context.pip(STEP.id, ["install", *absent])
 
 
 def script(case: Case) -> list[str]:
