@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional
+from functools import lru_cache
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import numpy as np
 
@@ -47,14 +48,14 @@ class Binder:
 
     def bind(self) -> Step:
         """Raises PtxError for an opcode, a modifier or an operand that is not supported."""
-        mods = Modifiers(self.instruction)
         name = self.instruction.opcode + (".cc" if "cc" in self.instruction.modifiers else "")
         if name in BOUND:
-            step = BOUND[name](self, mods)
+            step = BOUND[name](self, Modifiers(self.instruction))
         elif self.instruction.opcode in FORMS:
-            step = self.plain(FORMS[self.instruction.opcode](mods))
+            step = self.plain(form_of(self.instruction))
         else:
-            raise mods.error("instruction {!r} is not supported".format(self.instruction.opcode))
+            name = self.instruction.opcode
+            raise self.error("instruction {!r} is not supported".format(name))
         if self.instruction.guard is None or self.instruction.opcode in GUARDED:
             return step
         return self.guarded(step)
@@ -246,6 +247,23 @@ class Binder:
         guard = self.instruction.guard
         assert guard is not None
         return self.predicate(Negated(guard.register) if guard.negated else guard.register)
+
+
+@lru_cache(maxsize=None)
+def _made(opcode: str, key: Tuple[Any, ...]) -> Dict[str, Form]:
+    """Where the form of all instructions of one kind is kept."""
+    return {}
+
+
+def form_of(instruction: Instruction) -> Form:
+    """The form of an instruction; made once for all that differ in registers only."""
+    operands = instruction.operands
+    table = operands[-1] if instruction.opcode == "lop3" else None
+    key = (instruction.modifiers, len(operands), isinstance(operands[0], Pair), table)
+    kept = _made(instruction.opcode, key)
+    if "form" not in kept:
+        kept["form"] = FORMS[instruction.opcode](Modifiers(instruction))
+    return kept["form"]
 
 
 def width(operand: Operand) -> int:

@@ -14,30 +14,32 @@ class Reader:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.tokens = tokenize(source)
+        words, self.starts = tokenize(source)
+        self.count = len(words)
+        self.words = [*words, "", ""]  # nothing follows: no word is empty
         self.place = 0
 
     @property
     def done(self) -> bool:
-        return self.place >= len(self.tokens)
+        return self.place >= self.count
 
     def peek(self, ahead: int = 0) -> str:
-        """The text of the next token; "" at the end."""
-        place = self.place + ahead
-        return self.tokens[place].text if place < len(self.tokens) else ""
+        """The next token; "" at the end."""
+        return self.words[self.place + ahead]
 
     def take(self) -> str:
-        if self.done:
+        word = self.words[self.place]
+        if not word:
             raise PtxError("the text ends in the middle of a statement", self.line)
         self.place += 1
-        return self.tokens[self.place - 1].text
+        return word
 
     def back(self) -> None:
         self.place -= 1
 
     def accept(self, text: str) -> bool:
         """Takes the next token where it is this one."""
-        if self.peek() != text:
+        if self.words[self.place] != text:
             return False
         self.place += 1
         return True
@@ -59,8 +61,11 @@ class Reader:
 
     def constant(self) -> Optional[Number]:
         """A number with its sign, where one stands here."""
-        negative = self.peek() == "-" and self._is_number(1)
-        if not negative and not self._is_number(0):
+        first = self.words[self.place][:1]
+        if not first.isdigit() and first != "-":
+            return None
+        negative = first == "-" and self._is_number(1)
+        if first == "-" and not negative:
             return None
         self.place += negative
         found = number(self.take(), self.line)
@@ -71,8 +76,7 @@ class Reader:
         return Number(-found.value)
 
     def _is_number(self, ahead: int) -> bool:
-        place = self.place + ahead
-        return place < len(self.tokens) and self.tokens[place].kind == "number"
+        return self.words[self.place + ahead][:1].isdigit()
 
     def offset(self) -> int:
         """`+4` or `-4` or `+-4`; 0 where neither stands here."""
@@ -86,12 +90,13 @@ class Reader:
 
     @property
     def line(self) -> int:
-        place = min(self.place, len(self.tokens) - 1)
-        return self.source.line(self.tokens[place].start) if self.tokens else 1
+        place = min(self.place, self.count - 1)
+        return self.source.line(self.starts[place]) if self.starts else 1
 
     def span(self, first: int) -> Tuple[int, str]:
         """Line and text of the tokens from number `first` to here."""
-        start, end = self.tokens[first].start, self.tokens[self.place - 1].end
+        last = self.place - 1
+        start, end = self.starts[first], self.starts[last] + len(self.words[last])
         return self.source.line(start), " ".join(self.source.text[start:end].split())
 
     def error(self, message: str, back: bool = True) -> PtxError:

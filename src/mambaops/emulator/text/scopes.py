@@ -38,7 +38,9 @@ class Scope:
         return first
 
     def register(self, name: str) -> Optional[Register]:
-        found = self.registers.get(name) or self._of_range(name)
+        found = self.registers.get(name)
+        if found is None and name[-1:].isdigit():
+            found = self._of_range(name)
         if found is None and self.parent is not None:
             return self.parent.register(name)
         return found

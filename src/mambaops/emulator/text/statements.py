@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from ..errors import PtxError
 from ..types import TYPES
@@ -41,6 +41,7 @@ class Body:
         self.kernel = kernel
         self.module = module
         self.scopes: List[Scope] = []  # of each instruction
+        self._opcodes: Dict[str, Tuple[str, Tuple[str, ...]]] = {}
 
     def parse(self) -> None:
         self._block(None)
@@ -103,10 +104,7 @@ class Body:
     def _instruction(self, scope: Scope) -> None:
         reader, first = self.reader, self.reader.place
         guard = self._guard(scope)
-        word = reader.take()
-        if not _OPCODE.fullmatch(word):
-            raise reader.error("{!r} is no instruction".format(word))
-        opcode, *modifiers = word.split(".")
+        opcode, modifiers = self._opcode(reader.take())
         operands: List[Operand] = []
         while reader.peek() != ";":
             operands.append(self._operand(scope))
@@ -114,9 +112,18 @@ class Body:
                 break
         reader.expect(";")
         line, text = reader.span(first)
-        made = Instruction(opcode, tuple(modifiers), tuple(operands), guard, line, text)
+        made = Instruction(opcode, modifiers, tuple(operands), guard, line, text)
         self.kernel.instructions.append(made)
         self.scopes.append(scope)
+
+    def _opcode(self, word: str) -> Tuple[str, Tuple[str, ...]]:
+        found = self._opcodes.get(word)
+        if found is None:
+            if not _OPCODE.fullmatch(word):
+                raise self.reader.error("{!r} is no instruction".format(word))
+            opcode, *modifiers = word.split(".")
+            found = self._opcodes[word] = (opcode, tuple(modifiers))
+        return found
 
     def _guard(self, scope: Scope) -> Optional[Guard]:
         reader = self.reader
@@ -137,12 +144,16 @@ class Body:
 
     def _single(self, scope: Scope) -> Single:
         reader = self.reader
-        if reader.accept("!"):
-            return Negated(self._predicate(scope))
-        if reader.accept("{"):
+        word = reader.peek()
+        if word == "{":
+            reader.place += 1
             return Vector(self._items(scope))
-        if reader.accept("["):
+        if word == "[":
+            reader.place += 1
             return self._address(scope)
+        if word == "!":
+            reader.place += 1
+            return Negated(self._predicate(scope))
         constant = reader.constant()
         return constant if constant is not None else self._named(scope)
 
@@ -170,13 +181,13 @@ class Body:
 
     def _named(self, scope: Scope) -> Single:
         name = self.reader.take()
+        register = scope.register(name)
+        if register is not None:
+            return register
         if name == "_":
             return Sink()
         if name in SPECIALS:
             return Special(name)
-        register = scope.register(name)
-        if register is not None:
-            return register
         if name.startswith("%"):
             raise self.reader.error(
                 "no register {!r} is declared, and no such special one is supported".format(name)

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import bisect
 import re
-from typing import List, NamedTuple, Union
+from functools import lru_cache
+from typing import List, Tuple, Union
 
 from ..errors import PtxError
 from .syntax import Number
 
 # .loc and .file have no semicolon; they say where a line came from and change nothing
 _NOISE = re.compile(r"//[^\n]*|/\*.*?\*/|^[ \t]*\.(?:loc|file)\b[^\n]*", re.S | re.M)
-_TOKEN = re.compile(
-    r"""\s*(?:
-      (?P<name>[A-Za-z_$%.](?:[\w$.]|::)*)
-    | (?P<number>\d[\w.]*(?:(?<=[eE])[+-]\d+)?)
-    | (?P<text>"[^"]*")
-    | (?P<mark>[{}()\[\],;:<>=@!|+\-*~&])
-    )""",
-    re.X,
-)
-
-
-class Token(NamedTuple):
-    kind: str
-    text: str
-    start: int
-    end: int
+_MARKS = frozenset("{}()[],;:<>=@!|+-*~&")
+# names (with the dots of opcodes), numbers, texts, marks, and whatever else there is, to be refused
+_TOKEN = re.compile(r'[A-Za-z_$%.](?:[\w$.]|::)*|\d[\w.]*(?:(?<=[eE])[+-]\d+)?|"[^"]*"|\S')
 
 
 class Source:
@@ -41,25 +29,24 @@ class Source:
         return bisect.bisect_left(self._ends, place) + 1
 
 
-def tokenize(source: Source) -> List[Token]:
-    """All tokens of a text.
+def tokenize(source: Source) -> Tuple[List[str], List[int]]:
+    """All tokens of a text, and where each begins.
 
     Raises:
         PtxError: a character that no token begins with.
     """
-    found, place, text = [], 0, source.text
-    end = len(text.rstrip().rstrip("\0").rstrip())
-    while place < end:
-        match = _TOKEN.match(text, place)
-        if match is None or match.end() == place:
-            rest = text[place:end].split("\n", 1)[0].strip()
+    matches = list(_TOKEN.finditer(source.text.rstrip("\0 \n")))
+    words = [match.group() for match in matches]
+    starts = [match.start() for match in matches]
+    for word in set(words):
+        if len(word) == 1 and not (word in _MARKS or word.isalnum() or word in "_$%."):
+            place = starts[words.index(word)]
+            rest = source.text[place:].split("\n", 1)[0].strip()
             raise PtxError("no token begins with {!r}".format(rest[:40]), source.line(place))
-        kind = str(match.lastgroup)
-        found.append(Token(kind, match.group(kind), match.start(kind), match.end()))
-        place = match.end()
-    return found
+    return words, starts
 
 
+@lru_cache(maxsize=4096)
 def number(text: str, line: int = 0) -> Number:
     """A constant as PTX writes it: 42, 0x2A, 052, 0b101, 1.5, 0f3F800000, 0d3FF0000000000000."""
     low = text.lower()
