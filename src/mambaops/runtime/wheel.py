@@ -1,0 +1,101 @@
+"""`mambaops-kernels` as a wheel: one file for every torch, Python, C++ ABI, glibc and processor."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from mambaops.core import paths
+from mambaops.core.files import replacing
+from mambaops.runtime.installation import KernelSource, tree_of_sources
+from mambaops.wheels.record import entry_of, write_record
+
+NAME = "mambaops-kernels"
+PACKAGE = "mambaops_kernels"
+VERSION = "1.0"
+_METADATA = """Metadata-Version: 2.1
+Name: {name}
+Version: {version}
+Summary: selective_scan_cuda and causal_conv1d_cuda without a compiler: kernels compiled by NVRTC when they are first used
+License: MIT AND Apache-2.0 AND BSD-3-Clause AND Apache-2.0 WITH LLVM-exception
+Requires-Python: >=3.8
+"""
+_WHEEL = "Wheel-Version: 1.0\nGenerator: mambaops\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+# zip files know no time before this
+_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+def files_of(
+    sources: tuple[KernelSource, ...],
+    cccl: Mapping[str, Path],
+    pack: Mapping[str, bytes] | None = None,
+) -> dict[str, bytes]:
+    """Path in site-packages -> content, without the dist-info.
+
+    Args:
+        sources: the releases that kernels are taken from, one per package.
+        cccl: "cccl12" (CUDA 11 and 12) and "cccl13" -> include folder of that CCCL.
+        pack: kernels compiled beforehand, file name -> content (`mambaops_kernels.compiler.pack_name`).
+
+    Raises:
+        UnknownShape: sources that are not built as any known release's.
+    """
+    files = {**_own(), **_pytorch()}
+    for path, content in tree_of_sources(sources, cccl).items():
+        files[f"{PACKAGE}/sources/{path}"] = content
+    for name, content in (pack or {}).items():
+        files[f"{PACKAGE}/pack/{name}"] = content
+    return files
+
+
+def write_wheel(files: Mapping[str, bytes], folder: Path, *, local: str = "") -> Path:
+    """Write the wheel, whole or not at all; the same content gives the same bytes.
+
+    Args:
+        local: local version, "cu128.sm120" for a pack of compiled kernels.
+    """
+    version = f"{VERSION}+{local}" if local else VERSION
+    info = f"{PACKAGE}-{version}.dist-info"
+    every = {
+        **files,
+        f"{info}/METADATA": _METADATA.format(name=NAME, version=version).encode(),
+        f"{info}/WHEEL": _WHEEL.encode(),
+        f"{info}/top_level.txt": b"causal_conv1d_cuda\nmambaops_kernels\nselective_scan_cuda\n",
+    }
+    entries = [entry_of(name, content) for name, content in every.items()]
+    every[f"{info}/RECORD"] = write_record(entries, f"{info}/RECORD").encode()
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{PACKAGE}-{version}-py3-none-any.whl"
+    with replacing(target) as aside, zipfile.ZipFile(aside, "w") as archive:
+        for name, content in every.items():
+            member = zipfile.ZipInfo(name, _TIME)
+            member.external_attr = 0o644 << 16
+            archive.writestr(member, content, zipfile.ZIP_DEFLATED)
+    return target
+
+
+def write_tree(files: Mapping[str, bytes], folder: Path) -> Path:
+    """The same files as a folder, for `PYTHONPATH`."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+def _own() -> dict[str, bytes]:
+    """What `payload/kernels` holds: two module packages and the one that they stand on."""
+    top = paths.payload_file("kernels")
+    found = sorted(path for path in top.rglob("*") if path.is_file())
+    return {
+        path.relative_to(top).as_posix(): path.read_bytes()
+        for path in found
+        if "__pycache__" not in path.parts and path.suffix != ".pyc"
+    }
+
+
+def _pytorch() -> dict[str, bytes]:
+    """The scan for CPU tensors."""
+    sources = sorted(paths.payload_file("scan").glob("*.py"))
+    return {f"{PACKAGE}/pytorch/{path.name}": path.read_bytes() for path in sources}
