@@ -26,6 +26,7 @@ ROOMS = (
     "wheels.sources",
     "wheels.select",
     "patching",
+    "runtime",
     "system",
     "compile",
     "decide",
@@ -74,6 +75,9 @@ PURE = (
     "wheels/select/warnings.py",
     "diagnose/match.py",
     "patching/codemods",
+    "runtime/adapt.py",
+    "runtime/structs.py",
+    "runtime/tokens.py",
 )
 
 

@@ -48,7 +48,7 @@ def libcuda(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def zygote(installed: Path, libcuda: Path) -> Iterator["subprocess.Popen[str]"]:
+def zygote(installed: Path, libcuda: Path) -> Iterator[subprocess.Popen[str]]:
     """A process with torch and the modules imported, which forks for every piece of a test."""
     env = {
         **os.environ,
@@ -65,7 +65,7 @@ def zygote(installed: Path, libcuda: Path) -> Iterator["subprocess.Popen[str]"]:
 
 
 @pytest.fixture
-def run(zygote: "subprocess.Popen[str]", compiled_before: Path, tmp_path: Path) -> Run:
+def run(zygote: subprocess.Popen[str], compiled_before: Path, tmp_path: Path) -> Run:
     """Run lines of Python with the modules installed, torch's GPU side stood in for, and the driver recorded."""
 
     def started(lines: str, *, check: bool = True, cuda: str = "12.1", **env: str) -> Finished:
@@ -96,4 +96,3 @@ def record(tmp_path: Path) -> Callable[[], list[str]]:
     """The driver's calls so far."""
     path = tmp_path / "record"
     return lambda: path.read_text().splitlines() if path.exists() else []
-

@@ -89,7 +89,10 @@ def test_the_digest_of_launchers_sees_code_and_no_comments_or_spaces() -> None:
     ],
 )
 def test_what_is_not_understood_is_refused(text: str, said: str) -> None:
-    with pytest.raises(UnknownShape, match="(?s).*" + said.replace("(", r"\(").replace(")", r"\)").replace("+", r"\+")):
+    with pytest.raises(
+        UnknownShape,
+        match="(?s).*" + said.replace("(", r"\(").replace(")", r"\)").replace("+", r"\+"),
+    ):
         cut(text, ("other.h",))
 
 
@@ -100,7 +103,12 @@ def test_tokens_are_the_whole_text() -> None:
 
 def test_items_of_a_file() -> None:
     heads = [" ".join(item.code[:3]) for item in items(LAUNCHERS + INSTANCES) if not item.directive]
-    assert heads == ["template < int", "template < typename", "template void entry", "template void entry"]
+    assert heads == [
+        "template < int",
+        "template < typename",
+        "template void entry",
+        "template void entry",
+    ]
 
 
 def test_fields_of_structs_with_what_they_inherit() -> None:
@@ -126,8 +134,16 @@ def test_every_release_with_sources_is_cut_and_its_rules_are_known(
     source = kernel_sources.source(package, version)
     found = kernel_files(source)
     rules = {name: era_of(source, name, one) for name, one in found.items() if one.launchers}
-    assert set(rules) == {name for name in eras() if name.startswith(package.split("-")[0][:5]) or name.startswith("selective") and package == "mamba-ssm"}
-    assert all("<<<" not in json.dumps([t.text for t in tokens(one.text) if t.code]) for one in found.values())
+    assert set(rules) == {
+        name
+        for name in eras()
+        if name.startswith(package.split("-")[0][:5])
+        or (name.startswith("selective") and package == "mamba-ssm")
+    }
+    assert all(
+        "<<<" not in json.dumps([t.text for t in tokens(one.text) if t.code])
+        for one in found.values()
+    )
     assert all("__global__" in one.text for name, one in found.items() if name in rules)
 
 

@@ -70,7 +70,13 @@ def test_a_kernel_is_loaded_once_and_its_context_is_the_threads_own(run: Run, re
         "t = threading.Thread(target=lambda: m.fwd(*args)); t.start(); t.join()"
     )
     lines = record()
-    assert [line.split()[0] for line in lines] == ["init", "retain", "load", "function", *["launch"] * 4]
+    assert [line.split()[0] for line in lines] == [
+        "init",
+        "retain",
+        "load",
+        "function",
+        *["launch"] * 4,
+    ]
     assert {one["context"] for one in _launches(lines)} == {"0xc0"}
 
 
@@ -92,7 +98,7 @@ def test_much_shared_memory_is_asked_for_once(run: Run, record) -> None:
         "o, x, z = m.fwd(*args)\nfor _ in range(2): m.bwd(*args[:8], o, x, o, None, True, False)"
     )
     lines = record()
-    first, second, third = _launches(lines)
+    _first, second, third = _launches(lines)
     assert second == {**second, "block": "128,1,1"}
     assert int(second["shared"]) >= 48 * 1024
     asked = [line.split()[1:] for line in lines if line.startswith("attribute")]
@@ -108,7 +114,10 @@ def test_much_shared_memory_is_asked_for_once(run: Run, record) -> None:
         ("cuModuleLoadData:209", "reinstall mambaops-kernels on this machine"),
         ("cuModuleLoadData:222", "the driver is older than the compiler"),
         ("cuModuleGetFunction:500", "cuModuleGetFunction: CUDA_ERROR_NOT_FOUND"),
-        ("cuLaunchKernel:700", "cuLaunchKernel: CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access"),
+        (
+            "cuLaunchKernel:700",
+            "cuLaunchKernel: CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access",
+        ),
         ("cuLaunchKernel:701:3", "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"),
         ("cuLaunchKernel:9999", "cuLaunchKernel: CUDA error 9999"),
     ],
@@ -129,7 +138,8 @@ def test_an_older_driver_is_named_before_it_refuses(run: Run, record) -> None:
 
 def test_nothing_is_loaded_while_a_graph_is_captured(run: Run, record) -> None:
     done = run(
-        SCAN + "import os\nargs = scan(); m.fwd(*args)\nos.environ['STANDIN_CAPTURING'] = '1'\nm.fwd(*args)\n"
+        SCAN
+        + "import os\nargs = scan(); m.fwd(*args)\nos.environ['STANDIN_CAPTURING'] = '1'\nm.fwd(*args)\n"
         "m.fwd(*scan(length=100))",
         check=False,
     )
@@ -165,9 +175,18 @@ def test_cpu_tensors_go_to_pytorch(run: Run, record) -> None:
     [
         ("args[0] = args[0].double()", "Expected input_type == at::ScalarType::Float || "),
         ("args[1] = args[1].half()", "Expected delta.scalar_type() == input_type to be true"),
-        ("args[2] = torch.zeros(4, 257); args[3] = torch.zeros(2, 1, 257, 300)", "selective_scan only supports state dimension <= 256"),
-        ("args[3] = args[3][..., :-1]", "B must have shape (batch_size, n_groups, dstate, !is_complex ? seqlen : seqlen * 2)"),
-        ("args[0] = args[0].transpose(0, 2).contiguous().transpose(0, 2)", "Expected u.stride(-1) == 1 || u.size(-1) == 1"),
+        (
+            "args[2] = torch.zeros(4, 257); args[3] = torch.zeros(2, 1, 257, 300)",
+            "selective_scan only supports state dimension <= 256",
+        ),
+        (
+            "args[3] = args[3][..., :-1]",
+            "B must have shape (batch_size, n_groups, dstate, !is_complex ? seqlen : seqlen * 2)",
+        ),
+        (
+            "args[0] = args[0].transpose(0, 2).contiguous().transpose(0, 2)",
+            "Expected u.stride(-1) == 1 || u.size(-1) == 1",
+        ),
         ("args[5] = args[5].half()", "Expected D.scalar_type() == at::ScalarType::Float"),
         ("args[6] = args[6][:1]", "z must have shape (batch_size, dim, seqlen)"),
     ],
@@ -190,17 +209,39 @@ last = lambda t: t.transpose(1, 2).contiguous().transpose(1, 2)
     [
         ("m.causal_conv1d_fwd(x, w, b, True)", "2,16,1", "causal_conv1d_fwd_kernel"),
         ("m.causal_conv1d_fwd(last(x), w, b, None, True)", "2,1,1", "channellast_fwd"),
-        ("m.causal_conv1d_fwd(last(torch.randn(2, 72, 130)), torch.randn(72, 3), None, torch.zeros(2, 130, dtype=torch.int32), None, None, False)", "2,3,3", "channellast_fwd"),
-        ("m.causal_conv1d_fwd(x, w, b, None, None, x.clone(), None, True)", "2,16,1", "causal_conv1d_fwd_kernel"),
+        (
+            "m.causal_conv1d_fwd(last(torch.randn(2, 72, 130)), torch.randn(72, 3), None, torch.zeros(2, 130, dtype=torch.int32), None, None, False)",
+            "2,3,3",
+            "channellast_fwd",
+        ),
+        (
+            "m.causal_conv1d_fwd(x, w, b, None, None, x.clone(), None, True)",
+            "2,16,1",
+            "causal_conv1d_fwd_kernel",
+        ),
         ("m.causal_conv1d_bwd(x, w, b, x, None, True)", "2,16,1", "causal_conv1d_bwd_kernel"),
         ("m.causal_conv1d_bwd(last(x), w, b, x, None, None, True)", "2,1,1", "channellast_bwd"),
-        ("m.causal_conv1d_bwd(last(x), w, b, x, None, None, None, None, True, True)", "2,1,1", "channellast_bwd"),
+        (
+            "m.causal_conv1d_bwd(last(x), w, b, x, None, None, None, None, True, True)",
+            "2,1,1",
+            "channellast_bwd",
+        ),
         ("m.causal_conv1d_update(x[..., 0], torch.zeros(2, 16, 4), w, b, True)", "2,1,1", "update"),
-        ("m.causal_conv1d_update(x, torch.zeros(2, 16, 9), w, b, True, torch.zeros(2, dtype=torch.int32))", "2,1,1", "update"),
-        ("m.causal_conv1d_update(x, torch.zeros(9, 16, 9), w, b, x.clone(), True, None, torch.zeros(2, dtype=torch.int32))", "2,1,1", "update"),
+        (
+            "m.causal_conv1d_update(x, torch.zeros(2, 16, 9), w, b, True, torch.zeros(2, dtype=torch.int32))",
+            "2,1,1",
+            "update",
+        ),
+        (
+            "m.causal_conv1d_update(x, torch.zeros(9, 16, 9), w, b, x.clone(), True, None, torch.zeros(2, dtype=torch.int32))",
+            "2,1,1",
+            "update",
+        ),
     ],
 )
-def test_every_generation_of_convolutions_calls(run: Run, record, call: str, grid: str, kernel: str) -> None:
+def test_every_generation_of_convolutions_calls(
+    run: Run, record, call: str, grid: str, kernel: str
+) -> None:
     run(CONV + call)
     (launch,) = _launches(record())
     assert launch["grid"] == grid
@@ -218,9 +259,17 @@ def test_old_calls_return_what_they_returned(run: Run) -> None:
     row = ["bfloat16", [2, 16, 40], [640, 40, 1]]
     weight, bias = ["bfloat16", [16, 4], [4, 1]], ["bfloat16", [16], [1]]
     assert one == [row, weight, bias]
-    assert two == [["bfloat16", [2, 16, 40], [640, 1, 16]], weight, None, ["bfloat16", [2, 16, 3], [48, 1, 16]]]
+    assert two == [
+        ["bfloat16", [2, 16, 40], [640, 1, 16]],
+        weight,
+        None,
+        ["bfloat16", [2, 16, 3], [48, 1, 16]],
+    ]
 
 
 def test_an_unknown_number_of_arguments_is_a_type_error(run: Run) -> None:
     done = run(CONV + "m.causal_conv1d_fwd(x, w, b, None, None, True)", check=False)
-    assert "TypeError: causal_conv1d_fwd(): incompatible function arguments: 6 were passed" in done.stderr
+    assert (
+        "TypeError: causal_conv1d_fwd(): incompatible function arguments: 6 were passed"
+        in done.stderr
+    )

@@ -49,7 +49,7 @@ def source(package: str, version: str) -> KernelSource:
         options = ["--no-binary", ":all:", "--no-build-isolation"]
         with _fetched(requirement, options) as archive, tarfile.open(archive) as packed:
             aside = FOLDER / f".{package}-{version}-{os.getpid()}"
-            packed.extractall(aside)  # noqa: S202
+            packed.extractall(aside)
         _place(next(aside.iterdir()), tree)
     return KernelSource(package=package, version=version, tree=tree, sha256="0" * 64)
 
@@ -80,7 +80,10 @@ def _unpacked(name: str, requirements: tuple[str, ...]) -> Path:
         return target
     aside = FOLDER / f".{name}-{os.getpid()}"
     for requirement in requirements:
-        with _fetched(requirement, ["--only-binary", ":all:"]) as wheel, zipfile.ZipFile(wheel) as z:
+        with (
+            _fetched(requirement, ["--only-binary", ":all:"]) as wheel,
+            zipfile.ZipFile(wheel) as z,
+        ):
             z.extractall(aside)
     return _place(aside, target)
 
