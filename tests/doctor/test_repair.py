@@ -163,3 +163,41 @@ def test_a_repair_without_a_hint_is_told_without_one(tmp_path: Path, python: Pat
     python.write_text('#!/bin/sh\ncase "$*" in *install*) echo no >&2; exit 1 ;; esac\n')
     _, told = carried_out([finding("triton")], target(python, torch=torch), tmp_path)
     assert any(line.startswith("not repaired (triton): ") for line in told)
+
+
+def clone(folder: Path) -> Path:
+    """A clone of one of our packages with a build that is older than torch."""
+    (folder / "build" / "lib").mkdir(parents=True)
+    (folder / "mamba_ssm.egg-info").mkdir()
+    (folder / "setup.py").write_text('PACKAGE_NAME = "mamba_ssm"\n', encoding="utf-8")
+    os.utime(folder / "build", (0, 0))
+    return folder
+
+
+def test_every_stale_build_goes_with_what_it_left_beside_it(tmp_path: Path, python: Path) -> None:
+    clones = [clone(tmp_path / "one"), clone(tmp_path / "two")]
+    torch = tmp_path / "torch"
+    torch.mkdir()
+    (torch / "version.py").write_text("")
+    facts = target(python, torch={"version": "2.8.0+cu128", "path": str(torch)})
+    made, told = carried_out([finding("stale-build")], facts, tmp_path)
+    assert made == 1
+    assert sorted(told) == sorted(
+        f"removed {one / name}" for one in clones for name in ("build", "mamba_ssm.egg-info")
+    )
+    assert [sorted(path.name for path in one.iterdir()) for one in clones] == [["setup.py"]] * 2
+    assert carried_out([finding("stale-build")], facts, tmp_path) == (0, [])
+
+
+def test_the_link_for_the_linker_lies_in_our_own_folder(
+    tmp_path: Path, python: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAMBAOPS_CACHE", str(tmp_path / "cache"))
+    library = tmp_path / "libcuda.so.1"
+    library.write_text("")
+    facts = target(python, driver={"libcuda": str(library)})
+    made, told = carried_out([finding("libcuda-link")], facts, tmp_path)
+    link = tmp_path / "cache" / "libcuda" / "libcuda.so"
+    assert made == 1
+    assert link.resolve() == library
+    assert told[0].splitlines()[1].strip() == f"export LIBRARY_PATH={link.parent}:$LIBRARY_PATH"
