@@ -87,6 +87,7 @@ def _whole(wanted: str | ExpectedStep) -> ExpectedStep:
 def _check_step(step: dict[str, Any], wanted: ExpectedStep) -> None:
     assert step["status"] == wanted.status, step
     assert wanted.reason in step["reason"]
+    assert not wanted.lacks or wanted.lacks not in step["reason"]
     if wanted.hint is not None:
         assert step["hint"] == "" if wanted.hint == "" else wanted.hint in step["hint"]
     assert wanted.command in (None, step["command"])

@@ -129,6 +129,8 @@ def _room(
     examine(place, mutants, words.processes)
     for test in place.failing:
         print(f"{name}: left out, fails or is skipped without a bug: {test}")
+    for test in sorted(one for one, spent in place.seconds.items() if spent > place.ceiling):
+        print(f"{name}: left out, takes {place.seconds[test]:.1f} s: {test}")
     mutants = [one for one in mutants if one.outcome != "none"]
     return _report(
         name, mutants, texts, accepted, room.get("wanted", table["wanted"]), started, words.verbose

@@ -205,9 +205,12 @@ class Warm:
         room, folder = self.room, Path(tempfile.mkdtemp(prefix="mutants-"))
         _own_folder(session, folder)
         files = {str(file) for file in room.texts}
+        caches = Loaded(list(room.texts)).caches
         with _silence():
             for item, following in zip(session.items, [*session.items[1:], None]):
                 self.listener = Listener()
+                for cache in caches:  # what a test before has left there this one runs too
+                    cache.cache_clear()
                 with _watched(files) as (called, ran):
                     started = computed()
                     item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,9 @@ def context_of(case: Case) -> Context:
     said.clear()
     where = places(case.profile.name)
     log = RunLog.begin(where.runs, case.profile.name)
-    return Context(profile=case.profile, flags=case.flags, where=where, run=log, say=said.append)
+    return Context(
+        profile=case.profile, flags=case.flags, where=where, run=log, say=said.append, jobs=0
+    )
 
 
 def test_prepare_build_installs_what_is_missing_and_nothing_else(env: TargetEnvironment) -> None:
@@ -158,6 +161,7 @@ def test_pip_does_not_see_the_controllers_settings(
     )
     assert "PYTHONPATH" not in seen
     assert {seen[name] for name in ("PYTHONNOUSERSITE", "PIP_NO_INPUT", "EXTRA")} == {"1"}
+    assert seen["LC_ALL"] == "C"
 
 
 def test_which_files_are_installed(env: TargetEnvironment) -> None:
@@ -172,6 +176,29 @@ def test_which_files_are_installed(env: TargetEnvironment) -> None:
     env.package("causal-conv1d", case.wanted_version("causal-conv1d"), [])
     there = case_of(env, wheels={"causal-conv1d": "/s/c.whl", "mamba-ssm": "/s/m.whl"})
     assert install_wheels._files(there) == ["/s/m.whl"]
+    env.package("causal-conv1d", "1.0+another", [])
+    other = case_of(env, wheels={"causal-conv1d": "/s/c.whl"})
+    assert install_wheels._files(other) == ["/s/c.whl"]
+
+
+def test_the_wheels_go_in_first_and_by_themselves(env: TargetEnvironment, tmp_path: Path) -> None:
+    members = wheel_members("causal_conv1d", "1.7.0", {"causal_conv1d.py": b""}, ["tilelang"])
+    wheel = write_zip(tmp_path / "causal_conv1d-1.7.0-py3-none-any.whl", members)
+    there = ("einops", "transformers", "packaging", "pillow", "numpy")
+    case = case_of(
+        env,
+        target={"distributions": dict.fromkeys(there, "99")},
+        wheels={"causal-conv1d": str(wheel)},
+    )
+    install_wheels.act(context_of(case), case)
+    assert (env.site / "causal_conv1d.py").is_file()
+    assert said[0].startswith("causal_conv1d 1.7.0 in ") or said[0].startswith(
+        "causal-conv1d 1.7.0"
+    )
+    assert "asks for `tilelang`; left out" in said[1]
+    none = case_of(env, target={"distributions": dict.fromkeys(there, "99")})
+    install_wheels.act(context_of(none), none)
+    assert said == []
 
 
 def test_pins_that_are_not_followed_are_said(env: TargetEnvironment, tmp_path: Path) -> None:
@@ -224,7 +251,9 @@ def test_verify_remembers_what_has_passed(env: TargetEnvironment) -> None:
     case = case_of(env, arch="", fingerprint="abcd")
     context = context_of(case)
     verify.act(context, case)
-    assert read_notes(context.where.verified)["fingerprint"] == "abcd"
+    remembered = read_notes(context.where.verified)
+    assert remembered["fingerprint"] == "abcd"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", remembered["when"])
     assert said[-1] == "2 passed, 0 failed, 0 skipped"
     kept = json.loads((context.run.folder / "verify.json").read_text(encoding="utf-8"))
     assert [one["outcome"] for one in kept["checks"]] == ["ok", "ok"]

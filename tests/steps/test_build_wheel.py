@@ -141,6 +141,31 @@ def test_without_a_compiler_that_fits(
     assert caught.value.message.startswith(message)
 
 
+OWN = """
+name = "large-own"
+title = "of a test"
+[source]
+version = "1.0"
+[build]
+memory_gib = 8
+[architectures]
+route = "environment"
+[modules]
+imports = ["large_own"]
+kernels = ["large_own_cuda"]
+"""
+
+
+def test_the_largest_compiler_of_a_run_bounds_how_many_run_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "large-own.toml"
+    file.write_text(OWN, encoding="utf-8")
+    host = {"cores": 16, "memory_available": 32 << 30}
+    case = case_on("hopper", like={"host": host}, flags=Flags(add={"large-own": str(file)}))
+    context = context_of(case)
+    assert _jobs(context, case, ["mamba-ssm"])[0] == 10
+    assert _jobs(context, case, ["mamba-ssm", "large-own"])[0] == 4
+
+
 @pytest.mark.parametrize(
     ("value", "used"), [(None, True), ("auto", True), ("0", False), ("off", False), ("", False)]
 )

@@ -12,9 +12,10 @@ from target_environment import TargetEnvironment
 
 from mambaops.core.errors import MambaopsError
 from mambaops.decide.case import Case
+from mambaops.decide.situation import Flags
 from mambaops.knowledge.addresses import torch_index
 from mambaops.state.places import places
-from mambaops.steps.install_torch import STEP
+from mambaops.steps.install_torch import STEP, _is_default
 from mambaops.steps.step import Step
 
 WELL = {"-m": ("", "", 0)}
@@ -164,3 +165,8 @@ def test_the_script_tries_the_nightly_first() -> None:
 
 def test_torch_stands_on_its_environment() -> None:
     assert STEP.stands_on == ("create-venv",)
+
+
+def test_of_a_release_that_is_not_known_no_build_is_the_usual_one() -> None:
+    assert _is_default(case_on("hopper"))
+    assert not _is_default(case_on("hopper", flags=Flags(torch="99.0", arch="9.0")))

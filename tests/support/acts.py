@@ -33,11 +33,16 @@ def case_on(
     return make_case(made, Situation(facts=facts, **situation), flags or Flags(), only=only)
 
 
-def context_of(case: Case, **more: Any) -> Context:
+def context_of(case: Case, jobs: int = 0) -> Context:
     """What an act is called with; `said` begins anew."""
     said.clear()
     where = places(case.profile.name)
     log = RunLog.begin(where.runs, case.profile.name)
     return Context(
-        profile=case.profile, flags=case.flags, where=where, run=log, say=said.append, **more
+        profile=case.profile,
+        flags=case.flags,
+        where=where,
+        run=log,
+        say=said.append,
+        jobs=jobs,
     )

@@ -32,10 +32,11 @@ class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class ExpectedStep(Strict):
-    """`reason` and `hint` are fragments; an empty hint says that there is none."""
+    """`reason` and `hint` are fragments; an empty hint says that there is none. `lacks`: what no reason says."""
 
     status: str
     reason: str = ""
+    lacks: str = ""
     hint: str | None = None
     command: str | None = None
 

@@ -23,7 +23,7 @@ class Context:
     where: Places
     run: RunLog
     say: Callable[[str], None]
-    jobs: int = 0  # compilers at once; 0: as the profile or the machine says
+    jobs: int  # compilers at once; 0: as the profile or the machine says
 
     def pip(
         self,

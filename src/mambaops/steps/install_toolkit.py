@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 def assess(case: Case) -> Verdict:
     """An nvcc that makes code for the wanted architectures and that torch accepts."""
     choice = case.choice
-    if not choice.kernels:
-        return done("nothing will be compiled")
     toolkit, refused = fitting_toolkit(case)
     if toolkit is not None:
         return _compiler_bound(case, toolkit)
