@@ -69,6 +69,31 @@ def test_a_file_at_hand_that_a_repair_would_make_fit_is_chosen(
     assert (found.chosen.url, found.chosen.repair) == (str(path), "2.31")
 
 
+def test_a_file_at_hand_that_is_not_what_it_claims_is_refused(
+    tmp_path: Path, compile_module: Compile
+) -> None:
+    """Its claims fit; what is inside has no code for the GPU, needs a newer glibc, or is of another torch."""
+    path = make_wheel(tmp_path, UPSTREAM, {EXTENSION: compile_module(EXTENSION).read_bytes()})
+    claimed = replace(offered(str(path), status="present"), glibc="2.14", repairable=False)
+    blackwell = machine(gpus=("12.0",))
+    assert "has only PTX for 12.0" in refusal(replace(claimed, cubins=("12.0",)), blackwell)
+    assert "GLIBC_2.32" in refusal(claimed, machine(distro="ubuntu 20.04"))
+    other = compile_module("era.so", torch="2.5").read_bytes()
+    path = make_wheel(tmp_path, UPSTREAM.replace("2.3.1", "2.3.0"), {EXTENSION: other})
+    repaired = replace(offered(str(path), status="present"), glibc="2.32", repairable=True)
+    assert "torch" in refusal(repaired, machine(distro="ubuntu 20.04"))
+
+
+def refusal(candidate: Candidate, facts: Facts) -> str:
+    """Why the one candidate, which its claims would let through, is not chosen in the end."""
+    said: list[str] = []
+    found = select_confirmed("mamba-ssm", facts, [candidate], say=said.append)
+    assert found.chosen is None
+    (line,) = said
+    assert line.endswith("; looking for the next best")
+    return line.removeprefix(f"{candidate.name}: ")
+
+
 def test_a_file_at_hand_that_cannot_be_read_is_refused_with_what_was_found(tmp_path: Path) -> None:
     path = tmp_path / UPSTREAM
     path.write_bytes(b"<html>login</html>")

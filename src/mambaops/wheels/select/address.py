@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from mambaops.core.errors import MachineError, UsageError
 
@@ -52,8 +51,7 @@ def chosen_address(
     from mambaops.wheels.sources.listing import list_candidates, usual_sources
 
     read = usual_sources(facts, online=True)
-    listed = list_candidates(package, facts, read, say=say, plan_instead=False)
-    offered = [one for one in listed if urlsplit(one.url).path.endswith(".whl")]
+    offered = list_candidates(package, facts, read, say=say, plan_instead=False)
     wanted = Wanted(version=version or None)
     selection = select_confirmed(package, facts, offered, wanted, say=say)
     if selection.chosen is None or not selection.chosen.url:
