@@ -25,6 +25,7 @@ from mambaops.core.errors import (
 )
 from mambaops.decide.case import Case
 from mambaops.decide.situation import Flags
+from mambaops.decide.packages import to_build
 from mambaops.decide.verdict import needed
 from mambaops.plan import Plan
 from mambaops.profiles.load import load_profile
@@ -240,10 +241,13 @@ def test_a_named_step_brings_along_what_it_stands_on_and_nothing_else(shop: Work
 
 
 def test_one_package_of_a_step_that_is_done_for_each(shop: Workshop) -> None:
-    run = run_of(shop.touch("ground"), shop.touch("make", per_package=True, stands_on=("ground",)))
+    seen: list[list[str]] = []
+    ground = shop.touch("ground", act=lambda _, case: seen.append([n for n, _ in to_build(case)]))
+    run = run_of(ground, shop.touch("make", per_package=True, stands_on=("ground",)))
     outcome = run.all(["make:mamba-ssm"])
     assert became(outcome) == {"ground": "done", "make:mamba-ssm": "done"}
     assert shop.packages == ("mamba-ssm",)
+    assert seen == [["mamba-ssm"]]  # what it stands on is done for it alone too
 
 
 def test_every_package_of_a_step_that_does_all_at_once(shop: Workshop) -> None:
