@@ -24,8 +24,8 @@ from mambaops.core.errors import (
     UsageError,
 )
 from mambaops.decide.case import Case
-from mambaops.decide.situation import Flags
 from mambaops.decide.packages import to_build
+from mambaops.decide.situation import Flags
 from mambaops.decide.verdict import needed
 from mambaops.plan import Plan
 from mambaops.profiles.load import load_profile
