@@ -30,7 +30,7 @@ from mambaops.decide.verdict import needed
 from mambaops.plan import Plan
 from mambaops.profiles.load import load_profile
 from mambaops.run.lock import locked
-from mambaops.run.runner import Outcome, Run
+from mambaops.run.runner import Outcome, Run, packages_of
 from mambaops.steps.context import Context
 from mambaops.steps.step import Step
 
@@ -248,6 +248,18 @@ def test_one_package_of_a_step_that_is_done_for_each(shop: Workshop) -> None:
     assert became(outcome) == {"ground": "done", "make:mamba-ssm": "done"}
     assert shop.packages == ("mamba-ssm",)
     assert seen == [["mamba-ssm"]]  # what it stands on is done for it alone too
+
+
+@pytest.mark.parametrize(
+    ("only", "packages"),
+    [
+        ([], ()),
+        (["make:b", "make:a", "check:a"], ("b", "a")),
+        (["make:a", "verify"], ()),  # one of them is about all
+    ],
+)
+def test_the_packages_that_a_run_is_about(only: list[str], packages: tuple[str, ...]) -> None:
+    assert packages_of(only) == packages
 
 
 def test_every_package_of_a_step_that_does_all_at_once(shop: Workshop) -> None:
