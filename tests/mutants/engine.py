@@ -332,7 +332,10 @@ def examine(room: Room, mutants: list[Mutant], processes: int) -> None:
         with contextlib.suppress(BaseException):
             importlib.import_module(name)
     pool = Pool(processes)
-    for one in [mutant for mutant in mutants if mutant.outcome == "unplanted"]:
+    cold = [mutant for mutant in mutants if mutant.outcome == "unplanted"]
+    if cold:
+        print(f"{len(cold)} bugs for each of which the program is imported anew")
+    for one in cold:
         room.learn(pool.ended)
         tests = room.reaching(one)
         limit = room.limit(tests) + 5 * LEAST_SECONDS

@@ -21,6 +21,7 @@ class Loaded:
     def __init__(self, files: list[Path]) -> None:
         self.functions: dict[str, list[FunctionType]] = {str(file): [] for file in files}
         self.caches: list[functools._lru_cache_wrapper[object]] = []
+        gc.unfreeze()  # what is frozen is not listed
         for one in gc.get_objects():
             if type(one) is FunctionType and one.__code__.co_filename in self.functions:
                 self.functions[one.__code__.co_filename].append(one)
