@@ -1,25 +1,30 @@
-"""Write the parts of the pages that the code itself tells: the rooms, and what imports what.
+"""Write the parts of the pages that the code itself tells: the rooms, what imports what, the commands.
 
     python docs/generate.py          writes them
     python docs/generate.py --check  only says whether they are as the code says
 
-They stand between `<!-- NAME: begin -->` and `<!-- NAME: end -->`.
+They stand between `<!-- NAME: begin -->` and `<!-- NAME: end -->`, in Python between `# NAME: begin` and `# NAME: end`.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mambaops.cli.command import GROUPS, Command
+from mambaops.cli.find import every_command
 from mambaops.core.paths import CHECKOUT, PACKAGE
+from mambaops.plan.order import ordered
+from mambaops.steps import all_steps
 
 HERE = Path(__file__).resolve().parent
 
 
-def rooms() -> str:
+def rooms_table() -> str:
     """Every room, lowest first, and the payload, with what its own first line says."""
     lines = ["| room | what |", "|---|---|"]
     for room in [*names(), "payload"]:
@@ -99,8 +104,25 @@ def reach(room: str, graph: dict[str, set[str]]) -> set[str]:
     return found
 
 
+def rows() -> str:
+    """The table of commands: groups in their order, the steps in the order of a run."""
+    steps = [step.id for step in ordered(all_steps())]
+    places = {group: place for place, group in enumerate(GROUPS)}
+    shown = [one for one in every_command() if one.group]
+    shown.sort(key=lambda one: (places[one.group], one.name in steps and steps.index(one.name)))
+    lines = [f"    {_row(one)}," for one in shown]
+    return "\n".join(["# fmt: off", "ROWS: tuple[Row, ...] = (", *lines, ")", "# fmt: on"])
+
+
+def _row(one: Command) -> str:
+    words = (one.words, one.name, one.group, one.module, one.summary)
+    quoted = [json.dumps(word, ensure_ascii=False) for word in words]
+    return f"Row({', '.join(quoted)}{f', {one.aliases!r}' if one.aliases else ''})"
+
+
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
-    "architecture.md": {"rooms": rooms, "imports": picture},
+    "architecture.md": {"rooms": rooms_table, "imports": picture},
+    "../src/mambaops/cli/listing.py": {"rows": rows},
 }
 
 
@@ -108,7 +130,8 @@ def whole(page: str) -> str:
     """A page as the code says that it should be."""
     text = (HERE / page).read_text(encoding="utf-8")
     for name, part in PARTS[page].items():
-        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        mark = "# {}" if page.endswith(".py") else "<!-- {} -->"
+        begin, end = mark.format(f"{name}: begin"), mark.format(f"{name}: end")
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
         if not pattern.search(text):
             raise SystemExit(f"{page} has no part `{begin}`")

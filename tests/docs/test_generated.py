@@ -18,7 +18,7 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("page", ["architecture.md"])
+@pytest.mark.parametrize("page", sorted(generator().PARTS))
 def test_the_page_is_as_the_code_says(page: str) -> None:
     text = (CHECKOUT / "docs" / page).read_text(encoding="utf-8")
     assert generator().whole(page) == text, "run: python docs/generate.py"

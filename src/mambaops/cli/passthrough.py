@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 
-from invoke import Context
+from mambaops.cli.command import Context, Words
 
 
 def flags(values: Mapping[str, str | bool]) -> list[str]:
@@ -21,10 +21,12 @@ def flags(values: Mapping[str, str | bool]) -> list[str]:
 
 
 def remainder(c: Context) -> list[str]:
-    """The words after `--`, one by one.
+    """The words of another program, one by one.
 
     Invoke joins them with spaces, which loses the quoting: the command line itself still has it.
     """
+    if isinstance(c, Words):
+        return c.words
     if "--" in sys.argv:
         return sys.argv[sys.argv.index("--") + 1 :]
     return shlex.split(c.remainder)

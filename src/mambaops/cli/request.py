@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-from invoke import Context
-from invoke.tasks import Task
 
-from mambaops.cli.task import task
+from mambaops.cli.command import parameters
+from mambaops.cli.task import Command, Context, task
 
 HELP = {
     "profile": "profile by name, or the path of a YAML file",
@@ -45,44 +42,43 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def planning_task(
-    name: str, *, doc: str = "", **more: str
-) -> Callable[[Callable[..., int | None]], Task[Any]]:
-    """A task whose body takes a `Request` and, by keyword, the options of its own.
+    name: str,
+    *,
+    group: str,
+    examples: tuple[str, ...],
+    doc: str = "",
+    operand: str = "profile",
+    needs: Mapping[str, str | tuple[str, ...]] | None = None,
+    excludes: tuple[tuple[str, ...], ...] = (),
+    help: Mapping[str, str] | None = None,
+) -> Callable[[Callable[..., int | None]], Command]:
+    """A command whose body takes a `Request` and, by keyword, the options of its own.
 
     Args:
+        group, examples, operand, needs, excludes: as in `task`.
         doc: the help text; default: the body's own.
-        more: help texts of the body's own options.
+        help: texts of the body's own options.
     """
 
-    def decorate(body: Callable[..., int | None]) -> Task[Any]:
-        @functools.wraps(body)
+    def decorate(body: Callable[..., int | None]) -> Command:
         def run(c: Context, **values: Any) -> int | None:
             common = {key: values.pop(key) for key in HELP}
             lists = {key: common[key] or [] for key in REPEATABLE}
             return body(Request(**{**common, **lists}), **values)
 
-        run.__doc__ = doc or body.__doc__
-        run.__name__ = name.replace("-", "_")
-        run.__module__ = body.__module__
-        run.__signature__ = _signature(body)  # type: ignore[attr-defined]
-        # Invoke would hand out the letters that are left, another meaning for each task
-        options = {"iterable": list(REPEATABLE), "auto_shortflags": False}
-        made: Task[Any] = task(name=name, help=HELP | more, **options)(run)
-        return made
+        declared = task(
+            name=name,
+            group=group,
+            examples=examples,
+            operand=operand,
+            doc=doc or body.__doc__ or "",
+            module=body.__module__,
+            help={**HELP, **(help or {})},
+            iterable=REPEATABLE,
+            given={key: getattr(Request(), key) for key in HELP} | parameters(body),
+            needs=needs,
+            excludes=excludes,
+        )
+        return declared(run)
 
     return decorate
-
-
-def _signature(body: Callable[..., Any]) -> inspect.Signature:
-    """Invoke reads a task's options from its signature: the common ones, then the body's own."""
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    found = [inspect.Parameter("c", kind)]
-    found += [inspect.Parameter(key, kind, default=_default(key)) for key in HELP]
-    own = [one for one in inspect.signature(body).parameters.values() if one.name != "request"]
-    return inspect.Signature([*found, *(one.replace(kind=kind) for one in own)])
-
-
-def _default(key: str) -> Any:
-    """Invoke takes an option's type from its default; that of a repeatable one is None."""
-    default = getattr(Request(), key)
-    return None if isinstance(default, list) else default

@@ -1,77 +1,57 @@
-"""What every task shares: errors without tracebacks, exit codes, one place that prints.
+"""What every command of `cli/tasks` shares: how it is declared, and how it prints.
 
-stdout is data, stderr is talk. A task is a few lines: it calls the package and hands the result here.
+A command is a few lines: it calls the package and hands the result to `emit`.
 """
 
 from __future__ import annotations
 
-import functools
-import os
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from invoke import Exit
-from invoke import task as invoke_task
+from mambaops.cli.command import Command, Context, options_of, parameters
+from mambaops.cli.output import emit, put, say, say_error, to_json
 
-from mambaops.cli.mirrors import use_mirrors
-from mambaops.core.errors import MambaopsError
+__all__ = ["Command", "Context", "emit", "put", "say", "say_error", "task", "to_json"]
 
 
-def task(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Like `invoke.task`, with our errors shown as text and turned into their exit codes.
+def task(
+    *,
+    name: str = "",
+    help: Mapping[str, str] | None = None,
+    iterable: Sequence[str] = (),
+    positional: Sequence[str] = (),
+    given: Mapping[str, Any] | None = None,
+    needs: Mapping[str, str | tuple[str, ...]] | None = None,
+    **more: Any,
+) -> Callable[[Callable[..., int | None]], Command]:
+    """Makes a function a command. Its parameters after the first (the context) become flags.
 
-    The wrapped function may return an int: it becomes the exit status (None and 0 are success).
+    The function may return an int: it becomes the exit status (None and 0 are success).
+
+    Args:
+        name: default: the function's, with dashes.
+        help: parameter -> its text.
+        iterable: parameters that may be given several times.
+        given: the parameters with their defaults, where they are not the function's own.
+        needs: parameter -> those of which one must be given with it, or it would do nothing.
+        more: fields of `Command`.
     """
 
-    def decorate(body: Callable[..., Any]) -> Any:
-        return invoke_task(**options)(_guarded(body))
+    def decorate(body: Callable[..., int | None]) -> Command:
+        defaults = parameters(body) if given is None else given
+        return Command(
+            name=name or body.__name__.replace("_", "-"),
+            body=body,
+            options=options_of(defaults, help or {}, tuple(iterable)),
+            doc=more.pop("doc", "") or body.__doc__ or "",
+            needs={one: _several(others) for one, others in (needs or {}).items()},
+            module=more.pop("module", "") or body.__module__,
+            positional=tuple(positional),
+            **more,
+        )
 
     return decorate
 
 
-def _guarded(body: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(body)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        try:
-            use_mirrors()
-            status = body(*args, **kwargs)
-        except MambaopsError as error:
-            say_error(error)
-            raise Exit(code=error.exit_code) from error
-        except KeyboardInterrupt:
-            say("interrupted")
-            raise Exit(code=130) from None
-        except BrokenPipeError:
-            # the reader of our stdout (`| head`) has gone: nothing is wrong
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise Exit(code=0) from None
-        if isinstance(status, int) and status:
-            raise Exit(code=status)
-        return status
-
-    return guarded
-
-
-def say(text: str) -> None:
-    """A line for the person, on stderr."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def say_error(error: MambaopsError) -> None:
-    say(f"error: {error.message}")
-    if error.hint:
-        say(f"\nhint: {error.hint}")
-
-
-def emit(value: Any, *, as_json: bool, text: Callable[[Any], str]) -> None:
-    """Print a result on stdout: as JSON, or as the text that `text` makes of it."""
-    print(to_json(value) if as_json else text(value), flush=True)
-
-
-def to_json(value: Any) -> str:
-    """Any of our records (msgspec structs, dataclasses, plain values) as indented JSON."""
-    import msgspec
-
-    encoded = msgspec.json.encode(value, enc_hook=str)
-    return msgspec.json.format(encoded, indent=2).decode()
+def _several(names: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else names

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from invoke import Context
-
 from mambaops.cli.request import Request, planning_task
 from mambaops.cli.run_step import run_steps
-from mambaops.cli.task import emit, task
+from mambaops.cli.task import Context, emit, put, task, to_json
 
 
-@planning_task("build-mamba")
+@planning_task(
+    "build-mamba",
+    group="build",
+    examples=(
+        "mambaops build-mamba --arch 9.0",
+        "mambaops build-mamba --profile wsl-5090",
+    ),
+    operand="profile",
+)
 def build_mamba(request: Request) -> None:
-    """Look at the machine, choose, say what will be done, do it, prove it.
+    """Bring this machine to a profile: look, choose, say what will be done, do it, prove it.
 
     Without a GPU and without --arch: an environment with a CPU torch and no kernels.
     """
@@ -20,12 +26,21 @@ def build_mamba(request: Request) -> None:
 
 @planning_task(
     "plan",
-    facts="plan for another machine: a file made by `mambaops facts --json`",
-    script="print a shell script that does the same by hand",
-    json="print JSON",
+    group="build",
+    examples=(
+        "mambaops plan --profile local --arch 9.0",
+        "mambaops plan --profile local --script > by-hand.sh",
+    ),
+    operand="profile",
+    excludes=(("script", "json"),),
+    help={
+        "facts": "plan for another machine: a file made by `mambaops facts --json`",
+        "script": "print a shell script that does the same by hand",
+        "json": "print JSON",
+    },
 )
 def plan(request: Request, facts: str = "", script: bool = False, json: bool = False) -> None:
-    """Every step with what will be done, what is skipped, what is in the way, and why. Changes nothing."""
+    """Show every step and why: what will be done, what is skipped, what is in the way. Changes nothing."""
     from mambaops.cli.flags import flags_of
     from mambaops.plan.script import to_script
     from mambaops.report.plan_text import plan_text
@@ -33,12 +48,21 @@ def plan(request: Request, facts: str = "", script: bool = False, json: bool = F
 
     case, found = planned(request.profile, flags_of(request), facts)
     if script:
-        print(to_script(case))
+        put(to_script(case))
         return
     emit(found, as_json=json, text=plan_text)
 
 
-@task(name="steps", help={"markdown": "as the table of the documentation", "json": "print JSON"})
+@task(
+    name="steps",
+    group="develop",
+    examples=(
+        "mambaops steps",
+        "mambaops steps --json",
+    ),
+    excludes=(("markdown", "json"),),
+    help={"markdown": "as the table of the documentation", "json": "print JSON"},
+)
 def steps(c: Context, markdown: bool = False, json: bool = False) -> None:
     """The steps of every pipeline, in order; `mambaops --help STEP` explains one."""
     from mambaops.plan.order import ordered
@@ -48,11 +72,18 @@ def steps(c: Context, markdown: bool = False, json: bool = False) -> None:
     found = ordered(all_steps())
     rows = [{"id": one.id, "help": one.help, "stands_on": one.stands_on} for one in found]
     shown = steps_markdown(found) if markdown else steps_text(found)
-    emit(rows, as_json=json, text=lambda _: shown)
+    emit(rows, as_json=json, text=lambda _: shown, rows="steps")
 
 
 @task(
     name="profiles",
+    group="build",
+    examples=(
+        "mambaops profiles",
+        "mambaops profiles wsl-5090",
+    ),
+    operand="explain",
+    excludes=(("schema", "explain"),),
     help={
         "explain": "each value of a profile with the reason for it",
         "schema": "the JSON schema, for editors",
@@ -67,8 +98,8 @@ def profiles(c: Context, explain: str = "", schema: bool = False, json: bool = F
     from mambaops.report.plan_text import explained, listed
 
     if schema:
-        emit(schema_of(), as_json=True, text=str)
+        put(to_json(schema_of()))
     elif explain:
-        emit(reasons(load_profile(explain)), as_json=json, text=explained)
+        emit(reasons(load_profile(explain)), as_json=json, text=explained, rows="values")
     else:
-        emit([load_profile(name) for name in names()], as_json=json, text=listed)
+        emit([load_profile(name) for name in names()], as_json=json, text=listed, rows="profiles")

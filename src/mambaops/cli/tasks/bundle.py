@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from invoke import Context
-
-from mambaops.cli.task import emit, say, task
+from mambaops.cli.task import Context, emit, say, task
 
 
 @task(
+    group="wheels",
+    examples=(
+        "mambaops bundle --profile hopper --output hopper.tar",
+        "mambaops bundle --facts there.json --with-toolkit",
+    ),
+    operand="profile",
     iterable=["models", "add"],
     help={
         "add": "package beside the profile's: a name, or a package file (./mine.toml)",
@@ -36,7 +40,7 @@ def bundle(
     add: Sequence[str] | None = None,
     json: bool = False,
 ) -> None:
-    """Collect everything that a profile's environment needs into one file.
+    """Collect everything that an environment needs in one file.
 
     For the other machine's Python, CPU and glibc: torch with all its dependencies, the packages, checksums, and
     a script that installs it with the network off. Interrupted, the same command goes on.
@@ -69,6 +73,12 @@ def bundle(
 
 @task(
     name="install-bundle",
+    group="wheels",
+    examples=(
+        "mambaops install-bundle hopper.tar",
+        "mambaops install-bundle hopper.tar --into ./env",
+    ),
+    operand="file",
     positional=["file"],
     help={
         "file": "the tar, or the folder that it was unpacked into",

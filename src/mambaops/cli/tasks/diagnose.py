@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from invoke import Context
-
-from mambaops.cli.task import emit, say, task
+from mambaops.cli.task import Context, emit, say, task
 
 
 @task(
     name="diagnose",
+    group="diagnose",
+    examples=(
+        "mambaops diagnose build.log",
+        "pip install mamba-ssm 2>&1 | mambaops diagnose",
+    ),
+    operand="log",
+    needs={"markdown": "list"},
     help={
         "log": "log file to read, - for stdin (default: stdin when piped, else the newest log of a run)",
         "facts": "facts of the machine that wrote the log (`mambaops facts --json`)",
@@ -46,6 +51,7 @@ def diagnose(
             rules.load().rules if json else text,
             as_json=json,
             text=lambda value: str(value).rstrip(),
+            rows="rules",
         )
         return 0
     known = command.facts_for(facts, here=here)

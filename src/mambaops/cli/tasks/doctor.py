@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from invoke import Context
-
-from mambaops.cli.task import emit, say, task
+from mambaops.cli.task import Context, emit, say, task
 
 
 @task(
     name="doctor",
+    group="diagnose",
+    examples=(
+        "mambaops doctor",
+        "mambaops doctor --profile wsl-5090 --network",
+    ),
+    operand="profile",
+    needs={"sudo": "fix"},
+    excludes=(("fix", "facts"), ("report", "json")),
     help={
         "profile": "what the machine should become",
         "facts": "examine this file instead of this machine (`mambaops facts --json`)",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from invoke import Context
-
-from mambaops.cli.task import emit, task
+from mambaops.cli.task import Context, emit, task
 
 
 @task(
+    group="diagnose",
+    examples=(
+        "mambaops facts",
+        "mambaops facts --json > machine.json",
+    ),
+    excludes=(("python", "facts"),),
     help={
         "python": "interpreter of the environment to look at (default: the one that runs mambaops)",
         "facts": "print this file of facts instead of looking at the machine",
         "json": "everything, as one JSON object",
-    }
+    },
 )
 def facts(c: Context, python: str = "", facts: str = "", json: bool = False) -> None:
     """Look at this machine: driver, GPUs, compilers, Python, torch, packages.

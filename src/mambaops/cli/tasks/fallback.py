@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from invoke import Context
-
-from mambaops.cli.task import emit, say, task
+from mambaops.cli.task import Context, emit, say, task
 
 
 @task(
     name="install-fallback",
+    group="system",
+    examples=(
+        "mambaops install-fallback",
+        "mambaops install-fallback --remove",
+    ),
     help={
         "python": "python of the environment (default: the active virtual environment's)",
         "remove": "take the stand-ins out again",
@@ -18,7 +21,7 @@ from mambaops.cli.task import emit, say, task
 def install_fallback(
     c: Context, python: str = "", remove: bool = False, json: bool = False
 ) -> None:
-    """Make mamba_ssm importable and trainable without compiled kernels.
+    """Make mamba_ssm run without compiled kernels: importable and trainable.
 
     Puts `selective_scan_cuda` and `causal_conv1d_cuda`, written in plain PyTorch and marked as
     stand-ins, into the target environment: unmodified mamba_ssm then runs on the CPU and on any GPU.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from invoke import Context
-
-from mambaops.cli.task import task
+from mambaops.cli.task import Context, task
 
 _FLAGS = {
     "python": "interpreter of the environment that has torch (default: the active one)",
@@ -25,7 +23,17 @@ _FLAGS = {
 }
 
 
-@task(name="run-graph-mamba", help=_FLAGS, iterable=["override"])
+@task(
+    name="run-graph-mamba",
+    group="train",
+    examples=(
+        "mambaops run-graph-mamba --no-mamba --wandb False",
+        "mambaops run-graph-mamba --override gt.layers 4",
+    ),
+    rest="flags",
+    help=_FLAGS,
+    iterable=["override"],
+)
 def run_graph_mamba(
     c: Context,
     override: list[str],

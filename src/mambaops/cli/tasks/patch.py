@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from invoke import Context
-
 from mambaops.cli.request import Request, planning_task
 from mambaops.cli.run_step import undo_step
-from mambaops.cli.task import task
+from mambaops.cli.task import Context, task
 from mambaops.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +28,16 @@ _SETUP_HELP = {
 }
 
 
-@planning_task("patch-setup", **_SETUP_HELP)
+@planning_task(
+    "patch-setup",
+    group="steps",
+    examples=(
+        'mambaops patch-setup mamba_ssm-2.3.2 --arch "8.0;9.0"',
+        "mambaops patch-setup mamba_ssm-2.3.2 --revert",
+    ),
+    operand="source",
+    help=_SETUP_HELP,
+)
 def patch_setup(
     request: Request,
     package: str = "",
@@ -108,7 +115,15 @@ _BOUNDS_HELP = {
 }
 
 
-@planning_task("patch-cpp-extension", **_BOUNDS_HELP)
+@planning_task(
+    "patch-cpp-extension",
+    group="steps",
+    examples=(
+        "mambaops patch-cpp-extension --cuda 11.8 --python .venv",
+        "mambaops patch-cpp-extension --cuda 11.8 --check",
+    ),
+    help=_BOUNDS_HELP,
+)
 def patch_cpp_extension(
     request: Request,
     cuda: str = "",
@@ -120,7 +135,7 @@ def patch_cpp_extension(
     undo: bool = False,
     json: bool = False,
 ) -> int:
-    """Add a CUDA release to the tables of compilers in an installed torch: the profile's, or one named.
+    """Add a CUDA release to a torch's compiler tables: the profile's torch, or one named.
 
     torch has no row for CUDA 11.8 in CUDA_GCC_VERSIONS and CUDA_CLANG_VERSIONS; and its bounds refuse
     compilers that nvcc takes (--gcc-max raises them).
@@ -139,6 +154,12 @@ def patch_cpp_extension(
 
 @task(
     name="strip-crlf",
+    group="develop",
+    examples=(
+        "mambaops strip-crlf scripts --check",
+        "mambaops strip-crlf a.sh b.sh",
+    ),
+    operand="path",
     positional=["path"],
     iterable=["also"],
     help={
@@ -159,7 +180,15 @@ def strip_crlf(
     return strip_files([path, *also], check=check, as_json=json)
 
 
-@task(name="purge-cache", help={"all": "everything, of all packages: gigabytes to fetch again"})
+@task(
+    name="purge-cache",
+    group="system",
+    examples=(
+        "mambaops purge-cache",
+        "mambaops purge-cache --json",
+    ),
+    help={"all": "everything, of all packages: gigabytes to fetch again"},
+)
 def purge_cache(c: Context, all: bool = False, json: bool = False) -> int:
     """Take the CUDA packages out of the caches of pip and uv.
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from invoke import Context
-
 from mambaops.cli.confirm import HELP, confirm
-from mambaops.cli.task import emit, say, task
+from mambaops.cli.task import Context, emit, say, task
 
 
 @task(
     name="release-gpu",
+    group="system",
+    examples=(
+        "mambaops release-gpu",
+        "mambaops release-gpu 4711",
+    ),
+    operand="pid",
+    needs={"yes": "pid"},
     help={
         "pid": "end this process (one of your own that holds GPU memory)",
         "yes": HELP,

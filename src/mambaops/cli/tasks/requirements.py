@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from invoke import Context
-
-from mambaops.cli.task import emit, say, task
+from mambaops.cli.task import Context, emit, say, task
 
 
 @task(
     name="install-requirements",
+    group="wheels",
+    examples=(
+        "mambaops install-requirements requirements.txt --dry-run",
+        "mambaops install-requirements requirements.txt --keep numpy",
+    ),
+    operand="file",
     positional=["file"],
     iterable=["keep"],
     help={
@@ -30,7 +34,7 @@ def install_requirements(
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
-    """Install a requirements file, except what would replace torch.
+    """Install a requirements file; not what would replace torch.
 
     Left out, each with its reason: lines that ask for another version of the installed torch, torchvision,
     torchaudio, triton, numpy or transformers. The installed versions bound all dependencies too.

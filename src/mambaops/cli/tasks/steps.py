@@ -3,40 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
-from invoke.tasks import Task
 
 from mambaops.cli.request import Request, planning_task
 from mambaops.cli.run_step import run_steps, undo_step
-from mambaops.cli.task import emit
+from mambaops.cli.task import Command, emit
 from mambaops.steps import all_steps
 from mambaops.steps.step import Step
 
 UNDO = "take back what the step did"
 
 
-def _plain(step: Step) -> Task[Any]:
+def _command(
+    step: Step, *, operand: str = "profile", example: str = "", **help: str
+) -> Callable[[Callable[..., int | None]], Command]:
+    """A step's command: its name, help and place in the list come from the step."""
+    usual = f"mambaops {step.id} --profile local"
+    other = f"mambaops {step.id} --profile wsl-5090 --arch 12.0"
+    return planning_task(
+        step.id,
+        group="steps",
+        examples=(usual, example or other),
+        doc=step.help,
+        operand=operand,
+        help=help,
+    )
+
+
+def _plain(step: Step) -> Command:
     """A step that takes nothing but the common options."""
 
     def body(request: Request) -> None:
         run_steps(request, step.id)
 
-    return planning_task(step.id, doc=step.help)(body)
+    return _command(step)(body)
 
 
-def _undoable(step: Step) -> Task[Any]:
+def _undoable(step: Step) -> Command:
     def body(request: Request, undo: bool = False) -> None:
         if undo:
             undo_step(request, step.id)
         else:
             run_steps(request, step.id)
 
-    return planning_task(step.id, doc=step.help, undo=UNDO)(body)
+    return _command(step, undo=UNDO)(body)
 
 
-def _per_package(step: Step) -> Task[Any]:
+def _per_package(step: Step) -> Command:
     def body(request: Request, package: str = "") -> None:
         from mambaops.cli.flags import check_package
         from mambaops.profiles.load import load_profile
@@ -50,14 +64,15 @@ def _per_package(step: Step) -> Task[Any]:
         names = [check_package(package)] if package else known
         run_steps(request, *(f"{step.id}:{name}" for name in names))
 
-    return planning_task(
-        step.id,
-        doc=step.help,
+    return _command(
+        step,
+        operand="package",
+        example=f"mambaops {step.id} mamba-ssm --arch 9.0",
         package="one of the packages, or a package file; default: all of the profile",
     )(body)
 
 
-def _create_venv(step: Step) -> Task[Any]:
+def _create_venv(step: Step) -> Command:
     def body(request: Request, recreate: bool = False, undo: bool = False) -> None:
         if recreate or undo:
             undo_step(request, step.id)
@@ -65,10 +80,10 @@ def _create_venv(step: Step) -> Task[Any]:
             run_steps(request, step.id)
 
     more = {"recreate": "remove the environment first", "undo": "remove the environment"}
-    return planning_task(step.id, doc=step.help, **more)(body)
+    return _command(step, example="mambaops create-venv --recreate", **more)(body)
 
 
-def _verify(step: Step) -> Task[Any]:
+def _verify(step: Step) -> Command:
     def body(request: Request, json: bool = False) -> int:
         from mambaops.cli.flags import flags_of
         from mambaops.run.drive import verified
@@ -78,15 +93,15 @@ def _verify(step: Step) -> Task[Any]:
         emit(result, as_json=json, text=lambda one: "\n".join(report(one)))
         return 0 if result.passed else 1
 
-    return planning_task(step.id, doc=step.help, json="print JSON")(body)
+    return _command(step, example="mambaops verify --json", json="print JSON")(body)
 
 
 # tasks that take more than the common options; those of `cli.tasks.patch` also work without a profile
-OWN: dict[str, Callable[[Step], Task[Any]]] = {"create-venv": _create_venv, "verify": _verify}
+OWN: dict[str, Callable[[Step], Command]] = {"create-venv": _create_venv, "verify": _verify}
 ELSEWHERE = ("patch-setup", "patch-cpp-extension")
 
 
-def _task(step: Step) -> Task[Any]:
+def _task(step: Step) -> Command:
     if step.id in OWN:
         return OWN[step.id](step)
     if step.per_package:
@@ -94,6 +109,6 @@ def _task(step: Step) -> Task[Any]:
     return _undoable(step) if step.undo else _plain(step)
 
 
-def tasks() -> list[Task[Any]]:
+def tasks() -> list[Command]:
     """One task for each step that does something."""
     return [_task(step) for step in all_steps() if step.act and step.id not in ELSEWHERE]

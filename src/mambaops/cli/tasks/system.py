@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from invoke import Context
-
-from mambaops.cli.task import emit, say, task
+from mambaops.cli.task import Context, emit, say, task
 
 
 @task(
     name="apt-prerequisites",
+    group="system",
+    examples=(
+        "mambaops apt-prerequisites --check",
+        "mambaops apt-prerequisites --sudo",
+    ),
+    excludes=(("check", "sudo"),),
     help={
         "check": "exit 1 where something is missing, install nothing",
         "sudo": "install them, as root or through sudo",
@@ -20,14 +24,17 @@ from mambaops.cli.task import emit, say, task
 def apt_prerequisites(
     c: Context, check: bool = False, sudo: bool = False, yes: bool = False, json: bool = False
 ) -> int:
-    """Say which packages of the system a build lacks; install them with --sudo. Exit 1 where some are missing."""
+    """Say which packages of the system a build lacks; install them with --sudo.
+
+    Exit 1 where some are missing.
+    """
     import os
 
     from mambaops.cli import system_output as show
     from mambaops.system import permission, prerequisites
 
     missing = prerequisites.check()
-    emit(missing, as_json=json, text=show.missing)
+    emit(missing, as_json=json, text=show.missing, rows="missing")
     if not missing:
         return 0
     commands = prerequisites.commands(missing)
@@ -42,11 +49,17 @@ def apt_prerequisites(
 
 @task(
     name="check-network",
+    group="diagnose",
+    examples=(
+        "mambaops check-network",
+        "mambaops check-network example.org --timeout 2",
+    ),
+    operand="host",
     help={"host": "names to look up, may be repeated", "timeout": "seconds for all of them"},
     iterable=["host"],
 )
 def check_network(c: Context, host: list[str], timeout: float = 5.0, json: bool = False) -> int:
-    """Look up the names that downloads need, and say how to name another resolver; changes nothing."""
+    """Look up the names that downloads need; say how to name another resolver. Changes nothing."""
     from mambaops.cli import system_output as show
     from mambaops.system import network
 
@@ -57,6 +70,12 @@ def check_network(c: Context, host: list[str], timeout: float = 5.0, json: bool 
 
 @task(
     name="wsl-run",
+    group="system",
+    examples=(
+        "mambaops wsl-run -- nvidia-smi",
+        "mambaops wsl-run --folder 'D:\\mamba' -- mambaops build-mamba --profile wsl-5090",
+    ),
+    rest="words",
     help={
         "distribution": "name from `wsl --list`",
         "folder": "start there; a Windows path will do",
@@ -77,6 +96,13 @@ def wsl_run(c: Context, distribution: str = "", folder: str = "") -> int:
 
 @task(
     name="container",
+    group="build",
+    examples=(
+        "mambaops container --profile ubuntu20-graph-mamba --arch 8.0",
+        "mambaops container --build --output image",
+    ),
+    rest="words",
+    needs={"runtime": ("build", "run", "dry_run")},
     help={
         "profile": "what to build",
         "output": "folder for the Dockerfile and the wheels",
@@ -97,7 +123,7 @@ def container(
     run: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Write a Dockerfile whose image builds the profile's wheels on an old glibc; build it, run it."""
+    """Build a profile's wheels on an old glibc: write a Dockerfile for it, build it, run it."""
     from mambaops.cli.passthrough import remainder
     from mambaops.system.container_steps import carry_out
 
@@ -115,6 +141,12 @@ def container(
 
 @task(
     name="env",
+    group="system",
+    examples=(
+        'eval "$(mambaops env --profile wsl-5090)"',
+        "mambaops env wsl-5090 --shell fish",
+    ),
+    operand="profile",
     help={"profile": "profile by name", "shell": "bash, zsh, fish, powershell or cmd"},
 )
 def env(c: Context, profile: str = "local", shell: str = "bash", json: bool = False) -> None:
@@ -123,17 +155,24 @@ def env(c: Context, profile: str = "local", shell: str = "bash", json: bool = Fa
     from mambaops.system.runtime_env import lines
 
     variables: dict[str, Any] = dict(load_profile(profile).runtime_env)
-    emit(variables, as_json=json, text=lambda value: lines(value, shell).rstrip("\n"))
+    text = lines(variables, shell).rstrip("\n")
+    emit({"variables": variables}, as_json=json, text=lambda _: text)
 
 
 @task(
     name="openblas-check",
+    group="diagnose",
+    examples=(
+        "mambaops openblas-check",
+        "mambaops openblas-check --module causal_conv1d",
+    ),
+    operand="module",
     help={"python": "interpreter to ask (default: the active one)", "module": "what to import"},
 )
 def openblas_check(
     c: Context, python: str = "", module: str = "mamba_ssm", json: bool = False
 ) -> int:
-    """Import a module and, where a shared library like libopenblas.so.0 is missing, say where it is."""
+    """Say which shared library an import lacks: e.g. libopenblas.so.0, and where it is."""
     from mambaops.cli import system_output as show
     from mambaops.core import interpreters
     from mambaops.system import openblas

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from invoke import Context
-
-from mambaops.cli.task import emit, say, task
+from mambaops.cli.task import Context, emit, say, task
 
 _ROUTES = {
     "cuda": "toolkit version, e.g. 12.8",
@@ -17,7 +15,17 @@ _ROUTES = {
 }
 
 
-@task(name="get-nvcc", help=_ROUTES)
+@task(
+    name="get-nvcc",
+    group="system",
+    examples=(
+        "mambaops get-nvcc 12.8 --list",
+        "mambaops get-nvcc 12.8 --dry-run",
+    ),
+    operand="cuda",
+    excludes=(("list", "dry_run"),),
+    help=_ROUTES,
+)
 def get_nvcc(
     c: Context,
     cuda: str = "",
@@ -50,7 +58,7 @@ def get_nvcc(
     if note := routes.floor_note(machine, cuda):
         say(f"note: {note}")
     if list:
-        emit(found, as_json=json, text=lambda all: show.routes(all, machine))
+        emit(found, as_json=json, text=lambda all: show.routes(all, machine), rows="routes")
         return
     if dry_run or facts:
         print(script(toolkit.chosen(found, route), machine))
@@ -61,6 +69,13 @@ def get_nvcc(
 
 @task(
     name="shell-env",
+    group="system",
+    examples=(
+        'eval "$(mambaops shell-env)"',
+        "mambaops shell-env --write ~/.bashrc",
+    ),
+    operand="home",
+    excludes=(("write", "remove"),),
     help={
         "home": "the toolkit (default: CUDA_HOME, PATH's nvcc, /usr/local/cuda)",
         "write": "put the lines into this start-up file, as a block",
@@ -96,7 +111,16 @@ def shell_env(
     say(f"{write} {'points to' if changed else 'pointed already to'} {toolkit}; open a new shell")
 
 
-@task(name="cudnn-check", help={"home": "the toolkit (default: CUDA_HOME, PATH's nvcc, …)"})
+@task(
+    name="cudnn-check",
+    group="diagnose",
+    examples=(
+        "mambaops cudnn-check",
+        "mambaops cudnn-check /usr/local/cuda-12.8",
+    ),
+    operand="home",
+    help={"home": "the toolkit (default: CUDA_HOME, PATH's nvcc, …)"},
+)
 def cudnn_check(c: Context, home: str = "", json: bool = False) -> None:
     """Say which cuDNN a toolkit holds, and that mamba needs none of its own."""
     import os
@@ -106,12 +130,19 @@ def cudnn_check(c: Context, home: str = "", json: bool = False) -> None:
     from mambaops.system.shell_env import find_home
 
     found = cudnn.installed(find_home(home, os.environ))
-    emit(found, as_json=json, text=show.cudnn)
+    emit(found, as_json=json, text=show.cudnn, rows="cudnn")
     say(f"note: {cudnn.NOT_NEEDED}")
 
 
 @task(
     name="cudnn-install",
+    group="system",
+    examples=(
+        "mambaops cudnn-install cudnn-linux-x86_64-9.1.0.70_cuda12-archive.tar.xz",
+        "mambaops cudnn-install --deb 12.8 --sudo",
+    ),
+    operand="archive",
+    needs={"sudo": "deb"},
     help={
         "archive": "NVIDIA's cudnn-linux-….tar.xz",
         "home": "the toolkit to copy it into",

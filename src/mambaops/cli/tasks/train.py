@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from invoke import Context
-
-from mambaops.cli.task import say, task
+from mambaops.cli.task import Context, say, task
 
 _WHERE = {
     "python": "interpreter of the environment that has torch and transformers",
@@ -16,7 +14,16 @@ _MODES = {
 }
 
 
-@task(name="train-stage1", help={**_WHERE, **_MODES})
+@task(
+    name="train-stage1",
+    group="train",
+    examples=(
+        "mambaops train-stage1 --epochs 5",
+        "mambaops train-stage1 -- --help",
+    ),
+    rest="flags",
+    help={**_WHERE, **_MODES},
+)
 def train_stage1(
     c: Context,
     python: str = "",
@@ -24,7 +31,7 @@ def train_stage1(
     install_only: bool = False,
     train_only: bool = False,
 ) -> None:
-    """Train vision encoder and bridge on a frozen Mamba (flags of the program after `--`).
+    """Train vision and bridge on a frozen Mamba (flags of the program after `--`).
 
     Writes outputs/vision_bridge_best_val.pt and vision_bridge_final.pt, which stage 2 starts from.
     `mambaops train-stage1 -- --help` lists the program's flags.
@@ -32,7 +39,16 @@ def train_stage1(
     _train(c, 1, python, profile, install_only, train_only)
 
 
-@task(name="train-stage2", help={**_WHERE, **_MODES})
+@task(
+    name="train-stage2",
+    group="train",
+    examples=(
+        "mambaops train-stage2 --demo",
+        "mambaops train-stage2 --profile wsl-5090 -- --epochs 20",
+    ),
+    rest="flags",
+    help={**_WHERE, **_MODES},
+)
 def train_stage2(
     c: Context,
     python: str = "",
@@ -67,6 +83,12 @@ def _train(
 
 @task(
     name="generate",
+    group="train",
+    examples=(
+        "mambaops generate --image picture.png",
+        "mambaops generate --checkpoint outputs/vision_bridge_vlm_final.pt --image a.png --json",
+    ),
+    rest="flags",
     iterable=["image"],
     help={
         **_WHERE,
@@ -103,6 +125,12 @@ def generate(
 
 @task(
     name="evaluate",
+    group="train",
+    examples=(
+        "mambaops evaluate --csv test.csv",
+        "mambaops evaluate --csv test.csv --shuffle-images",
+    ),
+    rest="flags",
     help={
         **_WHERE,
         "checkpoint": "vision_bridge_vlm_final.pt",
@@ -124,7 +152,7 @@ def evaluate(
     profile: str = "",
     json: bool = False,
 ) -> None:
-    """Loss, exact match, BLEU-4, ROUGE-L and CIDEr of a checkpoint on a caption table."""
+    """Score a checkpoint on a caption table: loss, exact match, BLEU-4, ROUGE-L and CIDEr."""
     from mambaops.cli.passthrough import flags, remainder
     from mambaops.train import launch as training
 
@@ -142,6 +170,12 @@ def evaluate(
 
 @task(
     name="fetch-model",
+    group="train",
+    examples=(
+        "mambaops fetch-model state-spaces/mamba-130m-hf",
+        "mambaops fetch-model state-spaces/mamba-130m-hf --check",
+    ),
+    operand="model",
     help={
         **_WHERE,
         "model": "hub name (default: the profile's first), or a folder to check",
@@ -157,7 +191,7 @@ def fetch_model(
     python: str = "",
     profile: str = "",
 ) -> None:
-    """Get a model once, check it, and use it without a network afterwards.
+    """Get a model once: checked, and used without a network afterwards.
 
     Says first whether the folder or the cache holds it. HF_ENDPOINT names a mirror; HF_HUB_OFFLINE and
     TRANSFORMERS_OFFLINE are obeyed.
@@ -173,6 +207,12 @@ def fetch_model(
 
 @task(
     name="demo-data",
+    group="train",
+    examples=(
+        "mambaops demo-data",
+        "mambaops demo-data --output shapes --count 400",
+    ),
+    operand="output",
     help={
         **_WHERE,
         "output": "folder to write",
@@ -188,7 +228,7 @@ def demo_data(
     python: str = "",
     profile: str = "",
 ) -> None:
-    """Write pictures of coloured shapes with Chinese sentences, split by combination.
+    """Write pictures of coloured shapes to train on: with Chinese sentences, split by combination.
 
     What is tested (shape, colour, place, number together) never occurs in training.
     """
@@ -202,7 +242,13 @@ def demo_data(
 
 @task(
     name="write-launcher",
-    aliases=["write-door"],  # its name in 0.1.0
+    group="train",
+    examples=(
+        "mambaops write-launcher",
+        "mambaops write-launcher --kind wsl --profile wsl-5090",
+    ),
+    operand="kind",
+    aliases=("write-door",),  # its name in 0.1.0
     help={
         "kind": "powershell or wsl",
         "output": "file to write",
@@ -212,7 +258,7 @@ def demo_data(
 def write_launcher(
     c: Context, kind: str = "powershell", output: str = "", profile: str = "wsl-5090"
 ) -> None:
-    """Write the script that installs and trains stage 2 by one word.
+    """Write a script that starts stage 2 by one word: installs and trains.
 
     powershell: run_stage2_train.ps1, which enters WSL (CRLF); wsl: a bash script (LF).
     """
@@ -226,6 +272,12 @@ def write_launcher(
 
 @task(
     name="map-paths",
+    group="system",
+    examples=(
+        "mambaops map-paths 'D:\\mamba'",
+        "mambaops map-paths /mnt/d/mamba --to-windows",
+    ),
+    operand="path",
     positional=["path"],
     iterable=["path"],
     help={
@@ -235,7 +287,7 @@ def write_launcher(
     },
 )
 def map_paths(c: Context, path: list[str], to_windows: bool = False, json: bool = False) -> int:
-    """Map Windows paths to this system's (or back) and say which do not exist.
+    """Map Windows paths to this system's (or back); say which do not exist.
 
     Paths are given with --path, or after `--`. Exit 1 where one does not exist.
     """

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from invoke import Context
-
-from mambaops.cli.task import emit, say, task
+from mambaops.cli.task import Context, emit, say, task
 
 
 @task(
     name="fetch-wheel",
+    group="wheels",
+    examples=(
+        "mambaops wheels fetch mamba-ssm",
+        "mambaops wheels fetch https://example.org/x-1.0-py3-none-any.whl",
+    ),
+    operand="url",
+    verb="wheels fetch",
+    needs={"version": "package", "facts": "package", "python": "package"},
     help={
         "url": "address (https, http, file) or path of the wheel",
         "name": "file name to fetch under; alone: an upstream wheel, whose address it tells",
@@ -70,6 +76,13 @@ def fetch_wheel(
 
 @task(
     name="install-wheel",
+    group="wheels",
+    examples=(
+        "mambaops wheels install mamba_ssm-2.3.2-cp311-cp311-linux_x86_64.whl",
+        "mambaops wheels install 'dist/*.whl' --python .venv",
+    ),
+    operand="file",
+    verb="wheels install",
     positional=["file"],
     iterable=["more"],
     help={
@@ -117,4 +130,5 @@ def install_wheel(
         text=lambda all_of: "\n".join(
             f"{one.name} {one.version} is in {one.location} (by {one.installer})" for one in all_of
         ),
+        rows="wheels",
     )

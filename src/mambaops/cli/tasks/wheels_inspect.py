@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from invoke import Context
-
-from mambaops.cli.task import emit, task
+from mambaops.cli.task import Context, emit, task
 
 
 @task(
     name="inspect-wheel",
+    group="wheels",
+    examples=(
+        "mambaops wheels inspect mamba_ssm-2.3.2-cp311-cp311-linux_x86_64.whl",
+        "mambaops wheels inspect mamba-ssm --facts here",
+    ),
+    operand="target",
+    verb="wheels inspect",
     positional=["target"],
     help={
         "target": "a wheel file, or the name of an installed package",
@@ -19,7 +24,7 @@ from mambaops.cli.task import emit, task
 def inspect_wheel(
     c: Context, target: str, facts: str = "", python: str = "", json: bool = False
 ) -> int:
-    """Read architectures, libraries, symbol versions, torch and ABI from a wheel.
+    """Look into a wheel: architectures, libraries, symbol versions, torch and ABI.
 
     Nothing is imported and no CUDA tool is needed. With facts it says whether it will load and run on that
     machine, and what is missing. Exit 1 for a wheel whose name says something else than its inside, and
@@ -54,6 +59,13 @@ def inspect_wheel(
 
 @task(
     name="repair-wheel",
+    group="wheels",
+    examples=(
+        "mambaops wheels repair mamba_ssm-2.3.2-cp311-cp311-linux_x86_64.whl",
+        "mambaops wheels repair x.whl --glibc 2.31 --output fixed",
+    ),
+    operand="file",
+    verb="wheels repair",
     positional=["file"],
     help={
         "file": "wheel to repair; it is not changed, a copy is written",
@@ -64,7 +76,7 @@ def inspect_wheel(
 def repair_wheel(
     c: Context, file: str, glibc: str = "2.31", output: str = "", json: bool = False
 ) -> None:
-    """Repair a wheel that needs GLIBC_2.32 for one symbol, so that it loads on an older system.
+    """Make a wheel load on an older system: one that needs GLIBC_2.32 for one symbol.
 
     The copy has a local version of its own (….glibc2.31) and a new RECORD. A wheel that needs anything else
     of a newer glibc is refused, with the list of symbols.

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from invoke import Context
-
-from mambaops.cli.task import emit, say, task
+from mambaops.cli.task import Context, emit, say, task
 
 
 @task(
     name="select-wheel",
+    group="wheels",
+    examples=(
+        "mambaops wheels choose mamba-ssm",
+        "mambaops wheels choose mamba-ssm --facts there.json --all",
+    ),
+    operand="package",
+    verb="wheels choose",
     iterable=["find_links"],
     help={
         "package": "which package: a name, or a package file",
@@ -45,7 +50,7 @@ def select_wheel(
     all: bool = False,
     json: bool = False,
 ) -> int:
-    """Choose a prebuilt wheel for a machine, every other one refused with its reason.
+    """Choose a prebuilt wheel for a machine: every other one is refused with its reason.
 
     Exit 4 when nothing fits: then the nearest misses are shown, and what would have to change.
     """

@@ -2,12 +2,100 @@
 
 from __future__ import annotations
 
-from invoke import Context
+from typing import Any
 
-from mambaops.cli.task import emit, say, task
+from mambaops.cli.task import Context, emit, say, task
+
+STORE = "folder of the store (default: in the user's cache)"
+
+
+def _answer(json: bool, store: str, **words: Any) -> None:
+    """What one action of the store says. Errors as in `store.commands.run`."""
+    from pathlib import Path
+
+    from mambaops.store.commands import Request, run, text
+    from mambaops.store.store import Store
+
+    one = Store(Path(store) if store else None, say=say)
+    emit(run(one, Request(**words)), as_json=json, text=text)
 
 
 @task(
+    name="wheels-list",
+    verb="wheels list",
+    group="wheels",
+    examples=("mambaops wheels list", "mambaops wheels list --json"),
+    help={"store": STORE},
+)
+def wheels_list(c: Context, store: str = "", json: bool = False) -> None:
+    """List the wheels that were built or fetched once: size and last use."""
+    _answer(json, store, action="list")
+
+
+@task(
+    name="wheels-path",
+    verb="wheels path",
+    group="wheels",
+    examples=(
+        "mambaops wheels path",
+        'pip install --find-links "$(mambaops wheels path)" mamba-ssm',
+    ),
+    help={"store": STORE},
+)
+def wheels_path(c: Context, store: str = "", json: bool = False) -> None:
+    """Print the folder of the store: one flat folder, as pip's --find-links wants it."""
+    _answer(json, store, action="path")
+
+
+@task(
+    name="wheels-add",
+    verb="wheels add",
+    group="wheels",
+    operand="file",
+    positional=["file"],
+    examples=(
+        "mambaops wheels add mamba_ssm-2.3.2-cp311-cp311-linux_x86_64.whl",
+        "mambaops wheels add x.whl --torch 2.8.0",
+    ),
+    help={
+        "file": "the wheel file",
+        "torch": "torch that it was built against, where its name does not say",
+        "store": STORE,
+    },
+)
+def wheels_add(c: Context, file: str, torch: str = "", store: str = "", json: bool = False) -> None:
+    """Put a wheel of your own into the store."""
+    _answer(json, store, action="add", file=file, torch=torch)
+
+
+@task(
+    name="wheels-prune",
+    verb="wheels prune",
+    group="wheels",
+    examples=("mambaops wheels prune --older-than 90d --dry-run", "mambaops wheels prune --keep 2"),
+    help={
+        "older-than": "only what was not used for so long, e.g. 90d or 12h",
+        "keep": "leave so many of each package (0: none)",
+        "dry-run": "only say what would go",
+        "store": STORE,
+    },
+)
+def wheels_prune(
+    c: Context,
+    older_than: str = "",
+    keep: int = -1,
+    dry_run: bool = False,
+    store: str = "",
+    json: bool = False,
+) -> None:
+    """Delete wheels from the store: the old ones, or all but so many."""
+    kept = keep if keep >= 0 else None
+    _answer(json, store, action="prune", older_than=older_than, keep=kept, dry_run=dry_run)
+
+
+@task(
+    group="",
+    operand="action",
     positional=["action"],
     help={
         "action": "list, add, prune or path",
@@ -34,19 +122,6 @@ def wheels(
 
     It is one flat folder: `pip install --find-links "$(mambaops wheels path)" …` uses it as it stands.
     """
-    from pathlib import Path
-
-    from mambaops.store.commands import Request, run, text
-    from mambaops.store.store import Store
-
-    one = Store(Path(store) if store else None, say=say)
-    request = Request(
-        action=action,
-        file=file,
-        torch=torch,
-        older_than=older_than,
-        keep=keep if keep >= 0 else None,
-        dry_run=dry_run,
-    )
-    answer = run(one, request)
-    emit(answer, as_json=json, text=text)
+    kept = keep if keep >= 0 else None
+    words = {"file": file, "torch": torch, "older_than": older_than, "keep": kept}
+    _answer(json, store, action=action, dry_run=dry_run, **words)

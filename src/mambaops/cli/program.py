@@ -1,0 +1,133 @@
+"""The `mambaops` command: words in, one command run, its exit status out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mambaops.cli import output
+from mambaops.core.errors import MambaopsError, UsageError
+
+HELP = ("-h", "--help", "help")
+LIST = ("-l", "--list")
+COMMON = ("--json", "-q", "--quiet", "-v", "--verbose")
+VERSION = ("-V", "--version")
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the command that the words name; the exit status.
+
+    Raises:
+        OSError, KeyboardInterrupt, BrokenPipeError: as `faults.guarded` takes them.
+    """
+    words = _behind(list(argv[1:]))
+    output.begin("", json="--json" in _ours(words))
+    try:
+        return _run(words)
+    except MambaopsError as error:
+        output.say_error(error)
+        return error.exit_code
+
+
+def _behind(words: list[str]) -> list[str]:
+    """`--json plan` -> `plan --json`: what every command takes may also stand before it."""
+    count = next((n for n, word in enumerate(words) if word not in COMMON), len(words))
+    name = words[count : count + 1]
+    if count and not name:
+        return ["--list", *words]
+    return name + words[:count] + words[count + 1 :]
+
+
+def _ours(words: list[str]) -> list[str]:
+    return words[: words.index("--")] if "--" in words else words
+
+
+def _run(words: list[str]) -> int:
+    first = words[0] if words else "--help"
+    if first in VERSION:
+        return _version()
+    if first in (*HELP, *LIST) and not [word for word in words[1:] if not word.startswith("-")]:
+        return _list()
+    if first in HELP:
+        return _help(words[1:])
+    if first.startswith("-"):
+        raise _misplaced(words)
+    return _command(words)
+
+
+def _version() -> int:
+    from mambaops import __version__
+
+    if output.WANTED.json:
+        output.emit_json({"schema": "mambaops/version/1", "version": __version__})
+    else:
+        output.put(f"mambaops {__version__}")
+    return 0
+
+
+def _list() -> int:
+    if output.WANTED.json:
+        from mambaops.cli.listing import ROWS
+
+        rows = [row.as_json() for row in ROWS]
+        output.emit_json({"schema": "mambaops/commands/1", "commands": rows})
+    else:
+        from mambaops.cli.help_text import listing
+
+        output.put(listing())
+    return 0
+
+
+def _help(words: list[str]) -> int:
+    from mambaops.cli.find import find, nouns
+    from mambaops.cli.help_text import command_help, noun_help
+
+    named = [word for word in words if not word.startswith("-")]
+    if len(named) == 1 and named[0] in nouns():
+        output.put(noun_help(named[0]))
+    else:
+        command, _ = find(named)
+        output.put(command_help(command))
+    return 0
+
+
+def _misplaced(words: list[str]) -> UsageError:
+    """A flag before the command: flags stand behind it."""
+    name = next((word for word in words if not word.startswith("-")), "")
+    moved = f"mambaops {name} {words[0]}" if name else "mambaops COMMAND --flag"
+    return UsageError(
+        f"`{words[0]}` stands before the command", hint=f"flags stand behind it: `{moved}`"
+    )
+
+
+def _command(words: list[str]) -> int:
+    from mambaops.cli.aliases import spelled
+    from mambaops.cli.carry_out import carry_out
+    from mambaops.cli.command import Words
+    from mambaops.cli.find import find
+    from mambaops.cli.parse import parsed
+
+    if set(words[1:2]) & {"-h", "--help"}:
+        return _help(words[:1])
+    command, left = find(words)
+    found = parsed(command, spelled(left))
+    output.begin(command.name, json=found.json, quiet=found.quiet, verbose=found.verbose)
+    if found.help:
+        return _help([command.name])
+    _there()
+    status = carry_out(command, Words(found.rest), found.values)
+    if found.json and not output.WANTED.told:
+        output.emit_json(output.with_schema({"exit_code": status}))
+    return status
+
+
+def _there() -> None:
+    """Raises:
+    UsageError: the working folder was deleted.
+    """
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UsageError(
+            "the working folder is gone: somebody deleted it", hint="go to another one: `cd ~`"
+        ) from None
