@@ -42,10 +42,10 @@ def read(line: list[str]) -> tuple[str, dict[str, Any], list[str]]:
         ("plan -p hopper -j3", "plan", {"profile": "hopper", "jobs": 3}, []),
         ("build_mamba --arch=9.0", "build-mamba", {"arch": "9.0"}, []),
         ("build-wheel mamba-ssm", "build-wheel", {"package": "mamba-ssm"}, []),
-        ("strip-crlf a --check b", "strip-crlf", {"path": ["a", "b"], "check": True}, []),
-        ("strip-crlf -- -a", "strip-crlf", {"path": ["-a"]}, []),
+        ("strip-crlf a --check b", "strip-crlf", {"path": "a", "also": ["b"], "check": True}, []),
+        ("strip-crlf -- -a", "strip-crlf", {"path": "-a"}, []),
         ("map-paths D:\\x E:\\y", "map-paths", {"path": ["D:\\x", "E:\\y"]}, []),
-        ("install-wheel a.whl b.whl", "install-wheel", {"file": ["a.whl", "b.whl"]}, []),
+        ("install-wheel a.whl b.whl", "install-wheel", {"file": "a.whl", "more": ["b.whl"]}, []),
         ("get-nvcc 12.8 --dry_run", "get-nvcc", {"cuda": "12.8", "dry_run": True}, []),
         ("release-gpu 4711", "release-gpu", {"pid": 4711}, []),
         ("patch-setup DIR --no-ninja", "patch-setup", {"source": ["DIR"], "ninja": False}, []),
@@ -65,7 +65,7 @@ def test_what_one_would_type_works(
     ("line", "message", "hint"),
     [
         ("pln", "no command `pln`", "did you mean `mambaops plan`?"),
-        ("chose-wheel", "no command `chose-wheel`", "did you mean `mambaops wheels choose`?"),
+        ("selct-wheel", "no command `selct-wheel`", "did you mean `mambaops select-wheel`?"),
         ("wheels", "`wheels` wants a verb", "mambaops wheels"),
         ("wheels ad x", "no such verb", "did you mean `mambaops wheels add`?"),
         ("zzzzzz", "no command `zzzzzz`", "`mambaops --list`"),
@@ -74,8 +74,8 @@ def test_what_one_would_type_works(
         ("plan --profile", "a value is wanted after it", "plan --help"),
         ("plan --cross=yes", "it takes no value", "plan --help"),
         ("plan --jobs x", "`x` stands where a whole number is wanted", ""),
-        ("plan hopper local", "plan takes one profile", "one command at a time"),
-        ("facts plan", "`plan`: facts takes flags only", "one command at a time"),
+        ("plan hopper local", "plan takes one profile", "plan --help"),
+        ("facts plan", "`plan`: facts takes flags only", "mambaops facts && mambaops plan"),
         ("inspect-wheel", "TARGET is missing", "wheels inspect --help"),
         ("strip-crlf", "PATH is missing", "strip-crlf --help"),
         ("diagnose --markdown", "--markdown does nothing without --list", "diagnose --help"),
@@ -120,13 +120,18 @@ def test_a_short_letter_means_one_thing() -> None:
 
 def test_what_a_command_names_of_its_own_options_is_there() -> None:
     for command in EVERY:
-        named = [command.operand, *command.needs, *(x for one in command.excludes for x in one)]
+        named = [
+            command.operand,
+            command.further,
+            *command.needs,
+            *(x for one in command.excludes for x in one),
+        ]
         named += [x for others in command.needs.values() for x in others]
         for name in filter(None, named):
             assert command.option(name.replace("_", "-")), (command.name, name)
 
 
 def test_no_two_commands_have_one_name() -> None:
-    names = [name for one in EVERY for name in {one.name, one.words, *one.aliases}]
+    names = [name for one in EVERY for name in set(one.names)]
     assert sorted(set(names)) == sorted(names)
     assert all(by_name(name) for name in names if name != "wheels")

@@ -80,6 +80,7 @@ class Command:
         name: in one word, with dashes: `select-wheel`.
         verb: the words that people type, where they are others: `wheels choose`.
         operand: the option whose value may stand without its flag.
+        further: the option that further words without a flag belong to.
         rest: what becomes of words of another program: "" there are none, "words" they stand after
             `--`, "flags" unknown flags are handed on too.
         needs: option -> the options of which one must be given too, or it would do nothing.
@@ -94,6 +95,7 @@ class Command:
     doc: str = ""
     examples: tuple[str, ...] = ()
     operand: str = ""
+    further: str = ""
     rest: str = ""
     aliases: tuple[str, ...] = ()
     positional: tuple[str, ...] = ()
@@ -105,6 +107,11 @@ class Command:
     def words(self) -> str:
         """What people type after `mambaops`."""
         return self.verb or self.name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything that it is called."""
+        return (self.words, self.name, self.words.replace(" ", "-"), *self.aliases)
 
     @property
     def summary(self) -> str:

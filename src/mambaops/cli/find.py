@@ -47,7 +47,7 @@ def find(words: Sequence[str]) -> tuple[Command, list[str]]:
 def by_name(name: str) -> Command | None:
     """The command of that name (or former name, or verb), or None."""
     for row in ROWS:
-        if name in (row.words, row.name, *row.aliases):
+        if name in row.names:
             return _among(commands_of(row.module), name)
     if " " in name:
         return None
@@ -55,7 +55,7 @@ def by_name(name: str) -> Command | None:
 
 
 def _among(commands: list[Command], name: str) -> Command | None:
-    return next((one for one in commands if name in (one.words, one.name, *one.aliases)), None)
+    return next((one for one in commands if name in one.names), None)
 
 
 def unknown(words: list[str]) -> UsageError:
@@ -93,5 +93,4 @@ def _example(noun: str) -> str:
 
 def _names() -> Iterator[str]:
     for row in ROWS:
-        yield row.words
-        yield from (row.name, *row.aliases)
+        yield from row.names

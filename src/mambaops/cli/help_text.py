@@ -67,15 +67,15 @@ def usage(command: Command) -> str:
     """`mambaops diagnose [LOG] [--flags]`."""
     words = ["mambaops", command.words]
     if option := command.option(command.operand.replace("_", "-")):
-        words.append(_operand(option))
+        words.append(_operand(option, several=bool(command.further)))
     words.append("[--flags]")
     if command.rest:
         words.append("[-- WORDS OF THE PROGRAM]")
     return " ".join(words)
 
 
-def _operand(option: Option) -> str:
-    name = option.name.upper() + (" ..." if option.kind is list else "")
+def _operand(option: Option, *, several: bool) -> str:
+    name = option.name.upper() + (" ..." if option.kind is list or several else "")
     return name if option.default is REQUIRED else f"[{name}]"
 
 

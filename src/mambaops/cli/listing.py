@@ -18,6 +18,11 @@ class Row(NamedTuple):
     summary: str
     aliases: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything that it is called."""
+        return (self.words, self.name, self.words.replace(" ", "-"), *self.aliases)
+
     def as_json(self) -> dict[str, str]:
         """What `mambaops --list --json` says of it."""
         return {

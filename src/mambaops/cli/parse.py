@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mambaops.cli.command import REQUIRED, Command, Option
+from mambaops.cli.find import by_name
 from mambaops.cli.near import nearest
 from mambaops.core.errors import UsageError
 
@@ -137,22 +138,29 @@ def _place(
 def _operands(command: Command, given: dict[str, Any], words: list[str]) -> None:
     option = command.option(command.operand.replace("_", "-")) if command.operand else None
     if option is None:
-        if words:
-            raise UsageError(
-                f"`{words[0]}`: {command.words} takes flags only", hint=_help_of(command)
-            )
+        _refuse_words(command, words, "flags only")
         return
+    words = list(words)
     if option.kind is list:
-        if words:
-            given[option.key] = [*given.get(option.key, ()), *words]
-    elif words:
-        if len(words) > 1 or option.key in given:
-            second = words[1] if len(words) > 1 else words[0]
-            raise UsageError(
-                f"`{second}`: {command.words} takes one {option.name}",
-                hint="one command at a time: `mambaops A && mambaops B`",
-            )
-        given[option.key] = _Typed(option.kind)(words[0])
+        given[option.key] = [*given.get(option.key, ()), *words] or []
+        return
+    if words and option.key not in given:
+        given[option.key] = _Typed(option.kind)(words.pop(0))
+    if command.further and words:
+        given[command.further] = [*given.get(command.further, ()), *words]
+    else:
+        _refuse_words(command, words, f"one {option.name}")
+
+
+def _refuse_words(command: Command, words: list[str], takes: str) -> None:
+    for word in words[:1]:
+        other = by_name(word.replace("_", "-"))
+        raise UsageError(
+            f"`{word}`: {command.words} takes {takes}",
+            hint=f"one command at a time: `mambaops {command.words} && mambaops {other.words}`"
+            if other
+            else _help_of(command),
+        )
 
 
 def _refuse(command: Command, given: dict[str, Any]) -> None:

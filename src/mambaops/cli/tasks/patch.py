@@ -160,6 +160,7 @@ def patch_cpp_extension(
         "mambaops strip-crlf a.sh b.sh",
     ),
     operand="path",
+    further="also",
     positional=["path"],
     iterable=["also"],
     help={

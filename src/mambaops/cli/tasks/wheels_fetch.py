@@ -82,6 +82,7 @@ def fetch_wheel(
         "mambaops wheels install 'dist/*.whl' --python .venv",
     ),
     operand="file",
+    further="more",
     verb="wheels install",
     positional=["file"],
     iterable=["more"],
