@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from mambaops.cli.patch_output import patch_folders
-from mambaops.cli.variadic import spread
 from mambaops.compile.sources import RECORD, read_tree
 from mambaops.core import process
 from mambaops.patching.options import SetupOptions
@@ -123,20 +122,6 @@ def test_strip_crlf_of_several(tmp_path: Path) -> None:
     assert (tmp_path / "c.sh").read_bytes() == b"echo\r\n"
     assert _mambaops("strip-crlf", tmp_path).returncode == 0
     assert (tmp_path / "c.sh").read_bytes() == b"echo\n"
-
-
-@pytest.mark.parametrize(
-    ("words", "wanted"),
-    [
-        ("strip-crlf a b --check c", "strip-crlf a --also=b --check --also=c"),
-        ("strip-crlf --path a b", "strip-crlf --path a b"),
-        ("strip-crlf a purge-cache --all", "strip-crlf a purge-cache --all"),
-        ("strip-crlf a -- b", "strip-crlf a -- b"),
-        ("purge-cache a b", "purge-cache a b"),
-    ],
-)
-def test_several_words_for_one_argument(words: str, wanted: str) -> None:
-    assert spread(["mambaops", *words.split()], {"purge-cache", "strip-crlf"})[1:] == wanted.split()
 
 
 def test_the_plan_is_told_how_a_source_of_the_build_tree_is_patched(
