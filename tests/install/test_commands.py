@@ -24,7 +24,7 @@ def env(tmp_path_factory) -> Path:
 def test_a_wheel_is_installed_where_it_was_told(env, make_wheel):
     done = mambaops("install-wheel", make_wheel("carried"), "--python", env, "--json")
     assert done.returncode == 0, done.stderr
-    (installed,) = json.loads(done.stdout)
+    (installed,) = json.loads(done.stdout)["wheels"]
     assert installed["version"] == "1.0"
     assert Path(installed["location"]).is_relative_to(env.resolve())
 

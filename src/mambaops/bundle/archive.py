@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from mambaops.core.errors import MambaopsError
-from mambaops.core.files import replacing, sha256_of, unwritable
+from mambaops.core.files import regular, replacing, sha256_of, unwritable
 
 CHUNK = 1024**2
 EPOCH = 315532800  # 1980-01-01, the first date that zip files know as well
@@ -43,7 +43,7 @@ def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
     info = tarfile.TarInfo(name)
     info.size, info.mtime = path.stat().st_size, EPOCH
     info.mode = 0o755 if path.suffix in EXECUTABLE else 0o644
-    with path.open("rb") as file:
+    with regular(path).open("rb") as file:
         archive.addfile(info, file)
 
 
@@ -68,7 +68,7 @@ def read_member(archive: Path, name: str) -> bytes:
         MambaopsError: no whole tar.
     """
     try:
-        with tarfile.open(archive, "r:") as opened:
+        with tarfile.open(regular(archive), "r:") as opened:
             for member in opened:
                 if member.isreg() and PurePosixPath(member.name).parts[1:] == (name,):
                     file = opened.extractfile(member)
@@ -94,7 +94,7 @@ def extract_tar(archive: Path, folder: Path) -> Path:
         MambaopsError: no tar, cut off, a member that climbs out or is neither file nor folder, no room.
     """
     try:
-        with tarfile.open(archive, "r:") as opened:
+        with tarfile.open(regular(archive), "r:") as opened:
             tops = {_extract(opened, member, folder, archive) for member in opened}
     except (tarfile.TarError, EOFError) as error:
         raise _cut_off(archive, error) from error

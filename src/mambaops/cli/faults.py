@@ -5,6 +5,7 @@ Nothing of ours but the errors is imported here: Ctrl-C and a broken pipe may co
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ INTERRUPTED = 130
 
 def guarded(command: Callable[[], int]) -> int:
     """The exit status of a command; what it raises is told on stderr and turned into one."""
+    _open_streams()
     try:
         status = command()
         _flush()
@@ -25,10 +27,26 @@ def guarded(command: Callable[[], int]) -> int:
         return _reader_gone()
     except OSError as error:
         _tell(f"error: {_of_the_system(error)}")
+        _into_nothing()
         return 1
     except Exception as error:
         return fault(error)
     return status
+
+
+def _open_streams() -> None:
+    """Streams that take every character, and are there: a file that we open must not become stdout."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def fault(error: BaseException) -> int:

@@ -13,6 +13,8 @@ from mambaops.cli.find import by_name
 from mambaops.cli.near import nearest
 from mambaops.core.errors import UsageError
 
+MOST = 10**9  # far more than any count or time that makes sense
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parsed:
@@ -107,11 +109,14 @@ class _Typed:
         self.kind = kind
 
     def __call__(self, text: str) -> Any:
+        wanted = "a number" if self.kind is float else "a whole number"
         try:
-            return self.kind(text)
+            found = self.kind(text)
         except ValueError:
-            wanted = "a whole number" if self.kind is int else "a number"
             raise UsageError(f"`{text}` stands where {wanted} is wanted") from None
+        if self.kind in (int, float) and not abs(found) <= MOST:  # also what is not a number: nan
+            raise UsageError(f"`{text}` stands where {wanted} up to {MOST} is wanted")
+        return found
 
 
 def _place(

@@ -19,7 +19,7 @@ from pathlib import Path
 from mambaops.compile.source_tree import SourceTree
 from mambaops.core import process
 from mambaops.core.errors import CommandFailed, MambaopsError, UsageError
-from mambaops.core.files import sha256_of, write_text
+from mambaops.core.files import regular, sha256_of, write_text
 from mambaops.core.untar import untar
 from mambaops.knowledge.packages import Package
 from mambaops.knowledge.packages import package as package_named
@@ -207,7 +207,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     """Unpack an sdist and return its one top folder; members that climb out are refused."""
     try:
         if archive.name.endswith(".zip"):
-            with zipfile.ZipFile(archive) as zipped:
+            with zipfile.ZipFile(regular(archive)) as zipped:
                 zipped.extractall(folder)
         else:
             untar(archive, folder)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +31,7 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     before = _status(path)
+    _refuse_devices(path, before)
     bits = mode if mode is not None else before.st_mode & 0o7777 if before else None
     aside = _beside(path)
     # never open to others while it is written, if what it replaces is not; we must write to it meanwhile
@@ -79,12 +82,42 @@ def replace_link(link: Path, target: Path) -> Path:
     return link
 
 
+def regular(path: Path) -> Path:
+    """The path itself, of a file that can be opened: opening a pipe that nobody writes to would never end.
+
+    Raises:
+        OSError: nothing is there, or it is a folder, a pipe, a socket or a device.
+    """
+    if kind := _kind(path.stat().st_mode):
+        raise OSError(errno.EINVAL, f"it is a {kind}, not a file", str(path))
+    return path
+
+
+def _kind(mode: int) -> str:
+    """What it is if it is no regular file."""
+    kinds = {
+        stat.S_IFDIR: "folder",
+        stat.S_IFIFO: "pipe",
+        stat.S_IFSOCK: "socket",
+        stat.S_IFCHR: "device",
+        stat.S_IFBLK: "device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "")
+
+
 def unwritable(path: Path, error: OSError) -> MambaopsError:
     """What a person is told about a file that `replacing` could not replace."""
     return MambaopsError(
         f"{path} cannot be written: {error.strerror or error}; it is as it was",
         hint=f"writing to {path.parent} needs another user, or space on its disk",
     )
+
+
+def _refuse_devices(path: Path, before: os.stat_result | None) -> None:
+    """A file in the place of /dev/null, or of /dev/stdout's link, would break more than this command."""
+    kind = _kind(before.st_mode) if before else ""
+    if kind or path.parent.resolve().parts[:2] in (("/", "dev"), ("/", "proc"), ("/", "sys")):
+        raise OSError(errno.EINVAL, f"it is a {kind or 'device'}, not a file", str(path))
 
 
 def _beside(path: Path) -> Path:
@@ -116,7 +149,7 @@ def _finish(aside: Path, bits: int | None, before: os.stat_result | None) -> Non
 def sha256_of(path: Path) -> str:
     """The sha256 of a file, in hexadecimal digits."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with regular(path).open("rb") as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

@@ -11,6 +11,8 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+from mambaops.core.files import regular
+
 # from 3.12 on, `extract` warns where no filter is named; what we refuse has been refused by then
 _NO_FILTER: dict[str, Any] = (
     {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
@@ -25,7 +27,7 @@ def untar(archive: Path, folder: Path) -> None:
         OSError: it cannot be read, or `folder` cannot be written to.
     """
     top = Path(os.path.realpath(folder))
-    with tarfile.open(archive) as packed:
+    with tarfile.open(regular(archive)) as packed:
         for member in packed:
             _refuse(member, top)
             packed.extract(_tamed(member), top, **_NO_FILTER)

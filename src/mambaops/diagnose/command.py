@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from mambaops.core.errors import UsageError
+from mambaops.core.files import regular
 from mambaops.diagnose.explain import Explanation, explain_log, explain_stdin
 from mambaops.facts import model
 from mambaops.facts.model import Facts
@@ -63,5 +64,5 @@ def report(
         return None
     if target is None:
         target = state_dir() / "reports" / f"{time.strftime('%Y%m%d-%H%M%S')}.md"
-    text = Path(plan).read_text(encoding="utf-8") if plan else ""
+    text = regular(Path(plan)).read_text(encoding="utf-8") if plan else ""
     return write_report(target, found, facts=facts, plan=text, log=log)

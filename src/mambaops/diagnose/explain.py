@@ -11,6 +11,7 @@ from typing import BinaryIO
 import msgspec
 
 from mambaops.core.errors import UsageError
+from mambaops.core.files import regular
 from mambaops.diagnose.match import Diagnosis, Finding, examine
 from mambaops.diagnose.text import whole_lines
 from mambaops.facts.model import Facts
@@ -66,10 +67,16 @@ def pieces_of(path: Path) -> Iterator[str]:
         UsageError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with _opened(path) as file:
             yield from whole_lines(_decoded(iter(lambda: file.read(_BLOCK), b"")))
     except OSError as error:
         raise UsageError(f"log `{path}` cannot be read: {error.strerror}") from error
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A file, or the pipe that `<(command)` is; opening another pipe would wait for who never comes."""
+    handed = path.parent.resolve().parts[:2] == ("/", "proc")
+    return path.open("rb") if handed else regular(path).open("rb")
 
 
 def _decoded(blocks: Iterator[bytes]) -> Iterator[str]:

@@ -14,7 +14,7 @@ import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from mambaops.core.errors import MambaopsError, UsageError
-from mambaops.core.files import sha256_of
+from mambaops.core.files import regular, sha256_of
 from mambaops.download.address import file_name, local_path
 from mambaops.download.http import Again, Patience, body, get, masked, open_session
 from mambaops.download.integrity import Damaged, check_archive
@@ -171,7 +171,7 @@ class _Job:
         try:
             size = source.stat().st_size
             self.progress.start(self.target.name, size, 0)
-            with source.open("rb") as file:
+            with regular(source).open("rb") as file:
                 while piece := file.read(LOCAL_CHUNK):
                     part.write(piece)
                     self.progress.advance(len(piece))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mambaops.core.errors import MambaopsError
+from mambaops.core.files import regular
 from mambaops.wheels.archive import check_zip
 
 PIECE = 1024**2
@@ -28,7 +29,7 @@ def check_archive(path: Path, name: str) -> None:
         if name.endswith(".whl"):
             check_zip(path)
         elif name.endswith(".zip"):
-            with zipfile.ZipFile(path) as archive:
+            with zipfile.ZipFile(regular(path)) as archive:
                 if bad := archive.testzip():
                     raise Damaged(f"member `{bad}` is broken")
         elif name.endswith((".tar.gz", ".tgz", ".tar", ".tar.bz2", ".tar.xz")):
@@ -42,7 +43,7 @@ def check_archive(path: Path, name: str) -> None:
 
 
 def _check_tar(path: Path) -> None:
-    with tarfile.open(path) as archive:
+    with tarfile.open(regular(path)) as archive:
         for member in archive:
             for _ in _pieces(archive, member):
                 pass

@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from mambaops.core.files import regular
+
 
 class Distribution(msgspec.Struct, frozen=True, kw_only=True):
     id: str | None = None  # "debian", "ubuntu", … from os-release
@@ -216,7 +218,7 @@ def load(path: Path) -> Facts:
     from mambaops.core.errors import UsageError
 
     try:
-        return decode(path.read_bytes())
+        return decode(regular(path).read_bytes())
     except OSError as error:
         raise UsageError(
             f"facts file `{path}` cannot be read: {error.strerror}",

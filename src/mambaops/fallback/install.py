@@ -58,7 +58,13 @@ def look(python: Path, *, try_import: bool = True) -> Environment:
     script = paths.payload_file("standins", "look.py")
     options = [] if try_import else ["--no-import"]
     done = process.run([python, script, *options], timeout=_LOOK_SECONDS)
-    return msgspec.json.decode(done.stdout, type=Environment)
+    try:
+        return msgspec.json.decode(done.stdout, type=Environment)
+    except msgspec.MsgspecError as error:
+        raise MambaopsError(
+            f"`{python}` did not say what it holds ({error}), but: {done.stdout[:200] or 'nothing'}",
+            hint=f"is it a Python interpreter? try `{done.command}`",
+        ) from error
 
 
 def install(python: Path) -> Outcome:

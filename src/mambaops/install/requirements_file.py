@@ -19,6 +19,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from mambaops.core.errors import UsageError
+from mambaops.core.files import regular
 from mambaops.install.encoding import decode
 
 Say = Callable[[str], None]
@@ -115,7 +116,7 @@ def _included(line: Line) -> Path:
 
 def _text(path: Path, say: Say) -> str:
     try:
-        data = path.read_bytes()
+        data = regular(path).read_bytes()
     except OSError as error:
         raise UsageError(f"requirements file `{path}` cannot be read: {error.strerror}") from error
     text, encoding = decode(data, str(path))

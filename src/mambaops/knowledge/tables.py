@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
+from mambaops.core.files import regular
 from mambaops.knowledge.mirrors import in_table
 
 if sys.version_info >= (3, 11):
@@ -34,8 +35,11 @@ def load_toml(path: Path, shape: type[T]) -> T:
     Raises:
         OSError: it cannot be read. ValueError: no TOML, or a row of another shape, with the key path.
     """
-    with path.open("rb") as file:
-        return msgspec.convert(in_table(tomllib.load(file)), shape)
+    with regular(path).open("rb") as file:
+        try:
+            return msgspec.convert(in_table(tomllib.load(file)), shape)
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
 
 
 def version_key(version: str) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from mambaops.core.errors import MambaopsError, UsageError
-from mambaops.core.files import write_bytes
+from mambaops.core.files import regular, write_bytes
 
 # Windows reads these itself, and cmd.exe even needs CRLF
 WINDOWS_SCRIPTS = frozenset({".bat", ".cmd", ".ps1", ".psm1", ".psd1", ".reg", ".vbs"})
@@ -65,7 +65,7 @@ def _strip(path: Path, check: bool) -> FileReport:
     if path.is_symlink() or not path.is_file():
         return FileReport(path=str(path), outcome="skipped", reason="a link or no plain file")
     try:
-        with path.open("rb") as stream:
+        with regular(path).open("rb") as stream:
             data = stream.read(_SNIFF)
             if b"\0" in data:
                 return FileReport(path=str(path), outcome="skipped", reason="binary")

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from mambaops.core.errors import MambaopsError, UsageError
-from mambaops.core.files import write_bytes
+from mambaops.core.files import regular, write_bytes
 
 FOLDER = ".mambaops-pristine"
 # every codemod leaves it behind what it changed
@@ -40,7 +40,7 @@ def sha256(data: bytes) -> str:
 def read(path: Path) -> bytes:
     """The bytes of a file, with a plain error where it cannot be read."""
     try:
-        return path.read_bytes()
+        return regular(path).read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from mambaops.core.errors import UsageError
+from mambaops.core.files import regular
 from mambaops.core.paths import data_dir
 from mambaops.knowledge.mirrors import mirrored
 from mambaops.knowledge.packages import package
@@ -32,7 +33,7 @@ class _Loader:
             pass
 
         def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-            keys = [loader.construct_object(key) for key, _ in node.value]
+            keys = [_key(loader, key) for key, _ in node.value]
             for key in keys:
                 if keys.count(key) > 1:
                     line = node.start_mark.line + 1
@@ -42,6 +43,21 @@ class _Loader:
         Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
         # the loader derives from SafeLoader: it builds plain values only
         return yaml.load(text, Loader=Strict)
+
+
+def _key(loader: Any, node: Any) -> str:
+    """A mapping's key; all of ours are text.
+
+    Raises:
+        YAMLError: a list, a mapping, a number or a date stands where a key is wanted.
+    """
+    import yaml
+
+    key = loader.construct_object(node)
+    if not isinstance(key, str):
+        line = node.start_mark.line + 1
+        raise yaml.YAMLError(f"`{node.value}` at line {line} is no key: put it in quotes")
+    return key
 
 
 def parse_profile(text: str, origin: str, folder: Path | None = None) -> Profile:
@@ -57,8 +73,10 @@ def parse_profile(text: str, origin: str, folder: Path | None = None) -> Profile
 
     try:
         raw = _Loader.load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: 2024-99-99, which looks like a date
         raise UsageError(f"profile `{origin}` is not YAML: {error}") from error
+    except RecursionError:
+        raise UsageError(f"profile `{origin}` is nested too deeply to be a profile") from None
     try:
         profile = msgspec.convert(raw, type=Profile)
     except msgspec.ValidationError as error:
@@ -138,7 +156,7 @@ def load_profile(name: str) -> Profile:
     if path is None:
         path = data_dir("env_profiles") / f"{name}.yaml"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = regular(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise _unknown(name) from None
     except (OSError, UnicodeDecodeError) as error:

@@ -15,7 +15,7 @@ import msgspec
 from packaging.version import InvalidVersion, Version
 
 from mambaops.core.errors import MambaopsError, UsageError
-from mambaops.core.files import sha256_of
+from mambaops.core.files import regular, sha256_of
 from mambaops.store.entries import Entry
 from mambaops.store.store import Store
 from mambaops.wheels.archive import dist_info
@@ -86,7 +86,7 @@ def parse_age(age: str) -> timedelta:
     Raises:
         UsageError: anything else.
     """
-    match = re.fullmatch(r"(\d+)([dhmw])", age.strip())
+    match = re.fullmatch(r"(\d{1,5})([dhmw])", age.strip(), re.ASCII)
     if not match:
         raise UsageError(f"`{age}` is no age", hint="a number and d, h, m or w: 90d, 12h")
     return timedelta(**{UNITS[match[2]]: int(match[1])})
@@ -182,7 +182,7 @@ def _with_named_version(path: Path, folder: Path) -> Path:
     Upstream renames its files; pip refuses such a file from `--find-links` ("has inconsistent version").
     """
     name = parse_wheel_name(path.name)
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(regular(path)) as archive:
         if not str(name.build) or "+" in dist_info(path, archive.namelist()):
             return path
         target = folder / path.name

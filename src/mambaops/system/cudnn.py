@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mambaops.core.errors import MachineError, MambaopsError, UsageError
-from mambaops.core.files import replace_link, replacing
+from mambaops.core.files import regular, replace_link, replacing
 from mambaops.facts.model import Facts
 from mambaops.system.routes_apt import add_repository
 from mambaops.system.toolkit import nvcc_release
@@ -80,7 +80,7 @@ def install(archive: Path, home: Path) -> list[Path]:
     if not (home / "include").is_dir():
         raise UsageError(f"{home} is no toolkit: it has no include folder")
     try:
-        with tarfile.open(archive) as tar:
+        with tarfile.open(regular(archive)) as tar:
             wanted = list(_wanted(tar, home))
             if not any(target.name == "cudnn_version.h" for _, target in wanted):
                 raise UsageError(f"{archive} holds no include/cudnn_version.h: it is no cuDNN")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mambaops.core.errors import MambaopsError
-from mambaops.core.files import write_bytes
+from mambaops.core.files import regular, write_bytes
 
 
 def read_bytes(path: Path) -> bytes | None:
@@ -18,7 +18,7 @@ def read_bytes(path: Path) -> bytes | None:
         MambaopsError: it is there and cannot be read.
     """
     try:
-        return path.read_bytes()
+        return regular(path).read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:

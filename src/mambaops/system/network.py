@@ -145,6 +145,9 @@ def look_up(host: str) -> Lookup:
         seconds = time.monotonic() - started
         text = error.strerror or str(error)
         return Lookup(host=host, addresses=0, seconds=seconds, error=text, kind=kind)
+    except ValueError:  # e.g. a part of more than 63 letters: it cannot even be asked for
+        text = "it can be no host's name"
+        return Lookup(host=host, addresses=0, seconds=0.0, error=text, kind="no-such-name")
     addresses = {answer[4][0] for answer in answers}
     return Lookup(host=host, addresses=len(addresses), seconds=time.monotonic() - started)
 

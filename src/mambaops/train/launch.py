@@ -149,4 +149,4 @@ def print_mapped(given: list[str], *, to_windows: bool, as_json: bool) -> int:
     done = process.run([interpreters.ours(), script, *words, *given], check=False)
     print(done.stdout, end="")
     print(done.stderr, end="", file=sys.stderr)
-    return done.returncode
+    return done.returncode if done.returncode in (0, 1, 2) else 1

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from installer.records import RecordEntry
 
 from mambaops.core.errors import MambaopsError
+from mambaops.core.files import regular
 from mambaops.wheels.record import STRONG, UNRECORDED, BadRecord, is_as_recorded, read_record
 
 # The largest real wheels (torch with CUDA) unpack to about 5 GiB; code with many zeros packs 20:1 at most.
@@ -35,7 +36,7 @@ def check_zip(path: Path) -> None:
             know, misses, or gives another hash.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(regular(path)) as archive:
             members = check_members(path, archive)
             check_record(path, archive, members)
     except OSError as error:

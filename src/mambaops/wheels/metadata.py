@@ -9,6 +9,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 
 from mambaops.core.errors import MambaopsError
+from mambaops.core.files import regular
 from mambaops.wheels.archive import dist_info
 
 MOST_BYTES = 4 * 1024**2
@@ -58,7 +59,7 @@ def metadata_of(path: Path) -> Metadata:
         MambaopsError: it cannot be read, or is no wheel.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(regular(path)) as archive:
             return read_metadata(path, archive)
     except (OSError, zipfile.BadZipFile) as error:
         raise MambaopsError(f"`{path}` cannot be read as a wheel: {error}") from error

@@ -14,7 +14,7 @@ from mambaops.cli.task import Context, emit, say, task
     ),
     operand="profile",
     needs={"sudo": "fix"},
-    excludes=(("fix", "facts"), ("report", "json")),
+    excludes=(("report", "json"),),
     help={
         "profile": "what the machine should become",
         "facts": "examine this file instead of this machine (`mambaops facts --json`)",

@@ -44,14 +44,12 @@ def get_nvcc(
     from pathlib import Path
 
     from mambaops.cli import system_output as show
-    from mambaops.core.errors import UsageError
     from mambaops.core.paths import state_dir
     from mambaops.facts import collect, model
     from mambaops.system import routes, toolkit
     from mambaops.system.route import script
 
-    if not cuda:
-        raise UsageError("which toolkit? --cuda 12.8")
+    _check_version(cuda)
     machine = model.load(Path(facts)) if facts else collect.collect()
     place = folder or str(state_dir() / "toolkits" / f"cuda-{cuda}")
     found = routes.toolkit_routes(machine, cuda, sudo=sudo, folder=place)
@@ -65,6 +63,15 @@ def get_nvcc(
         return
     home = toolkit.obtain(toolkit.chosen(found, route), cuda, sudo=sudo, say=say)
     emit({"home": str(home)}, as_json=json, text=lambda value: value["home"])
+
+
+def _check_version(cuda: str) -> None:
+    from mambaops.core.errors import UsageError
+
+    if not cuda:
+        raise UsageError("which toolkit? --cuda 12.8")
+    if not all(part.isascii() and part.isdecimal() for part in cuda.split(".")):
+        raise UsageError(f"`{cuda}` is no version of a CUDA toolkit", hint="e.g. --cuda 12.8")
 
 
 @task(

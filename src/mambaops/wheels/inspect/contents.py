@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from mambaops.core.errors import MambaopsError
+from mambaops.core.files import regular
 from mambaops.wheels.archive import check_members, check_record
 from mambaops.wheels.inspect.abi import TorchEra, cxx11_abi, torch_era
 from mambaops.wheels.inspect.contradictions import Inside, find_contradictions, find_oddities
@@ -117,7 +118,7 @@ def inspect_wheel(path: Path) -> WheelContents:
     """
     name = parse_wheel_name(path.name)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(regular(path)) as archive:
             members = check_members(path, archive)
             check_record(path, archive, members)
             said = read_metadata(path, archive)

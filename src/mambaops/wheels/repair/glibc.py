@@ -22,6 +22,7 @@ from typing import Any
 
 from mambaops.core import process
 from mambaops.core.errors import MachineError, MambaopsError, UsageError
+from mambaops.core.files import regular
 from mambaops.wheels.archive import check_members, check_record
 from mambaops.wheels.inspect.compatibility import SUPPLIED_SYMBOL
 from mambaops.wheels.inspect.elf import ELF_MAGIC, inspect_extension
@@ -69,7 +70,7 @@ def repair_wheel(path: Path, *, glibc: str = DEFAULT_GLIBC, out: Path | None = N
     name = parse_wheel_name(path.name)
     target = (out or path.parent) / str(name.with_repair(floor))
     try:
-        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+        with zipfile.ZipFile(regular(path)) as archive, tempfile.TemporaryDirectory() as folder:
             members = check_members(path, archive)
             check_record(path, archive, members)
             modules = _modules(archive, members, Path(folder), floor)
