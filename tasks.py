@@ -7,10 +7,9 @@ import stat
 import sys
 from pathlib import Path
 
-from invoke import Context
-
 from mambaops.cli import collection
-from mambaops.cli.task import say, task
+from mambaops.cli.invoke_tasks import as_task
+from mambaops.cli.task import Context, say, task
 from mambaops.core import process
 from mambaops.core.errors import MambaopsError
 
@@ -81,4 +80,4 @@ def _hook(python: Path) -> None:
 
 
 ns = collection()
-ns.add_task(bootstrap)
+ns.add_task(as_task(bootstrap))

@@ -61,7 +61,7 @@ ROWS: tuple[Row, ...] = (
     Row("install-fallback", "install-fallback", "system", "mambaops.cli.tasks.fallback", "Make mamba_ssm run without compiled kernels: importable and trainable."),
     Row("purge-cache", "purge-cache", "system", "mambaops.cli.tasks.patch", "Take the CUDA packages out of the caches of pip and uv."),
     Row("release-gpu", "release-gpu", "system", "mambaops.cli.tasks.release_gpu", "List who holds how much GPU memory and since when; with --pid end that one process."),
-    Row("apt-prerequisites", "apt-prerequisites", "system", "mambaops.cli.tasks.system", "Say which packages of the system a build lacks; install them where that is allowed."),
+    Row("apt-prerequisites", "apt-prerequisites", "system", "mambaops.cli.tasks.system", "Say which packages of the system a build lacks; install them with --sudo."),
     Row("wsl-run", "wsl-run", "system", "mambaops.cli.tasks.system", "From Windows: run the words after `--` in WSL, in a login shell."),
     Row("env", "env", "system", "mambaops.cli.tasks.system", "Print a profile's run-time variables for a shell: `eval \"$(mambaops env --profile wsl-5090)\"`."),
     Row("get-nvcc", "get-nvcc", "system", "mambaops.cli.tasks.toolkit", "Get a CUDA toolkit without its driver: by apt, deb file, conda or runfile, what fits this machine."),
