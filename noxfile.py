@@ -6,7 +6,7 @@
 named like a step does that step.
 
 `nox -s wsl-5090 -- --arch 12.0` passes what follows `--` to every step. Developer sessions: tests, lint,
-typecheck, build_real, bench. The machine sessions use no environment of nox's own: mambaops keeps the
+typecheck, fuzz, build_real, bench. The machine sessions use no environment of nox's own: mambaops keeps the
 target environment itself.
 """
 
@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import nox
 
@@ -29,6 +31,7 @@ HERE = Path(__file__).resolve().parent
 PROJECT = nox.project.load_toml("pyproject.toml")
 PROFILES = sorted(path.stem for path in (HERE / "env_profiles").glob("*.yaml"))
 # the interpreter that runs nox also has mambaops: both are installed by the README's first command
+CANNOT = 4  # this machine cannot satisfy the profile
 MAMBAOPS = [sys.executable, "-m", "mambaops"]
 
 
@@ -68,6 +71,13 @@ def tests_slow(session: nox.Session) -> None:
     """Run the tests that take minutes: real builds of small things, other systems' roots, training."""
     session.install("-e", ".", *groups("test", "target"))
     session.run("pytest", "-m", "(slow or e2e) and not gpu", *session.posargs)
+
+
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Draw command lines and files: none may end in a traceback or hang (`-- COUNT SEED`, else 2,000)."""
+    session.install("-e", ".", *groups("test"))
+    session.run("python", "tests/fuzz", *session.posargs)
 
 
 @nox.session(default=False)
@@ -130,7 +140,7 @@ def build_packages(session: nox.Session) -> None:
 @nox.session(default=False, venv_backend="none")
 def train_stage2(session: nox.Session) -> None:
     """Train stage 2 (image to text) in the target environment; `-- --demo` for the demonstration."""
-    session.run(*MAMBAOPS, "train-stage2", "--", *session.posargs, external=True)
+    _mambaops(session, "train-stage2", "--", *session.posargs)
 
 
 def _machine(profile: str) -> None:
@@ -141,15 +151,13 @@ def _machine(profile: str) -> None:
         plan = _plan(session, profile)
         blocked = [step for step in plan["steps"] if step["status"] == "blocked"]
         if blocked:
-            session.error(
-                "\n".join(f"{one['id']}: {one['reason']}\n  {one['hint']}" for one in blocked)
-            )
+            lines = [f"{one['id']}: {one['reason']}\n  {one['hint']}" for one in blocked]
+            _end(session, "\n".join(lines), CANNOT)
         for step in plan["steps"]:
             name, _, package = step["id"].partition(":")
             if name in STEPS:
                 words = ["--package", package] if package else []
-                words = [name, "--profile", profile, *words, *session.posargs]
-                session.run(*MAMBAOPS, *words, external=True)
+                _mambaops(session, name, "--profile", profile, *words, *session.posargs)
 
     session_of.__doc__ = f"Bring this machine to the profile {profile}."
 
@@ -159,9 +167,24 @@ def _step(name: str, doc: str) -> None:
 
     @nox.session(name=name, default=False, venv_backend="none", tags=["step"])
     def session_of(session: nox.Session) -> None:
-        session.run(*MAMBAOPS, name, *session.posargs, external=True)
+        _mambaops(session, name, *session.posargs)
 
     session_of.__doc__ = doc
+
+
+def _mambaops(session: nox.Session, *words: str) -> None:
+    """Run a command of mambaops; nox ends with its exit code where that is not 0."""
+    try:
+        session.run(*MAMBAOPS, *words, external=True)
+    except nox.command.CommandFailed as error:
+        code = re.search(r"\d+", error.reason or "")
+        _end(session, f"{words[0]} failed", int(code[0]) if code else 1)
+
+
+def _end(session: nox.Session, text: str, code: int) -> NoReturn:
+    """nox says 1 for whatever fails: the documented code is worth more than the sessions after this one."""
+    session.warn(text)
+    sys.exit(code)
 
 
 def _plan(session: nox.Session, profile: str) -> dict[str, list[dict[str, str]]]:
@@ -169,8 +192,8 @@ def _plan(session: nox.Session, profile: str) -> dict[str, list[dict[str, str]]]
     argv = [*MAMBAOPS, "plan", "--profile", profile, "--json", *session.posargs]
     session.log(shlex.join(argv))
     done = subprocess.run(argv, capture_output=True, text=True, env=os.environ.copy(), check=False)
-    if done.returncode:
-        session.error(done.stderr.strip())
+    if done.returncode and '"steps"' not in done.stdout:  # 4 with a plan: some steps are blocked
+        _end(session, done.stderr.strip(), done.returncode)
     plan: dict[str, list[dict[str, str]]] = json.loads(done.stdout)
     return plan
 

@@ -37,8 +37,22 @@ def test_every_profile_is_a_session_and_tests_is_the_default(tmp_path: Path) -> 
 @pytest.mark.parametrize("profile", ["ubuntu20-graph-mamba", "windows-5090"])
 def test_a_profile_for_another_machine_stops_and_says_why(profile: str, tmp_path: Path) -> None:
     done = nox("-s", profile, home=tmp_path / "home")
-    assert done.returncode == 1
+    assert done.returncode == 4
     said = done.stdout + done.stderr
     assert "check-machine" in said
     assert "is for another machine" in said
     assert not (tmp_path / "home" / "envs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["verify", "--", "--profile", "nope"], 2),
+        (["install-torch", "--", "-p", "windows-5090"], 4),
+    ],
+)
+def test_a_session_of_a_step_ends_with_the_steps_exit_code(
+    words: list[str], status: int, tmp_path: Path
+) -> None:
+    done = nox("-s", *words, home=tmp_path / "home")
+    assert done.returncode == status, done.stdout + done.stderr

@@ -85,6 +85,7 @@ class Command:
             `--`, "flags" unknown flags are handed on too.
         needs: option -> the options of which one must be given too, or it would do nothing.
         excludes: options that cannot be given together.
+        json: it can say what it has to say as JSON; False where another program has our stdout.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Command:
     positional: tuple[str, ...] = ()
     needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     excludes: tuple[tuple[str, ...], ...] = ()
+    json: bool = True
     module: str = ""
 
     @property

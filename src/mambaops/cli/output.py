@@ -96,6 +96,20 @@ def to_json(value: Any) -> str:
     return text if _speaks_utf8() else _escaped(text)
 
 
+def to_python(text: str) -> Any:
+    """What a program of ours printed as JSON.
+
+    Raises:
+        MambaopsError: it is none.
+    """
+    import json
+
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise MambaopsError(f"no JSON came back, but: {text[:200] or 'nothing'}") from error
+
+
 def _speaks_utf8() -> bool:
     return (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
 

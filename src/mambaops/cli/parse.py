@@ -42,6 +42,11 @@ def parsed(command: Command, words: Sequence[str]) -> Parsed:
     if common["help"]:
         return Parsed(values={}, rest=[], json=as_json, **common)
     rest = _place(command, given, extra, behind)
+    if as_json and not command.json:
+        raise UsageError(
+            f"{command.words} has no --json: stdout belongs to the program that it becomes",
+            hint=_help_of(command),
+        )
     _refuse(command, given)
     values = {one.key: given.get(one.key, _default(one)) for one in command.options}
     return Parsed(values=values, rest=rest, json=as_json, **common)

@@ -2,16 +2,55 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from mambaops.cli import output
 from mambaops.cli.request import Request
 from mambaops.cli.task import say
 
+if TYPE_CHECKING:
+    from mambaops.run.runner import Outcome
+
+# flags that only some steps look at
+READ_BY = {
+    "jobs": {"build-wheel"},
+    "sudo": {"install-toolkit"},
+    "source": {"fetch-sources", "find-wheels", "patch-setup", "build-wheel", "install-wheels"},
+    "obtain": {"find-wheels", "build-wheel", "install-wheels"},
+}
+
 
 def run_steps(request: Request, *only: str) -> None:
-    """The named steps, or all. Errors as in `run.drive.drive`."""
+    """The named steps, or all; with --json also what became of each. Errors as in `run.drive.drive`."""
     from mambaops.cli.flags import flags_of
     from mambaops.run.drive import drive
 
-    drive(request.profile, flags_of(request), jobs=request.jobs, only=only, say=say)
+    flags = flags_of(request)
+    for flag in idle_flags(request, only):
+        say(f"note: --{flag} changes nothing here: {', '.join(only)} does not look at it")
+    outcome = drive(request.profile, flags, jobs=request.jobs, only=only, say=say)
+    if output.WANTED.json:
+        output.emit_json(run_document(outcome))
+
+
+def run_document(outcome: Outcome) -> dict[str, Any]:
+    """What became of a run, as JSON: the same document for every command that runs steps."""
+    import msgspec
+
+    steps = msgspec.to_builtins(outcome.steps)
+    about = {"profile": outcome.plan.profile, "folder": outcome.folder}
+    return {"schema": "mambaops/run/1", **about, "steps": steps}
+
+
+def idle_flags(request: Request, only: tuple[str, ...]) -> list[str]:
+    """Flags that were given and that none of these steps, and none that they stand on, looks at."""
+    from mambaops.plan.order import with_foundations
+    from mambaops.steps import all_steps
+
+    if not only:
+        return []
+    steps = {name.partition(":")[0] for name in with_foundations(only, all_steps())}
+    return [flag for flag, by in READ_BY.items() if getattr(request, flag) and not steps & by]
 
 
 def undo_step(request: Request, step: str) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mambaops.cli.command import Command, Context, options_of, parameters
-from mambaops.cli.output import emit, put, say, say_error, to_json
+from mambaops.cli.output import emit, put, say, say_error, to_json, to_python
 
-__all__ = ["Command", "Context", "emit", "put", "say", "say_error", "task", "to_json"]
+__all__ = ["Command", "Context", "emit", "put", "say", "say_error", "task", "to_json", "to_python"]
 
 
 def task(

@@ -42,6 +42,17 @@ class Completed:
         return shlex.join(self.argv)
 
 
+class _Announced:
+    """Who is told of each command before it is started."""
+
+    say: Callable[[str], None] | None = None
+
+
+def announce(say: Callable[[str], None] | None) -> None:
+    """From now on `say` is told each command, as it can be pasted, before it is started; None: nobody is."""
+    _Announced.say = say
+
+
 def which(name: str, *, path: str | None = None) -> Path | None:
     """Where `name` is on `path` (default: `PATH`), or None."""
     import shutil
@@ -81,6 +92,8 @@ def run(
     words = tuple(str(word) for word in argv)
     started = time.monotonic()
     sink = _Log(log, words, cwd)
+    if _Announced.say is not None:
+        _Announced.say(shlex.join(words))
     try:
         process = _start(words, cwd, env, stdin, merge)
     except OSError as error:

@@ -139,14 +139,11 @@ def write_launcher(kind: str, output: Path, profile: str) -> Path:
     return write_bytes(output, text.replace("\n", newline).encode(encoding), mode=0o755)
 
 
-def print_mapped(given: list[str], *, to_windows: bool, as_json: bool) -> int:
-    """Map paths (or those inside a .yaml or .csv) by `payload/paths.py`; 1 where one does not exist.
+def mapped(given: list[str], *, to_windows: bool, as_json: bool) -> process.Completed:
+    """Map paths (or those inside a .yaml or .csv) by `payload/paths.py`; it exits 1 where one does not exist.
 
     The mapping itself belongs to the target programs, so it is run, not imported.
     """
     script = paths.payload_file("paths.py")
     words = (["--to_windows"] if to_windows else []) + (["--json"] if as_json else [])
-    done = process.run([interpreters.ours(), script, *words, *given], check=False)
-    print(done.stdout, end="")
-    print(done.stderr, end="", file=sys.stderr)
-    return done.returncode if done.returncode in (0, 1, 2) else 1
+    return process.run([interpreters.ours(), script, *words, *given], check=False)

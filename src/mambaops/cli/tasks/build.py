@@ -5,6 +5,7 @@ from __future__ import annotations
 from mambaops.cli.request import Request, planning_task
 from mambaops.cli.run_step import run_steps
 from mambaops.cli.task import Context, emit, put, task, to_json
+from mambaops.core.errors import MachineError
 
 
 @planning_task(
@@ -39,8 +40,11 @@ def build_mamba(request: Request) -> None:
         "json": "print JSON",
     },
 )
-def plan(request: Request, facts: str = "", script: bool = False, json: bool = False) -> None:
-    """Show every step and why: what will be done, what is skipped, what is in the way. Changes nothing."""
+def plan(request: Request, facts: str = "", script: bool = False, json: bool = False) -> int:
+    """Show every step and why: what will be done, what is skipped, what is in the way. Changes nothing.
+
+    Exit 4 where a step is blocked: the machine cannot satisfy the profile as it is.
+    """
     from mambaops.cli.flags import flags_of
     from mambaops.plan.script import to_script
     from mambaops.report.plan_text import plan_text
@@ -49,8 +53,9 @@ def plan(request: Request, facts: str = "", script: bool = False, json: bool = F
     case, found = planned(request.profile, flags_of(request), facts)
     if script:
         put(to_script(case))
-        return
-    emit(found, as_json=json, text=plan_text)
+    else:
+        emit(found, as_json=json, text=plan_text)
+    return MachineError.exit_code if found.with_status("blocked") else 0
 
 
 @task(

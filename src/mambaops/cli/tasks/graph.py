@@ -31,6 +31,7 @@ _FLAGS = {
         "mambaops run-graph-mamba --override gt.layers 4",
     ),
     rest="flags",
+    json=False,
     help=_FLAGS,
     iterable=["override"],
 )

@@ -76,6 +76,7 @@ def check_network(c: Context, host: list[str], timeout: float = 5.0, json: bool 
         "mambaops wsl-run --folder 'D:\\mamba' -- mambaops build-mamba --profile wsl-5090",
     ),
     rest="words",
+    json=False,
     help={
         "distribution": "name from `wsl --list`",
         "folder": "start there; a Windows path will do",

@@ -59,7 +59,8 @@ def get_nvcc(
         emit(found, as_json=json, text=lambda all: show.routes(all, machine), rows="routes")
         return
     if dry_run or facts:
-        print(script(toolkit.chosen(found, route), machine))
+        lines = script(toolkit.chosen(found, route), machine)
+        emit({"script": lines}, as_json=json, text=lambda one: one["script"])
         return
     home = toolkit.obtain(toolkit.chosen(found, route), cuda, sudo=sudo, say=say)
     emit({"home": str(home)}, as_json=json, text=lambda value: value["home"])
@@ -91,7 +92,12 @@ def _check_version(cuda: str) -> None:
     },
 )
 def shell_env(
-    c: Context, home: str = "", write: str = "", remove: str = "", shell: str = ""
+    c: Context,
+    home: str = "",
+    write: str = "",
+    remove: str = "",
+    shell: str = "",
+    json: bool = False,
 ) -> None:
     """Print CUDA_HOME, PATH and LD_LIBRARY_PATH for a toolkit, or keep them in a start-up file.
 
@@ -112,7 +118,9 @@ def shell_env(
     kind = shell or env.shell_of(os.environ)
     toolkit = env.find_home(home, os.environ)
     if not write:
-        print(env.exports(toolkit, kind), end="")
+        lines = env.exports(toolkit, kind).rstrip("\n")
+        found = {"home": str(toolkit), "shell": kind, "lines": lines.splitlines()}
+        emit(found, as_json=json, text=lambda _: lines)
         return
     changed = env.write(Path(write).expanduser(), toolkit, kind)
     say(f"{write} {'points to' if changed else 'pointed already to'} {toolkit}; open a new shell")
@@ -158,7 +166,12 @@ def cudnn_check(c: Context, home: str = "", json: bool = False) -> None:
     },
 )
 def cudnn_install(
-    c: Context, archive: str = "", home: str = "", deb: str = "", sudo: bool = False
+    c: Context,
+    archive: str = "",
+    home: str = "",
+    deb: str = "",
+    sudo: bool = False,
+    json: bool = False,
 ) -> None:
     """Copy NVIDIA's cuDNN archive into a toolkit, readable for all; or install it with apt (--deb)."""
     import os
@@ -177,7 +190,8 @@ def cudnn_install(
     toolkit = find_home(home, os.environ)
     if note := cudnn.mismatch(Path(archive).name, toolkit):
         say(f"note: {note}")
-    print("\n".join(str(path) for path in cudnn.install(Path(archive), toolkit)))
+    files = [str(path) for path in cudnn.install(Path(archive), toolkit)]
+    emit(files, as_json=json, text="\n".join, rows="files")
 
 
 def _cudnn_deb(cuda: str, sudo: bool) -> None:

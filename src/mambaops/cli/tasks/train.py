@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mambaops.cli.task import Context, say, task
+from mambaops.cli.task import Context, emit, say, task, to_python
 
 _WHERE = {
     "python": "interpreter of the environment that has torch and transformers",
@@ -22,6 +22,7 @@ _MODES = {
         "mambaops train-stage1 -- --help",
     ),
     rest="flags",
+    json=False,
     help={**_WHERE, **_MODES},
 )
 def train_stage1(
@@ -47,6 +48,7 @@ def train_stage1(
         "mambaops train-stage2 --profile wsl-5090 -- --epochs 20",
     ),
     rest="flags",
+    json=False,
     help={**_WHERE, **_MODES},
 )
 def train_stage2(
@@ -170,6 +172,7 @@ def evaluate(
 
 @task(
     name="fetch-model",
+    json=False,
     group="train",
     examples=(
         "mambaops fetch-model state-spaces/mamba-130m-hf",
@@ -207,6 +210,7 @@ def fetch_model(
 
 @task(
     name="demo-data",
+    json=False,
     group="train",
     examples=(
         "mambaops demo-data",
@@ -289,9 +293,14 @@ def write_launcher(
 def map_paths(c: Context, path: list[str], to_windows: bool = False, json: bool = False) -> int:
     """Map Windows paths to this system's (or back); say which do not exist.
 
-    Paths are given with --path, or after `--`. Exit 1 where one does not exist.
+    Exit 1 where one does not exist.
     """
     from mambaops.cli.passthrough import remainder
     from mambaops.train import launch as training
 
-    return training.print_mapped(path + remainder(c), to_windows=to_windows, as_json=json)
+    done = training.mapped(path + remainder(c), to_windows=to_windows, as_json=json)
+    if done.stderr:
+        say(done.stderr.rstrip("\n"))
+    found = to_python(done.stdout) if json else done.stdout.rstrip("\n")
+    emit(found, as_json=json, text=str, rows="paths")
+    return done.returncode if done.returncode in (0, 1, 2) else 1
