@@ -28,7 +28,11 @@ def listing() -> str:
         rows = [row for row in ROWS if row.group == group]
         if rows:
             parts += ["", _bold(f"{title}:"), *(_line(row, width) for row in rows)]
-    parts += ["", "`mambaops COMMAND --help` explains one and has examples. Start with:"]
+    parts += [
+        "",
+        "`mambaops COMMAND --help` explains one and has examples; `mambaops completion` lets the",
+        "shell complete them. Start with:",
+    ]
     parts += ["  mambaops doctor", "  mambaops build-mamba"]
     return "\n".join(parts)
 

@@ -88,6 +88,7 @@ ROWS: tuple[Row, ...] = (
     Row("install-wheels", "install-wheels", "steps", "mambaops.cli.tasks.steps", "Install the wheels and what they need, without replacing torch."),
     Row("verify", "verify", "steps", "mambaops.cli.tasks.steps", "Prove the environment: imports, places, binaries, and results where a GPU is."),
     Row("steps", "steps", "develop", "mambaops.cli.tasks.build", "The steps of every pipeline, in order; `mambaops --help STEP` explains one."),
+    Row("completion", "completion", "develop", "mambaops.cli.tasks.completion", "Print what completes mambaops in your shell: commands, flags, profiles and packages."),
     Row("strip-crlf", "strip-crlf", "develop", "mambaops.cli.tasks.patch", "Take Windows line ends out of scripts ($'\\r': command not found)."),
 )
 # fmt: on

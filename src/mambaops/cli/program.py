@@ -44,6 +44,11 @@ def _ours(words: list[str]) -> list[str]:
 
 def _run(words: list[str]) -> int:
     first = words[0] if words else "--help"
+    if first == "__complete":
+        from mambaops.cli.completion import candidates
+
+        output.put("".join(f"{one}\n" for one in candidates(words[1:])), end="")
+        return 0
     if first in VERSION:
         return _version()
     if first in (*HELP, *LIST) and not [word for word in words[1:] if not word.startswith("-")]:
