@@ -1,4 +1,5 @@
-"""Write the parts of the pages that the code itself tells: the rooms, what imports what, the commands.
+"""Write the parts of the pages that the code itself tells: the rooms, what imports what, the
+commands, and the schemas of what they print as JSON.
 
     python docs/generate.py          writes them
     python docs/generate.py --check  only says whether they are as the code says
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mambaops.cli.command import GROUPS, Command
+from mambaops.cli.documents import DOCUMENTS, schema_of
 from mambaops.cli.find import every_command
 from mambaops.core.paths import CHECKOUT, PACKAGE
 from mambaops.plan.order import ordered
@@ -107,10 +109,7 @@ def reach(room: str, graph: dict[str, set[str]]) -> set[str]:
 def rows() -> str:
     """The table of commands: groups in their order, the steps in the order of a run."""
     steps = [step.id for step in ordered(all_steps())]
-    places = {group: place for place, group in enumerate(GROUPS)}
-    shown = [one for one in every_command() if one.group]
-    shown.sort(key=lambda one: (places[one.group], one.name in steps and steps.index(one.name)))
-    lines = [f"    {_row(one)}," for one in shown]
+    lines = [f"    {_row(one)}," for group in GROUPS for one in shown(steps, group)]
     return "\n".join(["# fmt: off", "ROWS: tuple[Row, ...] = (", *lines, ")", "# fmt: on"])
 
 
@@ -120,7 +119,33 @@ def _row(one: Command) -> str:
     return f"Row({', '.join(quoted)}{f', {one.aliases!r}' if one.aliases else ''})"
 
 
+def commands() -> str:
+    """Every command with its sentence and examples, in its group."""
+    steps = [step.id for step in ordered(all_steps())]
+    lines: list[str] = []
+    for group, title in GROUPS.items():
+        lines += [f"## {title}", ""]
+        for one in shown(steps, group):
+            lines += [f"**{one.words}**: {one.summary}", "", "```sh", *one.examples, "```", ""]
+    return "\n".join(lines).rstrip()
+
+
+def shown(steps: list[str], group: str) -> list[Command]:
+    """The commands of a group; steps in the order of a run."""
+    found = [one for one in every_command() if one.group == group]
+    return sorted(found, key=lambda one: one.name in steps and steps.index(one.name))
+
+
+def schemas() -> dict[str, str]:
+    """File name -> JSON schema of a document that a command prints."""
+    return {
+        f"schemas/{name}.json": json.dumps(schema_of(name), indent=1, ensure_ascii=False) + "\n"
+        for name in DOCUMENTS
+    }
+
+
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
+    "commands.md": {"commands": commands},
     "architecture.md": {"rooms": rooms_table, "imports": picture},
     "../src/mambaops/cli/listing.py": {"rows": rows},
 }
@@ -128,6 +153,8 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
 
 def whole(page: str) -> str:
     """A page as the code says that it should be."""
+    if page.startswith("schemas/"):
+        return schemas()[page]
     text = (HERE / page).read_text(encoding="utf-8")
     for name, part in PARTS[page].items():
         mark = "# {}" if page.endswith(".py") else "<!-- {} -->"
@@ -140,8 +167,14 @@ def whole(page: str) -> str:
     return text
 
 
+def written(page: str) -> str:
+    path = HERE / page
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
 def main() -> int:
-    old = [page for page in PARTS if whole(page) != (HERE / page).read_text(encoding="utf-8")]
+    pages = [*PARTS, *schemas()]
+    old = [page for page in pages if whole(page) != written(page)]
     for page in old:
         if "--check" not in sys.argv:
             (HERE / page).write_text(whole(page), encoding="utf-8")

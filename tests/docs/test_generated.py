@@ -18,7 +18,14 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("page", sorted(generator().PARTS))
+PAGES = generator()
+
+
+@pytest.mark.parametrize("page", sorted([*PAGES.PARTS, *PAGES.schemas()]))
 def test_the_page_is_as_the_code_says(page: str) -> None:
-    text = (CHECKOUT / "docs" / page).read_text(encoding="utf-8")
-    assert generator().whole(page) == text, "run: python docs/generate.py"
+    assert PAGES.whole(page) == PAGES.written(page), "run: python docs/generate.py"
+
+
+def test_no_schema_is_left_over() -> None:
+    there = {f"schemas/{path.name}" for path in (CHECKOUT / "docs" / "schemas").iterdir()}
+    assert there == set(PAGES.schemas())

@@ -77,6 +77,7 @@ ROWS: tuple[Row, ...] = (
     Row("demo-data", "demo-data", "train", "mambaops.cli.tasks.train", "Write pictures of coloured shapes to train on: with Chinese sentences, split by combination."),
     Row("write-launcher", "write-launcher", "train", "mambaops.cli.tasks.train", "Write a script that starts stage 2 by one word: installs and trains.", ('write-door',)),
     Row("create-venv", "create-venv", "steps", "mambaops.cli.tasks.steps", "Create the target environment: a venv or a conda environment."),
+    Row("install-headers", "install-headers", "steps", "mambaops.cli.tasks.steps", "Get Python.h for the build where it is missing, without root."),
     Row("install-torch", "install-torch", "steps", "mambaops.cli.tasks.steps", "Install the chosen torch, of the CUDA build that the driver and the GPU take."),
     Row("find-wheels", "find-wheels", "steps", "mambaops.cli.tasks.steps", "Look for prebuilt wheels that fit, and fetch them."),
     Row("install-toolkit", "install-toolkit", "steps", "mambaops.cli.tasks.steps", "Get nvcc for the build, by the first route of the profile that is open."),

@@ -1,0 +1,184 @@
+"""The JSON documents that commands print, as types; `python docs/generate.py` writes their schemas to docs/schemas.
+
+A document's number rises when something that others may rely on is taken away or changes its meaning.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+import msgspec
+
+from mambaops.diagnose.match import Diagnosis
+from mambaops.doctor.model import Check as DoctorCheck
+from mambaops.download.fetch import Fetched
+from mambaops.facts.model import Facts
+from mambaops.fallback.install import Outcome as FallbackOutcome
+from mambaops.gpu.holders import Holder
+from mambaops.patching.caches import Purged
+from mambaops.patching.crlf import FileReport
+from mambaops.plan import Plan
+from mambaops.profiles.model import Profile
+from mambaops.run.runner import Done
+from mambaops.store.commands import Answer
+from mambaops.system.cudnn import Cudnn
+from mambaops.system.network import ResolverReport
+from mambaops.system.openblas import LibraryReport
+from mambaops.system.prerequisites import Missing
+from mambaops.verify.model import Verification
+
+
+class ErrorRow(TypedDict):
+    code: Literal[1, 2, 4, 5, 70, 130, 143]
+    message: str
+    hint: str
+
+
+class CommandRow(TypedDict):
+    command: str
+    name: str
+    group: str
+    summary: str
+
+
+class StepRow(TypedDict):
+    id: str
+    help: str
+    stands_on: list[str]
+
+
+class PathRow(TypedDict):
+    path: str
+    mapped: str
+    exists: bool
+
+
+class _Candidate(TypedDict):
+    name: str
+    source: str
+    accepted: bool
+    reason: str
+    kind: str
+    rule: str
+    url: str
+    notes: list[str]
+
+
+class CandidateRow(_Candidate, total=False):
+    repair: str
+    change: list[str]
+
+
+class FitsRow(TypedDict):
+    loads: bool
+    runs: bool | None
+    reason: str
+    repairable: bool
+
+
+class _Inspected(TypedDict):
+    file: str
+    package: str
+    version: str
+    machine: list[str]
+    python: str | None
+    cubins: list[str]
+    ptx: list[str]
+    glibc: str | None
+    glibcxx: str | None
+    cxxabi: str | None
+    needed: list[str]
+    cuda: str | None
+    cxx11_abi: bool | None
+    torch: str
+    torch_evidence: list[str]
+    manylinux: str | None
+    requires: list[str]
+    extensions: list[dict[str, Any]]
+    contradictions: list[str]
+    notes: list[str]
+
+
+class InspectedRow(_Inspected, total=False):
+    fits: FitsRow
+
+
+# name of the schema -> the document, as one type or as its fields; `schema` comes to it
+DOCUMENTS: dict[str, Any] = {
+    "apt-prerequisites": {"missing": list[Missing]},
+    "check-network": ResolverReport,
+    "commands": {"commands": list[CommandRow]},
+    "completion": {"shell": str, "script": str},
+    "cudnn-check": {"cudnn": list[Cudnn]},
+    "diagnose": Diagnosis,
+    "doctor": {"checks": list[DoctorCheck], "exit_code": int},
+    "env": {"variables": dict[str, str]},
+    "error": {"error": ErrorRow},
+    "facts": Facts,
+    "fetch-wheel": Fetched,
+    "inspect-wheel": InspectedRow,
+    "install-fallback": FallbackOutcome,
+    "map-paths": {"paths": list[PathRow]},
+    "openblas-check": LibraryReport,
+    "plan": Plan,
+    "profiles": {"profiles": list[Profile]},
+    "purge-cache": {"caches": list[Purged]},
+    "release-gpu": {"holders": list[Holder]},
+    "repair-wheel": {"wheel": str, "glibc": str, "done": list[str]},
+    "run": {"profile": str, "folder": str, "steps": list[Done]},
+    "select-wheel": {
+        "package": str,
+        "chosen": CandidateRow | None,
+        "candidates": list[CandidateRow],
+        "nearest": list[CandidateRow],
+    },
+    "shell-env": {"home": str, "shell": str, "lines": list[str]},
+    "steps": {"steps": list[StepRow]},
+    "strip-crlf": {"files": list[FileReport]},
+    "verify": Verification,
+    "version": {"version": str},
+    "wheels-add": Answer,
+    "wheels-list": Answer,
+    "wheels-path": Answer,
+    "wheels-prune": Answer,
+}
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """The JSON schema of a document. Every field is there, also those that are empty."""
+    shape = DOCUMENTS[name]
+    fields = shape if isinstance(shape, dict) else {"document": shape}
+    kinds = list(fields.values())
+    found, definitions = msgspec.json.schema_components(kinds, schema_hook=_as_text)
+    for definition in definitions.values():
+        _close(definition)
+    inside = dict(zip(fields, found, strict=True))
+    if not isinstance(shape, dict):
+        top = definitions.pop(found[0]["$ref"].rpartition("/")[2])
+        inside, required = top["properties"], top["required"]
+    else:
+        required = list(fields)
+    label = {"const": 1} if name == "facts" else {"const": f"mambaops/{name}/1"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"mambaops {name}",
+        "type": "object",
+        "properties": {"schema": label} | {k: v for k, v in inside.items() if k != "schema"},
+        "required": ["schema", *(one for one in required if one != "schema")],
+        "additionalProperties": False,
+        "$defs": definitions,
+    }
+
+
+def _as_text(kind: type) -> dict[str, Any]:
+    """Paths and the like are printed as text."""
+    return {"type": "string"}
+
+
+def _close(definition: dict[str, Any]) -> None:
+    """Records are printed whole: nothing more, and nothing left out. Plain mappings keep what may be absent."""
+    if "properties" not in definition:
+        return
+    definition["additionalProperties"] = False
+    if not definition.get("title", "").endswith("Row"):
+        definition["required"] = list(definition["properties"])

@@ -1,0 +1,95 @@
+"""What commands print with --json keeps to the schemas of docs/schemas, and says which."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import documented
+import jsonschema
+import pytest
+from recorded import path_of
+
+from mambaops.cli import output
+from mambaops.cli.documents import DOCUMENTS
+from mambaops.cli.program import run
+from mambaops.core.paths import CHECKOUT
+
+WHEEL = "x-1.0-py3-none-any.whl"
+FACTS = ["--facts", "{machine}"]
+RUNS: list[tuple[str, list[str], int]] = [
+    ("plan", ["plan", "--arch", "9.0", *FACTS], 4),
+    ("plan", ["plan", "--profile", "hopper", *FACTS], 4),
+    ("facts", ["facts"], 0),
+    ("facts", ["facts", *FACTS], 0),
+    ("doctor", ["doctor", *FACTS], 0),
+    ("diagnose", ["diagnose", "build.log"], 1),
+    ("verify", ["verify", "--profile", "local"], 1),
+    ("select-wheel", ["wheels", "choose", "mamba-ssm", *FACTS], 0),
+    ("inspect-wheel", ["inspect-wheel", WHEEL], 0),
+    ("inspect-wheel", ["inspect-wheel", WHEEL, *FACTS], 0),
+    ("wheels-list", ["wheels", "list"], 0),
+    ("wheels-path", ["wheels", "path"], 0),
+    ("wheels-prune", ["wheels", "prune", "--keep", "3", "--dry-run"], 0),
+    ("profiles", ["profiles"], 0),
+    ("steps", ["steps"], 0),
+    ("commands", ["--list"], 0),
+    ("version", ["--version"], 0),
+    ("env", ["env", "wsl-5090"], 0),
+    ("completion", ["completion", "bash"], 0),
+    ("strip-crlf", ["strip-crlf", "scripts", "--check"], 1),
+    ("map-paths", ["map-paths", "D:\\x", "."], 1),
+    ("fetch-wheel", ["fetch-wheel", WHEEL, "--output", "fetched"], 0),
+    ("openblas-check", ["openblas-check", "--module", "json"], 0),
+    ("error", ["plan", "--profile", "nope"], 2),
+    ("error", ["pln"], 2),
+    ("error", ["diagnose", "no-such.log"], 2),
+]
+
+
+def schema(name: str) -> dict[str, Any]:
+    text = (CHECKOUT / "docs" / "schemas" / f"{name}.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = documented.sandbox(tmp_path)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MAMBAOPS_HOME", str(folder / "home"))
+    monkeypatch.setenv("MAMBAOPS_CACHE", str(folder / "cache"))
+    return folder
+
+
+@pytest.mark.parametrize(("name", "words", "status"), RUNS, ids=lambda one: str(one)[:40])
+def test_the_document_keeps_to_its_schema(
+    name: str, words: list[str], status: int, sandbox: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [word.format(machine=path_of("debian10-a800")) for word in words]
+    ended = run(["mambaops", *words, "--json"])
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.validate(document, schema(name))
+    assert ended in ({status} if name != "error" else {status, document["error"]["code"]})
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_a_schema_is_one_and_refuses_another_document(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(schema(name))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"schema": f"mambaops/{name}/1", "another": 1}, schema(name))
+
+
+def test_a_run_keeps_to_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    from mambaops.cli.run_step import run_document
+    from mambaops.decide.situation import elsewhere
+    from mambaops.facts.model import load
+    from mambaops.plan import make_plan
+    from mambaops.profiles.load import load_profile
+    from mambaops.run.runner import Done, Outcome
+
+    plan = make_plan(load_profile("hopper"), elsewhere("hopper", load(path_of("hopper"))))
+    done = [Done(step="create-venv", outcome="done", seconds=1.5)]
+    output.emit_json(run_document(Outcome(plan=plan, steps=done, folder="/x")))
+    jsonschema.validate(json.loads(capsys.readouterr().out), schema("run"))
