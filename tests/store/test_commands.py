@@ -63,7 +63,7 @@ def test_a_fetched_wheel_is_added_listed_found_by_pip_and_pruned(wheels, make_wh
 def test_words_that_make_no_sense(wheels):
     assert "there is no such verb" in wheels("remove", ok=False).stderr
     assert "--older-than 90d" in wheels("prune", ok=False).stderr
-    assert "add --file" in wheels("add", ok=False).stderr
+    assert "FILE is missing" in wheels("add", ok=False).stderr
     assert "no age" in wheels("prune", "--older-than", "soon", ok=False).stderr
 
 

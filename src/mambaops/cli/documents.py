@@ -90,7 +90,7 @@ class _Inspected(TypedDict):
     needed: list[str]
     cuda: str | None
     cxx11_abi: bool | None
-    torch: str
+    torch: str | None
     torch_evidence: list[str]
     manylinux: str | None
     requires: list[str]

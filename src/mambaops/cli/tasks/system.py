@@ -14,7 +14,6 @@ from mambaops.cli.task import Context, emit, say, task
         "mambaops apt-prerequisites --check",
         "mambaops apt-prerequisites --sudo",
     ),
-    excludes=(("check", "sudo"),),
     help={
         "check": "exit 1 where something is missing, install nothing",
         "sudo": "install them, as root or through sudo",
