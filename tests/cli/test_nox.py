@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mambaops.cli import collection
 from mambaops.core.paths import CHECKOUT
 from mambaops.profiles.load import names
 from mambaops.steps import all_steps
@@ -32,6 +33,19 @@ def test_every_profile_is_a_session_and_tests_is_the_default(tmp_path: Path) -> 
     for step in all_steps():
         there = any(line.startswith(f"- {step.id} ") for line in lines)
         assert there == (step.act is not None), step.id
+
+
+def options(name: str) -> set[str]:
+    """The long options of a task."""
+    return {flag for one in collection()[name].get_arguments() for flag in one.names}
+
+
+@pytest.mark.parametrize("step", [step.id for step in all_steps() if step.act is not None])
+def test_every_step_takes_what_a_pipeline_hands_on(step: str) -> None:
+    """A session passes the words behind `--` to each of its steps: all know every option of the main job."""
+    # --profile, the session names itself
+    assert options("build-mamba") - options(step) == set()
+    assert options("build-mamba") - options("plan") == set()
 
 
 @pytest.mark.parametrize("profile", ["ubuntu20-graph-mamba", "windows-5090"])

@@ -32,6 +32,8 @@ def kept_torch(
     if not allowed or (profile.torch.cuda and build not in profile.torch.cuda):
         return None
     row = torch_row(version)
+    if nightly and row is not None and build not in row.cuda:
+        row = None  # the table tells of releases: their nightlies had other builds
     if _refusal(build, facts, flags, row) is not None:
         return None
     reasons["torch"] = "it is installed, the profile allows it and it runs here: it stays"

@@ -12,6 +12,8 @@ from mambaops.core.errors import CommandFailed, MambaopsError, UsageError
 from mambaops.decide.case import Case
 from mambaops.decide.environment import conda_tool
 from mambaops.decide.verdict import Verdict, blocked, done, needed
+from mambaops.facts.model import Facts
+from mambaops.knowledge.addresses import addresses
 from mambaops.knowledge.tables import minor_of
 from mambaops.steps.step import Step
 
@@ -27,8 +29,7 @@ def assess(case: Case) -> Verdict:
             return blocked(
                 f"profile `{case.profile.name}` needs a conda environment, and there is neither "
                 "conda, mamba nor micromamba",
-                "install micromamba or miniforge in your home (no root): "
-                "https://mamba.readthedocs.io/en/latest/installation/micromamba-installation.html",
+                _how_to_get_conda(case.facts),
             )
         return needed(f"no environment at {case.situation.env}; Python {wanted}")
     found = minor_of(case.target.python.version)
@@ -38,6 +39,18 @@ def assess(case: Case) -> Verdict:
             f"`mambaops create-venv --profile {case.profile.name} --recreate` makes it anew",
         )
     return done(f"Python {case.target.python.version} at {case.situation.env}")
+
+
+def _how_to_get_conda(facts: Facts) -> str:
+    """The lines that bring micromamba, one program without root."""
+    platform = {"aarch64": "linux-aarch64"}.get(facts.host.machine, "linux-64")
+    address = addresses().conda.micromamba.format(platform=platform)
+    return (
+        "micromamba is one program in your home (no root):\n"
+        "  mkdir -p ~/.local\n"
+        f"  curl -fL {address} | tar -xj -C ~/.local bin/micromamba\n"
+        '  export PATH="$HOME/.local/bin:$PATH"'
+    )
 
 
 def act(context: Context, case: Case) -> None:
