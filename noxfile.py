@@ -30,8 +30,9 @@ nox.options.sessions = ["tests"]
 HERE = Path(__file__).resolve().parent
 PROJECT = nox.project.load_toml("pyproject.toml")
 PROFILES = sorted(path.stem for path in (HERE / "env_profiles").glob("*.yaml"))
-# the interpreter that runs nox also has mambaops: both are installed by the README's first command
+PIPELINES = HERE / "tests" / "pipelines"
 CANNOT = 4  # this machine cannot satisfy the profile
+# the interpreter that runs nox also has mambaops: both are installed by the README's first command
 MAMBAOPS = [sys.executable, "-m", "mambaops"]
 
 
@@ -78,6 +79,18 @@ def fuzz(session: nox.Session) -> None:
     """Draw command lines and files: none may end in a traceback or hang (`-- COUNT SEED`, else 2,000)."""
     session.install("-e", ".", *groups("test"))
     session.run("python", "tests/fuzz", *session.posargs)
+
+
+@nox.session(default=False)
+def pipelines(session: nox.Session) -> None:
+    """Run the pipelines on their machines' stand-ins: through, again, killed, in trouble (`-- wsl-5090`)."""
+    session.install("-e", ".", *groups("test"))
+    parts = {path.stem.removeprefix("test_"): path for path in PIPELINES.glob("test_*.py")}
+    chosen = [str(parts[word]) for word in session.posargs if word in parts]
+    # the name of a test begins with its profile; wsl-5090-ptx is another one than wsl-5090
+    profiles = [f"{word}-on" for word in session.posargs if word not in parts]
+    words = ["-k", " or ".join(profiles)] if profiles else []
+    session.run("pytest", *(chosen or [str(PIPELINES)]), *words, env={"MAMBAOPS_TEST": "1"})
 
 
 @nox.session(default=False)

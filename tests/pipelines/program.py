@@ -73,14 +73,16 @@ def nvidia_smi() -> None:
         query_gpus(gpus, driver)
     elif "--query-compute-apps" in asked:
         for one in held_by():
-            print(f"{gpus[0]['uuid']}, {one['pid']}, {one['name']}, {one['mib']}")
+            values = {"gpu_uuid": gpus[0]["uuid"], "pid": one["pid"], "process_name": one["name"]}
+            values["used_memory"] = one["mib"]
+            print(", ".join(str(values[field]) for field in fields_of("--query-compute-apps")))
     else:
         print(f"| NVIDIA-SMI {driver['version']}   Driver Version: {driver['version']}", end="")
         print(f"   CUDA Version: {driver['cuda']} |")
 
 
 def query_gpus(gpus: list[dict[str, Any]], driver: dict[str, Any]) -> None:
-    fields = next(w for w in WORDS if w.startswith("--query-gpu")).partition("=")[2].split(",")
+    fields = fields_of("--query-gpu")
     used = sum(one["mib"] for one in held_by())
     for gpu in gpus:
         total = (gpu["memory_total"] or 0) >> 20
@@ -96,6 +98,11 @@ def query_gpus(gpus: list[dict[str, Any]], driver: dict[str, Any]) -> None:
             "driver_version": driver["version"],
         }
         print(", ".join(str(values[field]) for field in fields))
+
+
+def fields_of(option: str) -> list[str]:
+    word = next(word for word in WORDS if word.startswith(option))
+    return word.partition("=")[2].split(",")
 
 
 def held_by() -> list[dict[str, Any]]:
@@ -208,6 +215,18 @@ def dpkg() -> None:
     need_root("/var/lib/dpkg/lock-frontend")
     if "keyring" in WORDS[-1] and Path(WORDS[-1]).read_bytes():
         (MACHINE / "state" / "keyring").touch()
+
+
+def dpkg_query() -> None:
+    """Everything is installed but the compilers that the machine lacks, until apt-get brings them."""
+    names = {one["name"] for one in facts()["compilers"] if one["works"]}
+    lacking = {"gcc", "g++"} - names
+    lacking |= {"build-essential"} if lacking else set()
+    for package in [
+        word for word in WORDS if re.fullmatch(r"[a-z0-9+.-]+", word) and word[0] != "-"
+    ]:
+        if package not in lacking or (MACHINE / "state" / f"apt-{package}").exists():
+            print(f"{package} installed")
 
 
 def conda() -> None:
@@ -329,6 +348,7 @@ PROGRAMS: dict[str, Callable[[], None]] = {
     "sudo": sudo,
     "apt-get": apt_get,
     "dpkg": dpkg,
+    "dpkg-query": dpkg_query,
     "conda": conda,
     "mamba": conda,
     "micromamba": conda,

@@ -45,7 +45,7 @@ WEB = f"http://127.0.0.1:{PORT}"
 # not for a machine that says itself what it has of them
 NAMED = re.compile(
     r"(gcc|g\+\+|c\+\+|clang|clang\+\+)(-[\d.]+)?$|cc$|nvcc|nvidia-smi|docker|podman|buildah|conda|mamba"
-    r"|micromamba|sudo|git$|apt-get|dpkg$|sccache|ccache|wsl\.exe|ninja$|uv$"
+    r"|micromamba|sudo|git$|apt-get|dpkg(-query)?$|sccache|ccache|wsl\.exe|ninja$|uv$"
 )
 RELEASES = {"10.1": "10.1.243", "11.7": "11.7.99", "11.8": "11.8.89", "12.1": "12.1.105"}
 RELEASES |= {"12.6": "12.6.85", "12.8": "12.8.93", "13.0": "13.0.88"}
@@ -122,7 +122,7 @@ class Machine:
         names += [name for name in self.facts.tools if name not in ("make", "ninja", "cmake")]
         names += ["nvidia-smi"] if self.facts.driver.state != "absent" else []
         names += ["sudo"] if host.sudo else []
-        names += ["apt-get", "dpkg", "git"]
+        names += ["apt-get", "dpkg", "dpkg-query", "git"]
         names += ["wsl.exe"] if host.wsl else []
         for name in dict.fromkeys(names):
             self.program(name)
@@ -218,7 +218,10 @@ class Machine:
             nightly: version of the nightly torch, "" where the nightly index no longer serves this CUDA.
         """
         profile = load_profile(name)
-        for path in self.real.glob("*.whl"):
+        import virtualenv.seed.wheels.embed as bundled
+
+        pips = Path(bundled.__file__).parent.glob("pip-*.whl")
+        for path in [*self.real.glob("*.whl"), *pips]:
             target = self.index / path.name.split("-")[0].lower() / path.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)

@@ -33,7 +33,8 @@ def test_each_option_does_what_it_says(make_machine: Callable[..., Machine]) -> 
     flags += ["--source", f"mamba-ssm={tree}", "--source", f"splines={own.parent}"]
     flags += ["--add", str(own), "--cross", "--sudo"]
     # a new option has to be shown here as well
-    known = {flag for one in collection()["build-mamba"].get_arguments() for flag in one.names}
+    names = [flag for one in collection()["build-mamba"].get_arguments() for flag in one.names]
+    known = {name for name in names if len(name) > 1}
     assert {word.lstrip("-") for word in flags if word.startswith("--")} | {"profile"} == known
     done = machine.nox("wsl-5090", *flags)
     assert done.returncode == 0, done.said[-5000:]
@@ -57,7 +58,7 @@ def test_one_for_another_machine_stops_before_anything(
     machine = make_machine("hopper")
     machine.offer("wsl-5090")
     stopped = machine.nox("wsl-5090", "--arch", "12.0")
-    assert stopped.returncode == 1
+    assert stopped.returncode == 4
     assert "it is not WSL" in stopped.said and "not one of compute capability 12.0" in stopped.said
     assert machine.asked("GET", "conda", "apt-get") == []
     assert not machine.python("wsl-5090").exists()

@@ -7,12 +7,11 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from recorded import varied
 from small_index import put, torch_wheel
 from stand_in_machine import Machine, Ran, real_glibc
-
-from mambaops.facts.model import Facts
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 MakeMachine = Callable[..., Machine]
@@ -102,7 +101,7 @@ def test_a_machine_without_conda_is_told_how_to_get_one(make_machine: MakeMachin
     machine.micromamba()
     machine.without("conda")
     stopped = machine.nox("digress")
-    assert stopped.returncode == 1
+    assert stopped.returncode == 4
     assert "neither conda, mamba nor micromamba" in stopped.said
     refused = machine.mambaops("create-venv", "--profile", "digress")
     assert refused.returncode == 4
@@ -134,12 +133,12 @@ def test_a_linux_driver_inside_wsl_is_found_and_the_remedy_helps(
 ) -> None:
     machine = make_machine("wsl-linux-driver")
     machine.offer("wsl-5090")
-    mended: Facts = varied("wsl-5090-bare", {})
-    machine.write("facts-mended.json", __import__("msgspec").json.encode(mended).decode())
+    mended = varied("wsl-5090-bare", {})
+    machine.write("facts-mended.json", msgspec.json.encode(mended).decode())
     machine.write("shadow/libcuda.so.1", "a Linux driver's library")
     machine.instead["/usr/lib/x86_64-linux-gnu"] = machine.folder / "shadow"
     stopped = machine.nox("wsl-5090")
-    assert stopped.returncode == 1
+    assert stopped.returncode == 4
     assert "no GPU is visible (driver: broken)" in stopped.said
     assert not machine.python("wsl-5090").exists()
     seen = json.loads(machine.mambaops("doctor", "--profile", "wsl-5090", "--json").said)
@@ -247,7 +246,7 @@ def test_a_stale_wheel_in_pips_cache_is_taken_out(make_machine: MakeMachine) -> 
     machine = make_machine("no-gpu")
     machine.offer("local")
     environment(machine, "local", "torch==2.13.0+cpu", "setuptools>=77", "wheel", "packaging")
-    machine.more["MAMBA_SKIP_CUDA_BUILD"] = "TRUE"
+    machine.more |= {"MAMBA_SKIP_CUDA_BUILD": "TRUE", "MAMBA_FORCE_BUILD": "TRUE"}
     pip = [machine.python("local"), "-m", "pip", "install", "--no-deps", "--no-build-isolation"]
     pip += ["--force-reinstall", "--no-binary", "mamba-ssm", "mamba-ssm==2.3.2.post1"]
     built = machine.run(*pip)

@@ -84,7 +84,7 @@ class Handler(BaseHTTPRequestHandler):
             (MACHINE / "held").write_text(path, encoding="utf-8")
             while (MACHINE / "hold").is_file():
                 time.sleep(0.05)
-        elif path and fits("cut", path):
+        elif path and len(data) > 1000 and fits("cut", path):
             (MACHINE / "cut").unlink()  # once
             self.wfile.write(data[:half])
         else:

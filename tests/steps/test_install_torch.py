@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from acts import case_on, context_of, said
 from loopback import Server, serve, status
+from recorded import varied
 from target_environment import TargetEnvironment
 
 from mambaops.core.errors import MambaopsError
@@ -65,6 +66,18 @@ def test_the_configured_index_is_asked_for_the_build_that_it_serves(
     assert index.requests == []
     assert said == ["torch 2.14.1+cu130: the configured package index serves this build"]
     assert (folder / "install-torch.log").exists()
+
+
+def test_another_build_of_the_same_release_is_not_what_is_wanted_to_pip_either(
+    tmp_path: Path, torch_at: Callable[..., None], index: Server
+) -> None:
+    torch_at(index.url("whl"))
+    torch = {"version": "2.14.1+cpu", "cuda": None, "path": "/x/torch"}
+    case = case_on("hopper", target=varied("hopper", {"torch": torch}))
+    env = environment(case, tmp_path)
+    act(STEP, case)
+    again = [*INSTALL, "--force-reinstall", "--no-deps", "torch==2.14.1"]
+    assert env.calls() == [again, [*INSTALL, "torch==2.14.1"]]
 
 
 def test_every_other_build_comes_from_torchs_own_index(

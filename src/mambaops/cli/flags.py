@@ -36,6 +36,15 @@ def flags_of(request: Request) -> Flags:
     )
 
 
+def packages_of(request: Request) -> list[str]:
+    """Names of the packages of a run: the profile's, and those that are added.
+
+    Raises:
+        UsageError: an added one that nothing describes.
+    """
+    return [*load_profile(request.profile).packages, *_added(request.add)]
+
+
 def _own_or_known(name: str, added: Mapping[str, str], profile: str) -> str:
     """A package of this run that only its own file describes, or one that is known.
 

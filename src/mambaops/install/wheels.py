@@ -7,6 +7,7 @@ where uv cannot, pip does, and that is said.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,7 +143,10 @@ def _inspect(wheel: WheelFile, facts: Facts | None) -> list[str]:
     from mambaops.wheels.inspect.contents import inspect_wheel
 
     verdict = check_compatibility(inspect_wheel(wheel.path), facts)
-    return [] if verdict.loads else [verdict.reason]
+    if verdict.loads:
+        return []
+    command = f"\n  mambaops repair-wheel {shlex.quote(str(wheel.path))}"
+    return [verdict.reason + (command if verdict.repairable else "")]
 
 
 def _stored_for(path: Path, facts: Facts) -> bool:

@@ -48,6 +48,9 @@ def act(context: Context, case: Case) -> None:
     for words, why in _attempts(context, case):
         context.say(f"torch {case.choice.torch_version}: {why}")
         try:
+            if _same_release(case):
+                # to pip 2.0.0+cpu is a 2.0.0 like any other: nothing would be done
+                context.pip(STEP.id, ["install", "--force-reinstall", "--no-deps", *words])
             context.pip(STEP.id, ["install", *words])
             return
         except CommandFailed as error:
@@ -59,6 +62,12 @@ def act(context: Context, case: Case) -> None:
         hint=f"the whole log is {context.run.log(STEP.id)}; another release: `--torch VERSION`; "
         "without a network: `mambaops bundle` on a machine that has one",
     )
+
+
+def _same_release(case: Case) -> bool:
+    """Is another build of the wanted release there, for the CPU or another CUDA?"""
+    found = case.target.torch if case.target else None
+    return found is not None and found.version.split("+")[0] == case.choice.torch
 
 
 def _reason(error: CommandFailed) -> str:

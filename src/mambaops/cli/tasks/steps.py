@@ -52,16 +52,14 @@ def _undoable(step: Step) -> Command:
 
 def _per_package(step: Step) -> Command:
     def body(request: Request, package: str = "") -> None:
-        from mambaops.cli.flags import check_package
-        from mambaops.profiles.load import load_profile
+        from mambaops.cli.flags import check_package, packages_of
 
-        profile = load_profile(request.profile)
-        if package and check_package(package) not in profile.packages:
+        if package and package not in packages_of(request):
             request = msgspec.structs.replace(request, add=[*request.add, package])
         # asked for by itself, a wheel is compiled, whatever the profile would rather do
         request = msgspec.structs.replace(request, obtain=request.obtain or "source")
-        known = [*profile.packages, *map(check_package, request.add)]
-        names = [check_package(package)] if package else known
+        known = packages_of(request)
+        names = [package if package in known else check_package(package)] if package else known
         run_steps(request, *(f"{step.id}:{name}" for name in names))
 
     return _command(
