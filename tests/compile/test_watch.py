@@ -128,8 +128,56 @@ def test_the_estimate_falls_as_files_are_finished() -> None:
     waiting = [Unit(source=names[0], object=names[0])]
     usually = usual()[names[0]]
     assert remaining([waiting], 10.0, {names[0]: 10.0}) == pytest.approx(usually - 10.0)
-    assert remaining([waiting], 9999.0, {names[0]: 9999.0}) == pytest.approx(0.05 * usually)
     assert remaining([[Unit(source="a.cu", object="")]], 5.0) is None
+
+
+LONG, OTHER = sorted(usual(), key=lambda name: -usual()[name])[:2]
+
+
+def unit(name: str, times: float | None = None) -> Unit:
+    """A file, finished in so many times its usual seconds."""
+    return Unit(source=name, object=name, seconds=None if times is None else times * usual()[name])
+
+
+@pytest.mark.parametrize(
+    ("finished", "running", "at_least"),
+    [
+        ((), 0.5, 0.5),  # on time: the rest of the usual time
+        ((), 4.0, 1.0),  # four times the usual and still running: never "in a moment"
+        ((1.0,), 4.0, 1.0),  # whatever the quick one before it promised
+        ((3.0,), 1.0, 2.0),  # a slow machine is known from what is finished
+    ],
+)
+def test_a_file_that_is_late_is_not_promised_for_the_next_moment(
+    finished: tuple[float, ...], running: float, at_least: float
+) -> None:
+    """`running` and `at_least` are in usual times of the file that runs."""
+    usually = usual()[LONG]
+    units = [unit(LONG), *(unit(OTHER, times) for times in finished)]
+    left = remaining([units], 0.0, {LONG: running * usually})
+    assert left is not None
+    assert left == pytest.approx(at_least * usually) or left > at_least * usually
+
+
+def test_what_is_not_begun_takes_the_pace_of_what_runs_late() -> None:
+    """The case of a busy machine: "about 1 min left" for eight minutes."""
+    usually = usual()[LONG] + usual()[OTHER]
+    on_time = remaining([[unit(LONG), unit(OTHER)]], 0.0, {LONG: usual()[LONG] * 0.9})
+    late = remaining([[unit(LONG), unit(OTHER)]], 0.0, {LONG: usual()[LONG] * 5})
+    assert on_time is not None and late is not None
+    assert on_time < usually
+    assert late >= 5 * usual()[OTHER]
+
+
+def test_the_longer_it_is_late_the_longer_it_is_said_to_take() -> None:
+    told = [remaining([[unit(LONG)]], 0.0, {LONG: times * usual()[LONG]}) for times in (1, 2, 4, 8)]
+    assert told == sorted(told, key=lambda one: one or 0.0)
+    assert all(one and one >= 0.25 * usual()[LONG] for one in told)
+
+
+def test_a_quick_machine_is_believed() -> None:
+    left = remaining([[unit(LONG), unit(OTHER, 0.5)]], 0.0, {LONG: 0.1 * usual()[LONG]})
+    assert left == pytest.approx(0.4 * usual()[LONG])
 
 
 def test_the_portable_object_takes_the_need_for_glibc_2_32_away(tmp_path: Path) -> None:
