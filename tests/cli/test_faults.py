@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,12 +31,47 @@ def test_what_is_foreseen_ends_without_a_traceback(body: str, status: int, said:
     assert (done.returncode, done.stderr) == (status, said)
 
 
-def test_a_fault_of_ours_is_called_one() -> None:
-    done = run("return {}['key']")
+def test_a_fault_of_ours_is_one_sentence_and_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAMBAOPS_HOME", str(tmp_path / "state"))
+    done = run("return {}['the\\nkey']")
     assert done.returncode == 70
-    assert done.stderr.endswith(
-        "error: this is a fault of mambaops, not of yours: KeyError: 'key'\n"
+    (report,) = (tmp_path / "state" / "faults").iterdir()
+    assert done.stderr == (
+        "error: this is a fault of mambaops, not of yours: KeyError: 'the\\nkey'; "
+        f"the report is {report}\n"
     )
+    text = report.read_text(encoding="utf-8")
+    titles = [line for line in text.splitlines() if line.startswith("## ")]
+    assert titles == ["## what happened", "## command", "## folder", "## versions", "## facts"]
+    assert "Traceback (most recent call last)" in text
+    assert "\n-c\n" in text
+    assert f'"version": "{platform.python_version()}"' in text.partition("## facts\n")[2]
+
+
+def test_where_the_state_folder_takes_nothing_it_lies_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("MAMBAOPS_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    done = run("return {}['key']")
+    (report,) = (tmp_path / "tmp").glob("mambaops-fault-*")
+    assert done.stderr.endswith(f"; the report is {report}\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_where_nothing_can_be_written_the_traceback_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MAMBAOPS_HOME", str(tmp_path / "file"))
+    done = run("import tempfile; tempfile.tempdir = os.environ['MAMBAOPS_HOME']; return {}['key']")
+    assert done.returncode == 70
+    assert "Traceback (most recent call last)" in done.stderr
+    assert "no report could be written" in done.stderr.splitlines()[-1]
 
 
 def test_a_full_disk_behind_stdout_is_told() -> None:

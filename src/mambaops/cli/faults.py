@@ -50,11 +50,19 @@ def _open_streams() -> None:
 
 
 def fault(error: BaseException) -> int:
-    """Nobody foresaw this error: say so, with the traceback that a report needs."""
+    """Nobody foresaw this error: one sentence, and a report that holds what is needed to find it."""
     import traceback
 
-    _tell("".join(traceback.format_exception(error)).rstrip())
-    _tell(f"error: this is a fault of mambaops, not of yours: {type(error).__name__}: {error}")
+    trace = "".join(traceback.format_exception(error)).rstrip()
+    try:
+        from mambaops.cli.fault_report import write
+
+        where = f"the report is {write(trace)}"
+    except Exception as second:  # no place to write to, or the fault is everywhere
+        _tell(trace)
+        where = f"no report could be written ({second})"
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    _tell(f"error: this is a fault of mambaops, not of yours: {said}; {where}")
     return FAULT
 
 

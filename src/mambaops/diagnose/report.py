@@ -37,7 +37,7 @@ def write_report(
         ("facts", _facts(facts)),
     ]
     text = "\n".join(f"## {title}\n\n{body.rstrip()}\n" for title, body in parts)
-    return write_text(target, mask(text, _private_words()))
+    return write_text(target, mask(text, private_words()))
 
 
 def _versions() -> str:
@@ -48,7 +48,8 @@ def _versions() -> str:
     )
 
 
-def _private_words() -> list[str]:
+def private_words() -> list[str]:
+    """The user's and the machine's name, as far as they are known."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as in containers
