@@ -1,11 +1,19 @@
-"""`invoke NAME` in a checkout: the tasks of the command `mambaops`, and `bootstrap` for who develops it."""
+"""`invoke NAME` in a checkout: the tasks of the command `mambaops`, and `bootstrap` for who develops it.
+
+`python3 tasks.py`, with any Python from 3.7 on and nothing installed, makes the environment that has `invoke`.
+"""
 
 from __future__ import annotations
 
+import runpy
 import shutil
 import stat
 import sys
 from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent
+if __name__ == "__main__":  # before anything is imported that is not there yet
+    runpy.run_path(str(CHECKOUT / "src/mambaops/payload/first_line.py"), run_name="__main__")
 
 from mambaops.cli import collection
 from mambaops.cli.invoke_tasks import as_task
@@ -13,7 +21,6 @@ from mambaops.cli.task import Context, say, task
 from mambaops.core import process
 from mambaops.core.errors import MambaopsError
 
-CHECKOUT = Path(__file__).resolve().parent
 MARK = "# written by `invoke bootstrap`"
 HOOK = f"""#!/bin/sh
 {MARK}
