@@ -139,6 +139,12 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(default=False, venv_backend="none")
+def newcomer(session: nox.Session) -> None:
+    """Run the README's two commands in a bare Debian, as an ordinary user (`-- trixie`, `-- --cases`); needs root."""
+    session.run(sys.executable, str(HERE / "tests" / "newcomer"), *session.posargs)
+
+
+@nox.session(default=False, venv_backend="none")
 def build_real(session: nox.Session) -> None:
     """Build both packages for sm_90 from nothing, look inside, and build again: nothing is done."""
     session.run(sys.executable, str(HERE / "tests" / "e2e" / "build_real.py"), *session.posargs)
