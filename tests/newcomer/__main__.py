@@ -1,6 +1,6 @@
 """`nox -s newcomer`: both commands of the README in a bare system, as an ordinary user.
 
-Usage: newcomer [SUITE…] [--cases [NAME…]] [--first-only] [--logs DIR] [--keep]
+Usage: newcomer [SUITE…] [--cases [NAME…]] [--first-only] [--write] [--logs DIR] [--keep]
 
 Without a SUITE one of them in turn by the day. Exit 0: everything passed, or no bare system can be made here (said;
 with CI set that is a failure).
@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import bare_system
 import cases
 from bare_system import SUITES, BareSystem, NoBareSystem, Ran, of_the_day
+from machines_table import with_rows
 from readme_commands import NotTold, Told, told
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -80,6 +81,7 @@ def main() -> int:
     parser.add_argument("suites", nargs="*", choices=[*SUITES, []])
     parser.add_argument("--cases", nargs="*")
     parser.add_argument("--first-only", action="store_true")
+    parser.add_argument("--write", action="store_true")  # into the table of docs/machines.md
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--logs", default=str(CHECKOUT / ".mambaops" / "newcomer"))
     words = parser.parse_args()
@@ -98,6 +100,9 @@ def main() -> int:
         print(f"no bare system can be made here, so nothing was tried: {error}")
         return 1 if os.environ.get("CI") else 0
     (Path(words.logs) / "results.json").write_text(json.dumps(rows, indent=1) + "\n")
+    if words.write:
+        page = CHECKOUT / "docs" / "machines.md"
+        page.write_text(with_rows(page.read_text(encoding="utf-8"), rows), encoding="utf-8")
     failed = [one for one in rows if not one["passed"]]
     print(f"newcomer: {len(rows) - len(failed)} passed, {len(failed)} failed")
     return 1 if failed else 0

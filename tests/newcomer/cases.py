@@ -48,6 +48,14 @@ CASES: dict[str, Case] = {
     "require-virtualenv": Case(
         "pip refuses to run outside of an environment", env={"PIP_REQUIRE_VIRTUALENV": "1"}
     ),
+    "python-h": Case(
+        "no Python.h and no root: the headers come before anything large",
+        given=INSTALL,
+        command=".venv/bin/mambaops install-headers --arch 9.0 --obtain source && echo '#include <Python.h>' |"
+        " CPATH=$(echo .mambaops/envs/local/include/python3.*) g++ -E -x c++ - | grep -c PyObject_Repr",
+        says="install-headers: done",
+        fetches=False,
+    ),
     "no-git": Case("no git: the files came as an archive", packages=("python3-venv", "g++")),
     "no-compiler": Case(
         "no C++ compiler",
@@ -105,13 +113,11 @@ CASES: dict[str, Case] = {
         says="does not know C++20",
         fetches=False,
         suites=("bookworm",),
-        packages=("python3-venv", "git"),
-        # an executable that answers as Debian 11's does: bookworm itself has 11 and 12
-        before="apt-get -q update && apt-get install -qy g++-11 && "
-        "sed 's/11[.][0-9.]*/10.2.1/g' </dev/null; printf '#!/bin/sh\\ncase $1 in -dumpfullversion|--version|-dumpversion)"
-        ' echo "g++ (Debian 10.2.1-6) 10.2.1 20210110";; *) exec g++-11 "$@";; esac\\n\' >/usr/local/bin/g++ && '
-        "chmod 755 /usr/local/bin/g++ && mv /usr/bin/g++-11 /usr/lib/g++-11-moved && "
-        "sed -i s,g++-11,/usr/lib/g++-11-moved, /usr/local/bin/g++",
+        packages=("python3-venv", "g++-11", "git"),
+        # bookworm itself has 11 and 12: one that answers as Debian 11's does
+        before="mv /usr/bin/g++-11 /usr/lib/real-g++ && printf '%s\\n' '#!/bin/sh' "
+        "'case $1 in *version) echo \"g++ (Debian 10.2.1-6) 10.2.1 20210110\"; exit;; esac' "
+        "'exec /usr/lib/real-g++ \"$@\"' >/usr/local/bin/g++ && chmod 755 /usr/local/bin/g++",
     ),
 }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import bare_system
 import host_settings
 import pytest
+from machines_table import with_rows
 from readme_commands import NotTold, told
 
 from mambaops.core.paths import CHECKOUT
@@ -116,3 +117,26 @@ def test_every_debian_has_its_day() -> None:
     suites = [bare_system.of_the_day(day) for day in days]
     assert sorted(suites[:3]) == ["bookworm", "bullseye", "trixie"]
     assert suites[3:] == suites[:3]
+
+
+def row(what: str, seconds: int, passed: bool = True) -> dict[str, object]:
+    return {"suite": "trixie", "what": what, "exit": 0, "seconds": seconds, "passed": passed}
+
+
+def test_what_was_measured_replaces_the_row_of_the_same_name_and_no_other() -> None:
+    page = "before\n<!-- newcomer: begin -->\n<!-- newcomer: end -->\nafter\n"
+    first = with_rows(page, [row("one", 61), row("two", 5)])
+    again = with_rows(first, [row("one", 600, passed=False)])
+    assert again.startswith("before\n") and again.endswith("\nafter\n")
+    table = [line for line in again.splitlines() if line.startswith("| trixie")]
+    assert table == [
+        "| trixie | one | 0 | 10:00 | FAILED |",
+        "| trixie | two | 0 | 0:05 | as wanted |",
+    ]
+    assert "| trixie | one | 0 | 1:01 | as wanted |" in first
+    assert with_rows(again, []) == again
+
+
+def test_the_page_has_the_table() -> None:
+    page = (CHECKOUT / "docs" / "machines.md").read_text(encoding="utf-8")
+    assert with_rows(page, []) == page
