@@ -18,7 +18,9 @@ from .text.parser import parse
 from .text.syntax import Kernel, Module
 
 _LANES = 1024  # threads side by side: more cost memory and win nothing
-_STATIC = 48 * 1024  # bytes of shared memory that a launch gets without having asked for more
+SHARED_WITHOUT_ASKING = (
+    48 * 1024
+)  # bytes of shared memory that a launch gets without having asked for more
 Size = Union[int, Sequence[int]]
 
 
@@ -36,7 +38,7 @@ def run(
     shared_bytes: int,
     params: bytes,
     memory: Memory,
-    shared_limit: int = _STATIC,
+    shared_limit: int = SHARED_WITHOUT_ASKING,
     step_limit: int = 100_000_000,
 ) -> int:
     """Executes a kernel as a GPU would, to its end.

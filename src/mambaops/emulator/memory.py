@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import ctypes
 from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
@@ -94,6 +95,18 @@ class Memory:
         self._allocations.insert(bisect_at, made)
         self._bases = np.array([one.address for one in self._allocations], np.uint64)
         return address
+
+    def register_bytes(self, address: int, size: int, name: str = "", written: bool = True) -> None:
+        """Makes memory of this process reachable under its own address, a multiple of 16: a tensor's storage.
+
+        It must stay alive as long as it is registered.
+        """
+        data: Any = (ctypes.c_uint8 * size).from_address(address)
+        self.register(np.frombuffer(data, np.uint8), name, address, written)
+
+    def written(self, address: int) -> None:
+        """Says that all bytes of an allocation were written, by somebody else than a kernel."""
+        next(one for one in self._allocations if one.address == address).written = None
 
     def _check(self, address: int, size: int) -> None:
         if address % 16:
