@@ -14,6 +14,8 @@ import scan_reference
 import torch
 from torch import Tensor
 
+from mambaops.emulator import MemoryFault
+
 pytestmark = pytest.mark.network
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -38,11 +40,11 @@ CASES = [
     Case(37, 3, "bf16", "bf16", "b"),
     Case(256, 4, "fp32", "fp32", "bad"),
     Case(512, 4, "bf16", "fp32", "ba"),
-    Case(513, 4, "fp32", "fp16", "a", dim=3),
+    Case(517, 4, "fp32", "fp16", "a", dim=3),
     Case(1500, 4, "fp16", "fp16", "ba", dim=2),
     Case(2048, 3, "bf16", "fp32", "bad", dim=2),
-    Case(1, 4, "fp32", "fp32", "lbaif"),
-    Case(2, 4, "bf16", "fp32", "lbaif"),
+    Case(1, 4, "fp32", "fp32", "lbaif", dim=32),
+    Case(2, 4, "bf16", "fp32", "lbaif", dim=64),
     Case(37, 2, "fp16", "fp16", "lb", dim=72),
     Case(64, 3, "fp32", "fp32", "las", dim=40),
     Case(65, 4, "bf16", "bf16", "lbais", dim=16),
@@ -138,6 +140,28 @@ def check_convolution(gpu: emulated_gpu.Gpu, case: Case) -> None:
     for name, one in (("x", dx), ("weight", dweight), ("bias", dbias), ("initial", dinitial)):
         if one is not None:
             close("d" + name, one, wide[name].grad)
+
+
+@pytest.mark.parametrize(("dtype", "length"), [("fp32", 513), ("bf16", 1025)])
+def test_upstream_forgets_steps_before_a_chunk_that_is_nearly_empty(
+    gpu: emulated_gpu.Gpu, dtype: str, length: int
+) -> None:
+    """A defect of the releases up to 1.7.0: gradients with SiLU are wrong, on a GPU too.
+
+    Where the last chunk (512 steps of float32, 1024 of half precision) has fewer steps than a vector has elements,
+    the steps before it are taken for zeros (`if (chunk * kChunkSize + i < params.seqlen)`).
+    """
+    with pytest.raises(AssertionError, match="dx: "):
+        check_convolution(gpu, Case(length, 4, dtype, "fp32", "a", dim=2))
+
+
+def test_upstream_reads_final_states_beyond_the_last_channel(gpu: emulated_gpu.Gpu) -> None:
+    """A defect of the releases up to 1.7.0: fewer steps than states, and channels that do not fill a block.
+
+    What is read beyond the end is not used.
+    """
+    with pytest.raises(MemoryFault, match=r"'ld\.global\.f32"):
+        check_convolution(gpu, Case(1, 4, "fp32", "fp32", "lbaif", dim=8))
 
 
 class Step(NamedTuple):

@@ -14,6 +14,8 @@ import scan_reference
 import torch
 from torch import Tensor
 
+from mambaops.emulator import MemoryFault
+
 pytestmark = pytest.mark.network
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -104,6 +106,10 @@ def close(name: str, found: Tensor, wanted: Tensor, roundings: float = 1) -> Non
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(str(one) for one in case[:5]))
 def test_scan(gpu: emulated_gpu.Gpu, case: Case) -> None:
+    check_scan(gpu, case)
+
+
+def check_scan(gpu: emulated_gpu.Gpu, case: Case) -> None:
     given = drawn(case)
     dout = torch.randn(given["u"].shape, generator=torch.Generator().manual_seed(7)).to(
         given["u"].dtype
@@ -137,3 +143,10 @@ def test_scan(gpu: emulated_gpu.Gpu, case: Case) -> None:
             close("d" + name, one, wide[name].grad, 4 if name == "z" else 1)
     if gated is not None:
         close("gated again", grads[8], gated, 4)
+
+
+def test_upstream_adds_beyond_dB_where_complex_matrices_have_groups(gpu: emulated_gpu.Gpu) -> None:
+    """A defect of the releases up to 2.3.2: the stride of dB's groups is not halved for complex numbers."""
+    case = Case(37, "fp32", "complex", "BC", "zDbs", groups=2, batch=1)
+    with pytest.raises(MemoryFault, match=r"'atom\.global\.add\.f32"):
+        check_scan(gpu, case)

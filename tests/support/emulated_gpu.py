@@ -7,7 +7,7 @@ and the struct is packed by the code that is installed.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from mambaops.emulator import Memory
-from mambaops.emulator.driver import Driver
+from mambaops.emulator.driver import Driver, Launched
 from mambaops.runtime.wheel import files_of, write_tree
 
 
@@ -68,12 +68,24 @@ class Allocations(TorchDispatchMode):
         return int(self.memory.unwritten(tensor.untyped_storage().data_ptr()).sum())
 
 
+class Keeping(Driver):
+    """Keeps a copy of the memory before each launch: to run it again with something changed."""
+
+    def execute(self, launched: Launched) -> int:
+        self.before.append(self.memory.copy())
+        return super().execute(launched)
+
+    def __init__(self, memory: Memory, prepare: Callable[[], None]) -> None:
+        super().__init__(memory, prepare)
+        self.before: list[Memory] = []
+
+
 class Gpu:
     """The runtime's modules, and what they launched."""
 
     def __init__(self, modules: Any) -> None:
         self.modules = modules
-        self.driver: Driver | None = None
+        self.driver: Keeping | None = None
 
     @contextmanager
     def holding(self, *tensors: torch.Tensor | None) -> Iterator[Allocations]:
@@ -83,7 +95,7 @@ class Gpu:
         for one in tensors:
             if one is not None:
                 allocations.add(one)
-        self.driver = Driver(memory, allocations.register)
+        self.driver = Keeping(memory, allocations.register)
         self.modules.driver._DRIVERS[:] = [self.driver]
         self.modules.launch._READY.clear()
         with torch.no_grad(), allocations:
@@ -101,10 +113,11 @@ class Modules:
             launch,
             rules,
             scan,
+            sources,
         )
 
         self.architectures, self.checks, self.compiler = architectures, checks, compiler
-        self.conv, self.driver, self.launch = conv, driver, launch
+        self.conv, self.driver, self.launch, self.sources = conv, driver, launch, sources
         self.rules, self.scan = rules, scan
 
 

@@ -22,13 +22,27 @@ class Loaded(NamedTuple):
 
 
 class Launched(NamedTuple):
-    """One launch that was run: `steps` instructions."""
+    """One launch, as it came: the kernel, its grid, threads and shared memory of a block, and all its parameters."""
 
-    name: str
+    kernel: Loaded
     grid: Tuple[int, ...]
     threads: int
     shared: int
-    steps: int
+    params: bytes
+
+    def run(self, memory: Memory) -> int:
+        """Executes it; see `launch.run`."""
+        text, name, limit = self.kernel
+        return run(
+            text,
+            name,
+            self.grid,
+            self.threads,
+            self.shared,
+            self.params,
+            memory,
+            shared_limit=limit,
+        )
 
 
 class Driver:
@@ -36,7 +50,7 @@ class Driver:
 
     Attributes:
         memory: what pointers lead to.
-        launched: every launch so far.
+        launched: every launch so far, and `steps`, the number of instructions of each.
         process: the one that it was made in.
     """
 
@@ -44,6 +58,7 @@ class Driver:
         """`prepare` is called before each launch: to register what has been allocated since."""
         self.memory = memory
         self.launched: List[Launched] = []
+        self.steps: List[int] = []
         self.process = os.getpid()
         self._prepare = prepare
         self._loaded: List[Loaded] = []
@@ -94,17 +109,13 @@ class Driver:
         one = self._loaded[function - 1]
         self._prepare()
         given = _parameters(one, parameters)
-        steps = run(
-            one.text,
-            one.name,
-            grid,
-            threads,
-            shared,
-            given,
-            self.memory,
-            shared_limit=one.shared_limit,
-        )
-        self.launched.append(Launched(one.name, tuple(grid), threads, shared, steps))
+        launched = Launched(one, tuple(grid), threads, shared, given)
+        self.launched.append(launched)
+        self.steps.append(self.execute(launched))
+
+    def execute(self, launched: Launched) -> int:
+        """Runs a launch in this driver's memory; returns the number of instructions."""
+        return launched.run(self.memory)
 
 
 def _parameters(one: Loaded, address: int) -> bytes:

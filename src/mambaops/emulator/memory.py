@@ -120,6 +120,19 @@ class Memory:
         self._allocations = [one for one in self._allocations if one.address != address]
         self._bases = np.array([one.address for one in self._allocations], np.uint64)
 
+    def copy(self) -> Memory:
+        """The same allocations under the same addresses, in arrays of their own."""
+        made = Memory()
+        for one in self._allocations:
+            made.register(one.data.copy(), one.name, one.address, one.written is None, one.writable)
+            if one.written is not None:
+                made._allocations[-1].written = one.written.copy()
+        return made
+
+    def content(self, address: int) -> Any:
+        """The bytes of an allocation."""
+        return next(one for one in self._allocations if one.address == address).data
+
     def unwritten(self, address: int) -> Any:
         """For an allocation registered with `written=False`: a byte for each of its bytes, True where none came."""
         found = next(one for one in self._allocations if one.address == address)
