@@ -39,16 +39,18 @@ class Allocations(TorchDispatchMode):
         found = function(*args, **(kwargs or {}))
         for one in tree_leaves(found):
             if isinstance(one, torch.Tensor):
-                self.add(one, fresh="empty" in function.__name__)
+                self.add(
+                    one, fresh="empty" in function.__name__, written=function._schema.is_mutable
+                )
         return found
 
-    def add(self, tensor: torch.Tensor, *, fresh: bool = False) -> None:
-        """`fresh`: nobody has written to it yet."""
+    def add(self, tensor: torch.Tensor, *, fresh: bool = False, written: bool = False) -> None:
+        """`fresh`: it is new and nobody has written to it yet; `written`: it has just been written."""
         address = tensor.untyped_storage().data_ptr()
         if address not in self.kept:
             self.kept[address] = tensor
             self._fresh[address] = fresh
-        elif not fresh and self._fresh[address]:
+        elif written and self._fresh[address]:
             self._fresh[address] = False
             if address in self._registered:
                 self.memory.written(address)
