@@ -2,6 +2,7 @@
 
     python tests/fuzz [COUNT [SEED]]     2,000 and a new seed, where none is given
     python tests/fuzz --only SEED:NUMBER one case again, with what it printed
+    python tests/fuzz --found            those that once were wrong
 
 Run as root, it sees the whole file system read-only and no network: what is drawn may name anything.
 """
@@ -17,7 +18,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from drawn import Case
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(HERE.parent.parent / "src")]
@@ -81,13 +87,10 @@ def fuzz(folder: Path) -> int:
     words = sys.argv[1:]
     if words[:1] == ["--only"]:
         return show(words[1], drawn.case(words[1]), folder)
-    count = int(words[0]) if words else 2000
-    seed = words[1] if len(words) > 1 else secrets.token_hex(4)
-    print(f"{count} cases, seed {seed}", flush=True)
-    started, statuses, wrong = time.process_time(), Counter[int](), 0
-    for number in range(count):
-        name = f"{seed}:{number}"
-        case = drawn.case(name)
+    cases = found() if words[:1] == ["--found"] else drawn_by(words)
+    started, statuses, wrong, count = time.process_time(), Counter[int](), 0, 0
+    for name, case in cases:
+        count += 1
         ended = running.run(case, folder, name)
         statuses[ended.status] += 1
         if ended.wrong:
@@ -101,8 +104,26 @@ def fuzz(folder: Path) -> int:
     used = time.process_time() - started + sum(os.times()[2:4])
     print(f"{count} cases, {wrong} wrong, exit codes {told}; {used:.0f} s of CPU")
     if wrong:
-        print(f"again, one by one: python tests/fuzz --only {seed}:NUMBER")
+        print("again, one by one: python tests/fuzz --only SEED:NUMBER")
     return 1 if wrong else 0
+
+
+def drawn_by(words: list[str]) -> Iterator[tuple[str, Case]]:
+    """COUNT cases of SEED."""
+    import drawn
+
+    count = int(words[0]) if words else 2000
+    seed = words[1] if len(words) > 1 else secrets.token_hex(4)
+    print(f"{count} cases, seed {seed}", flush=True)
+    for number in range(count):
+        yield f"{seed}:{number}", drawn.case(f"{seed}:{number}")
+
+
+def found() -> Iterator[tuple[str, Case]]:
+    """What was wrong once."""
+    from regressions import FOUND
+
+    yield from ((f"found:{number}", case) for number, case in enumerate(FOUND))
 
 
 def quoted(words: list[str]) -> str:

@@ -89,7 +89,7 @@ def run(case: Case, folder: Path, seed: str) -> Ended:
     seconds = time.monotonic() - started
     out, err = ((folder / name).read_bytes() for name in ("stdout", "stderr"))
     found = Ended(status=status, stdout=out, stderr=err, seconds=seconds)
-    return Ended(**{**vars(found), "wrong": _judged(case, found)})
+    return Ended(**{**vars(found), "wrong": judged(case, found)})
 
 
 def _wait(child: int, limit: float) -> int:
@@ -103,7 +103,8 @@ def _wait(child: int, limit: float) -> int:
     return os.waitstatus_to_exitcode(status) if ended else 1000
 
 
-def _judged(case: Case, ended: Ended) -> str:
+def judged(case: Case, ended: Ended) -> str:
+    """What is wrong with an end; "" where nothing is."""
     if ended.status == 1000:
         return f"hangs: not ended after {LIMIT:g} s"
     if ended.status not in DOCUMENTED and not _of_another(case, ended):
