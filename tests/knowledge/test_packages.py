@@ -11,6 +11,7 @@ from mambaops.core.errors import UsageError
 from mambaops.core.files import sha256_of
 from mambaops.diagnose.rules import rules_of
 from mambaops.knowledge.packages import (
+    FOLDER,
     package,
     packages,
     pairs,
@@ -46,6 +47,7 @@ def own(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", packages())
 def test_what_each_file_names_can_be_used(name: str) -> None:
     found = packages()[name]
+    assert read_package(FOLDER / f"{name}.toml") == found  # its texts are looked at here, once
     assert found.source.version and found.source.repository
     compile(found.check.code, name, "exec")
     assert not set(found.modules.kernels) & set(found.modules.host)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import get_args
@@ -96,6 +95,8 @@ def _strategies(text: str) -> tuple[str, ...]:
     known = get_args(Strategy)
     for one in wanted:
         if one not in known:
+            import difflib
+
             near = difflib.get_close_matches(one, known, n=1)
             raise UsageError(
                 f"`--obtain {one}` is no strategy to get a package; there are: {', '.join(known)}",

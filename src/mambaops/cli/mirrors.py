@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -39,6 +38,8 @@ def _read(file: Path) -> dict[str, str]:
         raise UsageError(f"{VARIABLE} names `{file}`, which is not there", hint=HINT) from None
     except (OSError, ValueError, msgspec.ValidationError) as error:
         raise UsageError(f"{VARIABLE}: `{file}`: {error}", hint=HINT) from error
+    from urllib.parse import urlsplit
+
     for prefix, mirror in found.items():
         for address in (prefix, mirror):
             if not urlsplit(address).scheme:

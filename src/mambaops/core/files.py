@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,7 +120,7 @@ def _refuse_devices(path: Path, before: os.stat_result | None) -> None:
 
 def _beside(path: Path) -> Path:
     # a name may be as long as the file system allows, so only its beginning is kept
-    return path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.tmp")
+    return path.with_name(f".{path.name[:40]}.{os.urandom(6).hex()}.tmp")
 
 
 def _status(path: Path) -> os.stat_result | None:
@@ -148,6 +146,8 @@ def _finish(aside: Path, bits: int | None, before: os.stat_result | None) -> Non
 
 def sha256_of(path: Path) -> str:
     """The sha256 of a file, in hexadecimal digits."""
+    import hashlib
+
     digest = hashlib.sha256()
     with regular(path).open("rb") as file:
         while chunk := file.read(CHUNK):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # line ends and escapes: a comment of a script would end there, a terminal would obey
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -27,6 +25,8 @@ def wrong_variables(path: str, variables: Mapping[str, str]) -> Iterator[str]:
 
 def wrong_requirements(path: str, texts: Iterable[str]) -> Iterator[str]:
     """What pip is given as requirements: an option among them would be obeyed."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
     for text in texts:
         try:
             Requirement(text)

@@ -6,7 +6,6 @@ as 3.1), and every error names the key path.
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +133,8 @@ def _check_paths(profile: Profile, origin: str) -> None:
     known = {path for path, _ in values(profile)}
     for path in profile.why:
         if path not in known and not any(one.startswith(path + ".") for one in known):
+            import difflib
+
             near = difflib.get_close_matches(path, known, n=1)
             raise UsageError(
                 f"profile `{origin}`: `why` explains `{path}`, which the profile does not have",
@@ -165,6 +166,8 @@ def load_profile(name: str) -> Profile:
 
 
 def _unknown(name: str) -> UsageError:
+    import difflib
+
     near = difflib.get_close_matches(name, names(), n=1)
     offer = f"did you mean `{near[0]}`? " if near else ""
     return UsageError(

@@ -6,12 +6,9 @@ path; everything that takes a package's name takes such a path too.
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-from packaging.utils import canonicalize_name
 
 from mambaops.core.errors import UsageError
 from mambaops.knowledge.addresses import cuda_tag
@@ -102,8 +99,17 @@ def _wrong_texts(package: Package) -> Iterator[str]:
 
 @functools.cache
 def packages() -> Mapping[str, Package]:
-    """Every package that comes with mambaops, by name."""
-    return {path.stem: read_package(path) for path in sorted(FOLDER.glob("*.toml"))}
+    """Every package that comes with mambaops, by name. That they make sense is tested, not looked at each time."""
+    return {path.stem: load_toml(path, Package) for path in sorted(FOLDER.glob("*.toml"))}
+
+
+def _normal(name: str) -> str:
+    """The normalised name; the library for that is imported only where it is needed."""
+    if name in packages():
+        return name
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(name)
 
 
 def is_file(name: str) -> bool:
@@ -122,8 +128,10 @@ def package(name: str, file: str = "") -> Package:
     """
     if file or is_file(name):
         return _read_once(file or name)
-    normal = canonicalize_name(name)
+    normal = _normal(name)
     if normal not in packages():
+        import difflib
+
         near = difflib.get_close_matches(normal, packages(), n=1)
         raise UsageError(
             f"there is no package `{name}`; there are: {', '.join(packages())}",
@@ -141,7 +149,7 @@ def _read_once(path: str) -> Package:
 
 def known(name: str) -> Package | None:
     """The package of a name, None where it is none of ours."""
-    return packages().get(canonicalize_name(name))
+    return packages().get(_normal(name))
 
 
 def partner(name: str) -> str:
