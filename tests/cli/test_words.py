@@ -70,6 +70,7 @@ def test_what_one_would_type_works(
         ("wheels ad x", "no such verb", "did you mean `mambaops wheels add`?"),
         ("zzzzzz", "no command `zzzzzz`", "`mambaops --list`"),
         ("plan --porfile x", "`--porfile`", "did you mean `--profile`?"),
+        ("create-venv --dry", "`--dry`: create-venv has no such flag", "`mambaops plan` shows"),
         ("plan -json", "`-json` has one dash", "did you mean `--json`?"),
         ("plan --profile", "a value is wanted after it", "plan --help"),
         ("plan --cross=yes", "it takes no value", "plan --help"),

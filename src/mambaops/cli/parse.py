@@ -210,6 +210,8 @@ def _unknown_flag(command: Command, word: str) -> UsageError:
     flag = word.partition("=")[0]
     near = nearest(flag if flag.startswith("--") else f"-{flag}", known_flags(command))
     hint = f"did you mean `{near}`?" if near else _help_of(command)
+    if flag in ("--dry", "--dry-run") and "--dry-run" not in known_flags(command):
+        hint = "`mambaops plan` shows what would be done, and changes nothing"
     return UsageError(f"`{flag}`: {command.words} has no such flag", hint=hint)
 
 

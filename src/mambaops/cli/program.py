@@ -9,9 +9,9 @@ from mambaops.cli import output
 from mambaops.core.errors import MambaopsError, UsageError
 
 HELP = ("-h", "--help", "help")
-LIST = ("-l", "--list")
+LIST = ("-l", "--list", "list")
 COMMON = ("--json", "-q", "--quiet", "-v", "--verbose")
-VERSION = ("-V", "--version")
+VERSION = ("-V", "--version", "version")
 
 
 def run(argv: Sequence[str]) -> int:
