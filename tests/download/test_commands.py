@@ -45,3 +45,15 @@ def test_fetch_wheel_by_package_says_why_nothing_fits_a_machine(tmp_path):
     assert done.returncode == 4
     assert "GLIBCXX_3.4.26" in done.stderr
     assert "select-wheel --package mamba-ssm" in done.stderr
+
+
+def test_a_package_stands_where_an_address_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No wheel fits a machine without a GPU: the choice was asked, no address was tried."""
+    from mambaops.cli.program import run
+
+    monkeypatch.chdir(tmp_path)
+    ended = run(["mambaops", "wheels", "fetch", "mamba_ssm", "--facts", str(path_of("no-gpu"))])
+    assert ended == 4
+    assert "mamba-ssm" in capsys.readouterr().err

@@ -16,9 +16,9 @@ from mambaops.cli.task import Context, emit, say, task
     ),
     operand="url",
     verb="wheels fetch",
-    needs={"version": "package", "facts": "package", "python": "package"},
+    needs=dict.fromkeys(("version", "facts", "python"), ("package", "url")),
     help={
-        "url": "address (https, http, file) or path of the wheel",
+        "url": "address (https, http, file) or path of the wheel, or the package, as --package",
         "name": "file name to fetch under; alone: an upstream wheel, whose address it tells",
         "package": "instead of an address: the wheel that fits best (see select-wheel)",
         "version": "of the package (default: the newest that fits)",
@@ -53,8 +53,12 @@ def fetch_wheel(
     from mambaops.download.http import open_session
     from mambaops.download.progress import for_stderr
     from mambaops.facts.collect import facts_for
+    from mambaops.knowledge.packages import known
     from mambaops.wheels.select.address import address_of, chosen_address
 
+    meant = known(url)
+    if meant is not None and not Path(url).exists():
+        package, url = package or meant.name, ""  # `wheels fetch mamba-ssm`
     if package and not url:
         machine = facts_for(facts, python)
         url = chosen_address(package, machine, version=version, say=say)
