@@ -60,6 +60,16 @@ def test_invoke_gives_the_same_error(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("words", [["plan", "--jobs", "x"], ["create-venv", "-j", "x"]])
+def test_invoke_says_where_a_number_is_wanted(words: list[str]) -> None:
+    from mambaops.core.paths import CHECKOUT
+
+    argv = [sys.executable, "-m", "invoke", *words]
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=CHECKOUT, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: `x` stands where a whole number is wanted\n"
+
+
 def test_a_place_that_cannot_be_written_to(tmp_path: Path) -> None:
     occupied = tmp_path / "file"
     occupied.write_text("not a folder", encoding="utf-8")

@@ -76,7 +76,12 @@ def _facts() -> dict[str, Any]:
 
 
 def run(case: Case, folder: Path, seed: str) -> Ended:
-    """Run one case in a fork."""
+    """Run one case in a fork; once more and longer where it did not end: the machine may have been busy."""
+    found = _run(case, folder, seed, LIMIT)
+    return found if found.status != 1000 else _run(case, folder, seed, 4 * LIMIT)
+
+
+def _run(case: Case, folder: Path, seed: str, limit: float) -> Ended:
     place = folder / "case"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
@@ -85,7 +90,7 @@ def run(case: Case, folder: Path, seed: str) -> Ended:
     child = os.fork()
     if child == 0:
         _become(case, folder, place)
-    status = _wait(child, LIMIT)
+    status = _wait(child, limit)
     seconds = time.monotonic() - started
     out, err = ((folder / name).read_bytes() for name in ("stdout", "stderr"))
     found = Ended(status=status, stdout=out, stderr=err, seconds=seconds)

@@ -32,7 +32,19 @@ class _Lettered(Task[Any]):
         options: dict[str, Any] = super().arg_opts(name, default, taken_names)
         if letter := LETTERS.get(name.replace("_", "-")):
             options["names"] = (*options["names"], letter)
+        if options.get("kind") is int:
+            options["kind"] = _Whole
         return options
+
+
+class _Whole(int):
+    """A whole number; Invoke itself ends in a traceback where none stands."""
+
+    def __new__(cls, given: object = 0) -> _Whole:
+        try:
+            return super().__new__(cls, given)  # type: ignore[call-overload, no-any-return]
+        except ValueError:
+            raise Exit(f"error: `{given}` stands where a whole number is wanted", code=2) from None
 
 
 def as_task(command: Command) -> Task[Any]:
