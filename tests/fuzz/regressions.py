@@ -18,6 +18,7 @@ FOUND = [
     Case(words=["facts", "--facts", "deep.json"]),
     Case(words=["check-network", "nan", "--timeout", "1" + "0" * 30]),
     Case(words=["check-network", LONG, "a..b"]),  # no name that can be asked for
+    Case(words=["fetch-wheel", "http://["]),
     Case(words=["get-nvcc", "`x`"]),
     Case(words=["wheels", "prune", "--older-than", "9" * 30 + "d"]),
     Case(words=["inspect-wheel", "cut-1.0-py3-none-any.whl"]),

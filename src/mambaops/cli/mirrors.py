@@ -38,10 +38,18 @@ def _read(file: Path) -> dict[str, str]:
         raise UsageError(f"{VARIABLE} names `{file}`, which is not there", hint=HINT) from None
     except (OSError, ValueError, msgspec.ValidationError) as error:
         raise UsageError(f"{VARIABLE}: `{file}`: {error}", hint=HINT) from error
-    from urllib.parse import urlsplit
-
     for prefix, mirror in found.items():
         for address in (prefix, mirror):
-            if not urlsplit(address).scheme:
+            if not _scheme(address):
                 raise UsageError(f"{VARIABLE}: `{file}`: `{address}` is no address", hint=HINT)
     return found
+
+
+def _scheme(address: str) -> str:
+    """ "https"; "" of what is no address."""
+    from urllib.parse import urlsplit
+
+    try:
+        return urlsplit(address).scheme
+    except ValueError:
+        return ""

@@ -21,6 +21,19 @@ def file_name(url: str) -> str:
     return name
 
 
+def checked(url: str) -> str:
+    """The address itself.
+
+    Raises:
+        UsageError: it is none, e.g. `http://[`.
+    """
+    try:
+        _ = urlsplit(url).port
+    except ValueError as error:
+        raise UsageError(f"`{url}` is no address: {error}") from error
+    return url
+
+
 def local_path(url: str) -> Path | None:
     """The path that a `file://` address or a plain path names; None for the network."""
     parts = urlsplit(url)

@@ -15,7 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.core.files import regular, sha256_of
-from mambaops.download.address import file_name, local_path
+from mambaops.download.address import checked, file_name, local_path
 from mambaops.download.http import Again, Patience, body, get, masked, open_session
 from mambaops.download.integrity import Damaged, check_archive
 from mambaops.download.progress import Progress, Silent
@@ -64,7 +64,7 @@ def fetch(
 
     memory = memory or Memory()
     job = _Job(
-        url=url,
+        url=checked(url),
         target=dest_dir.absolute() / (name or file_name(url)),
         pin=_checked_hash(sha256),
         progress=progress or Silent(),
