@@ -14,12 +14,16 @@ COMMON = (
     ("-q, --quiet", "say nothing but errors"),
     ("-v, --verbose", "also say which programs are run"),
 )
+HOW_TO_GO_ON = (
+    "`mambaops COMMAND --help` explains one and has examples; `mambaops completion` lets the shell "
+    "complete them. Start with:"
+)
 WIDEST = 110
 
 
 def listing() -> str:
     """Every command in its group, one line each, and how to go on."""
-    width = max(len(row.words) for row in ROWS)
+    column = max(len(row.words) for row in ROWS)
     parts = [
         f"{_bold('mambaops')}: CUDA packages like mamba-ssm, working on this machine, and proven\n",
         f"{_bold('Usage:')} mambaops COMMAND [WORDS] [--flags]",
@@ -27,18 +31,13 @@ def listing() -> str:
     for group, title in GROUPS.items():
         rows = [row for row in ROWS if row.group == group]
         if rows:
-            parts += ["", _bold(f"{title}:"), *(_line(row, width) for row in rows)]
-    parts += [
-        "",
-        "`mambaops COMMAND --help` explains one and has examples; `mambaops completion` lets the",
-        "shell complete them. Start with:",
-    ]
-    parts += ["  mambaops doctor", "  mambaops build-mamba"]
+            parts += ["", _bold(f"{title}:"), *(_line(row, column) for row in rows)]
+    parts += ["", *_lines(HOW_TO_GO_ON, width()), "  mambaops doctor", "  mambaops build-mamba"]
     return "\n".join(parts)
 
 
-def _line(row: Row, width: int) -> str:
-    return _wrapped(f"  {row.words:{width}}  ", row.summary, first_only=True)
+def _line(row: Row, column: int) -> str:
+    return _wrapped(f"  {row.words:{column}}  ", row.summary, first_only=True)
 
 
 def noun_help(noun: str) -> str:
