@@ -93,6 +93,14 @@ def pipelines(session: nox.Session) -> None:
     session.run("pytest", *(chosen or [str(PIPELINES)]), *words, env={"MAMBAOPS_TEST": "1"})
 
 
+@nox.session(default=False, venv_backend="none")
+def pipelines_real(session: nox.Session) -> None:
+    """Run the pipelines of three machines with the real torch of the package index (gigabytes each)."""
+    folders = os.pathsep.join(str(HERE / "tests" / name) for name in ("support", "e2e"))
+    program = str(PIPELINES / "real.py")
+    session.run(sys.executable, program, *session.posargs, env={"PYTHONPATH": folders})
+
+
 @nox.session(default=False)
 def mutants(session: nox.Session) -> None:
     """Plant small bugs in the decisions; say which no test notices (`-- decide`, `-- --changed`)."""

@@ -69,9 +69,11 @@ def _instead(folder: str, shown: str, hidden: tuple[str, ...]) -> None:
 def enter(machine: dict[str, Any]) -> None:
     """Leave this system's view for the machine's."""
     _become(0)
-    _call("unshare", CLONE_NEWNS | CLONE_NEWNET)
+    online = machine.get("network", False)
+    _call("unshare", CLONE_NEWNS | (0 if online else CLONE_NEWNET))
     _call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)
-    _loopback_up()
+    if not online:
+        _loopback_up()
     for folder, shown in machine["instead"].items():
         _instead(folder, shown, tuple(machine["hidden"]))
     for target, source in machine["over"].items():

@@ -84,6 +84,7 @@ class Machine:
         self.index = folder / "web" / "pypi" / "simple"
         self.root = facts.host.root
         self.server = True
+        self.network = False  # nothing outside of the machine can be reached
         self.instead = {"/usr/local": folder / "local", "/opt": folder / "opt"}
         self.more: dict[str, str] = {}
         self.checkout = folder / "checkout"
@@ -388,6 +389,7 @@ class Machine:
             "hidden": ["cuda"],
             "over": {target: str(self.folder / source) for target, source in over.items()},
             "server": server,
+            "network": self.network,
             "root": self.root,
             "env": self.env,
         }

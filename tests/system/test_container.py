@@ -37,6 +37,15 @@ def test_gpus_are_lent_as_each_runtime_wants_it(tmp_path: Path) -> None:
     assert podman[2:6] == ["--rm", "-it", "--device", "nvidia.com/gpu=all"]
 
 
+def test_podman_keeps_the_shell_that_notices_a_failed_pipe(tmp_path: Path) -> None:
+    """Its own image format has no SHELL: podman 4.3 says so, and builds with a `sh` without pipefail."""
+    profile = load_profile("ubuntu20-graph-mamba")
+    assert "pipefail" in container.dockerfile(profile, arch="8.0")
+    podman = container.build_command(profile, "podman", tmp_path)
+    assert podman[:4] == ["podman", "build", "--format", "docker"]
+    assert "--format" not in container.build_command(profile, "docker", tmp_path)
+
+
 def _docker(folder: Path, info: str = "echo up") -> None:
     """A docker that answers, builds from a folder that must hold what is copied, and gives out a wheel."""
     program(

@@ -38,6 +38,8 @@ def assess(case: Case) -> Verdict:
             f"{case.situation.env} has Python {found}, wanted is {wanted}",
             f"`mambaops create-venv --profile {case.profile.name} --recreate` makes it anew",
         )
+    if not {"pip"} & {*case.target.distributions, *case.target.packages}:
+        return needed(f"{case.situation.env} has no pip: its making was ended half-way")
     return done(f"Python {case.target.python.version} at {case.situation.env}")
 
 

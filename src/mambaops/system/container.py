@@ -24,6 +24,9 @@ from mambaops.knowledge.tables import read
 from mambaops.profiles.model import Profile
 
 RUNTIMES = ("docker", "podman")
+CONTROLLER = (
+    ">=3.10,<3.14"  # Pythons that mambaops itself runs with, and that all it needs has wheels for
+)
 CONTEXT = "mambaops-context"  # what is sent to the image's build, beside the Dockerfile
 
 
@@ -76,7 +79,8 @@ def dockerfile(profile: Profile, *, arch: str) -> str:
             "  && rm -rf /var/lib/apt/lists/*",
             *_interpreter(profile),
             f"COPY {CONTEXT}/requirements.txt /opt/mambaops/requirements.txt",
-            "RUN uv venv --python 3.12 /opt/controller \\",
+            # the image's own Python where it is new enough: uv's come from yet another address
+            f"RUN uv venv --python '{CONTROLLER}' /opt/controller \\",
             "  && uv pip install --python /opt/controller/bin/python -r /opt/mambaops/requirements.txt",
             f"COPY {CONTEXT}/mambaops /opt/mambaops/mambaops",
             "ENV PYTHONPATH=/opt/mambaops MAMBAOPS_HOME=/opt/state MAMBAOPS_CACHE=/out",
@@ -101,7 +105,8 @@ def _interpreter(profile: Profile) -> list[str]:
     """uv brings the controller's Python (Ubuntu 20.04 has 3.8); miniforge too where conda is wanted."""
     known = addresses()
     lines = [
-        "ENV PATH=/root/.local/bin:$PATH",
+        # the image's own certificates, a company's among them, and not those that uv was built with
+        "ENV PATH=/root/.local/bin:$PATH UV_NATIVE_TLS=1 UV_SYSTEM_CERTS=1",
         f"RUN curl -fLsS --retry 5 {known.uv.installer} | sh",
     ]
     if profile.target.kind == "conda":
@@ -116,7 +121,10 @@ def _interpreter(profile: Profile) -> list[str]:
 
 # -- commands -------------------------------------------------------------------------------------------
 def build_command(profile: Profile, runtime: str, folder: Path) -> list[str]:
-    return [runtime, "build", "-t", image_name(profile), "-f", f"{folder}/Dockerfile", str(folder)]
+    # podman's own format drops SHELL, and with it `pipefail`: a failed download would be no error
+    form = ["--format", "docker"] if runtime == "podman" else []
+    named = ["-t", image_name(profile), "-f", f"{folder}/Dockerfile"]
+    return [runtime, "build", *form, *named, str(folder)]
 
 
 def copy_commands(profile: Profile, runtime: str, folder: Path) -> list[list[str]]:
