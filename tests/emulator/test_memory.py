@@ -62,6 +62,15 @@ def test_a_vector_is_aligned_to_its_whole_size(width: str) -> None:
         launch(f"ld.global.{width}.u32 {registers}, [%a0+4];", np.zeros(99, np.uint32))
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["st.global.u32 [%a0+2], %t;", "ld.global.u16 %h, [%a0+1];", "ld.shared.u64 %x1, [room+4];"],
+)
+def test_single_numbers_are_aligned_to_their_size(line: str) -> None:
+    with pytest.raises(MemoryFault, match="misaligned: "):
+        launch(f".reg .b16 %h;\n{line}", np.zeros(9, np.uint32), before=SHARED)
+
+
 def test_vectors_come_in_order() -> None:
     array = np.arange(16, dtype=np.uint32)
     launch(
