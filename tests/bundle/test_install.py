@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -219,3 +220,59 @@ def test_a_real_environment_is_carried_and_verified_without_a_network(tmp_path, 
     for words in (["install-bundle", str(tar)], ["verify", "--profile", "local"]):
         done = without_network([*tool, *words])
         assert done.returncode == 0, done.stderr
+
+
+def tree(folder):
+    return {path.name for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("mark", ["pyvenv.cfg", "conda-meta"])
+def test_an_environment_of_somebody_is_not_written_over(made, tmp_path, mark):
+    env = tmp_path / "env"
+    venv.create(env, with_pip=False, symlinks=True)
+    (next((env / "lib").glob("python*/site-packages")) / "thesis.py").touch()
+    if mark != "pyvenv.cfg":
+        (env / "pyvenv.cfg").rename(env / mark)
+    before = tree(env)
+    folder = unpacked(made, tmp_path / "carried")
+    done = without_network(script(folder, "--into", env))
+    assert done.returncode == 2
+    assert "which this bundle did not make" in done.stderr
+    assert tree(env) == before
+    if mark == "pyvenv.cfg":
+        again = without_network(script(folder, "--into", env, "--existing"))
+        assert again.returncode == 0, again.stderr
+
+
+def test_an_empty_environment_is_used(made, tmp_path):
+    env = tmp_path / "env"
+    venv.create(env, with_pip=False, symlinks=True)
+    folder = unpacked(made, tmp_path / "carried")
+    done = without_network(script(folder, "--into", env))
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_that_is_in_the_way_of_unpacking_stays(made, tmp_path):
+    (tmp_path / "env.bundle").mkdir()
+    (tmp_path / "env.bundle" / "thesis").touch()
+    with pytest.raises(UsageError, match="did not write it"):
+        install_bundle(made.path, tmp_path / "env")
+    assert tree(tmp_path / "env.bundle") == {"thesis"}
+
+
+def test_a_bundle_may_be_collected_again_and_nothing_else_overwritten(
+    published, make_wheel, tmp_path
+):
+    published.publish(make_wheel("one"))
+    wanted, path = spec(requirements=["one", "pip"], imports=["one"]), tmp_path / "o.tar"
+    collect(wanted, path)
+    collect(wanted, path)
+    for name in ("o.tar", "o.tar.sha256", "o.tar.work/thesis"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        kept = (tmp_path / name).read_bytes() if (tmp_path / name).exists() else None
+        (tmp_path / name).write_text("mine")
+        with pytest.raises(UsageError, match="did not write it"):
+            collect(wanted, path)
+        assert (tmp_path / name).read_text() == "mine"
+        if kept is not None:
+            (tmp_path / name).write_bytes(kept)

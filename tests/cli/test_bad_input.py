@@ -259,8 +259,8 @@ def test_an_environment_is_removed_whole_also_after_a_removal_that_was_ended(
     (half / "left").write_text("x")
     env.mkdir()
     (env / "pyvenv.cfg").write_text("home = /usr/bin\n")
-    done = mambaops("create-venv", "--undo", home=tmp_path)
+    done = mambaops("create-venv", "--undo", "--yes", home=tmp_path)
     assert (done.returncode, list((tmp_path / "envs").iterdir())) == (0, []), done.stderr
     assert f"removed {env}" in done.stderr
-    again = mambaops("create-venv", "--undo", home=tmp_path)
+    again = mambaops("create-venv", "--undo", "--yes", home=tmp_path)
     assert (again.returncode, again.stderr) == (0, f"there is no environment at {env}\n")

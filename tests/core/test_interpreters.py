@@ -123,3 +123,60 @@ def test_where_an_environments_interpreter_will_be(tmp_path: Path) -> None:
         assert interpreters.of_environment(tmp_path) == tmp_path / "python.exe"
     else:
         assert interpreters.of_environment(tmp_path) == tmp_path / "bin/python"
+
+
+def environment(folder: Path, *marks: str) -> Path:
+    """An interpreter in a folder that holds these."""
+    found = program(folder / "bin/python")
+    for mark in marks:
+        (folder / mark).parent.mkdir(parents=True, exist_ok=True)
+        (folder / mark).touch()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("marks", "whose"),
+    [
+        (("pyvenv.cfg",), ""),
+        (("conda-meta/python-3.11.json",), ""),
+        (("conda-meta/history", "pyvenv.cfg"), ""),
+        (("conda-meta/history", "condabin/conda"), "conda's base"),
+        (("conda-meta/conda-24.1.json",), "conda's base"),
+        ((), "the system's Python"),
+    ],
+)
+def test_whose_an_interpreter_is(tmp_path: Path, marks: tuple[str, ...], whose: str) -> None:
+    python = environment(tmp_path / "env", *marks)
+    found = interpreters.shared_by(python)
+    assert found.startswith(whose)
+    assert bool(found) == bool(whose)
+
+
+def test_nothing_is_installed_where_others_stand_on_it(tmp_path: Path) -> None:
+    system = environment(tmp_path / "usr")
+    with pytest.raises(UsageError, match="nothing is installed there") as caught:
+        interpreters.to_install_into(system)
+    assert "--system" in caught.value.hint
+    assert interpreters.to_install_into(system, system=True) == system
+    inside = environment(tmp_path / "venv", "pyvenv.cfg")
+    assert interpreters.to_install_into(inside) == inside
+
+
+def test_the_python_on_path_is_the_systems_too(tmp_path: Path) -> None:
+    program(tmp_path / "bin/python3")
+    with pytest.raises(UsageError, match="nothing is installed there"):
+        interpreters.to_install_into()
+
+
+@pytest.mark.parametrize(
+    "words", [("install-wheel", "x.whl"), ("install-requirements", "x.txt"), ("install-fallback",)]
+)
+def test_no_command_installs_over_the_systems_python(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    system = program(tmp_path / "usr/bin/python3", f"touch {tmp_path}/ran")
+    argv = [sys.executable, "-m", "mambaops", *words, "--python", str(system)]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "nothing is installed there" in done.stderr
+    assert not (tmp_path / "ran").exists()

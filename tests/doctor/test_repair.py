@@ -22,8 +22,10 @@ def finding(name: str, *, state: Any = "failed", remedy: str = "do it") -> Check
 
 @pytest.fixture
 def python(tmp_path: Path) -> Path:
-    """An interpreter that writes down what it is asked for."""
-    program = tmp_path / "python"
+    """An environment's interpreter that writes down what it is asked for."""
+    program = tmp_path / "env" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    (tmp_path / "env" / "pyvenv.cfg").touch()
     program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
     program.chmod(0o755)
     return program
@@ -64,10 +66,10 @@ def test_the_triton_that_torch_pins(tmp_path: Path, python: Path) -> None:
 
 
 def test_the_systems_python_is_left_alone(tmp_path: Path, python: Path) -> None:
-    managed = {"externally_managed": True, "in_virtualenv": False}
-    made, told = carried_out([finding("triton")], target(python, python=managed), tmp_path)
+    (tmp_path / "env" / "pyvenv.cfg").unlink()
+    made, told = carried_out([finding("triton")], target(python), tmp_path)
     assert made == 0
-    assert "takes no packages" in told[0] and "mambaops create-venv" in told[0]
+    assert "is the system's Python" in told[0] and "mambaops create-venv" in told[0]
     assert not (tmp_path / "asked").exists()
 
 
@@ -75,6 +77,16 @@ def test_an_environment_above_a_managed_python_is_repaired(tmp_path: Path, pytho
     inside = {"externally_managed": True, "in_virtualenv": True}
     made, _ = carried_out([finding("triton")], target(python, python=inside), tmp_path)
     assert made == 1
+
+
+def test_condas_base_is_left_alone(tmp_path: Path, python: Path) -> None:
+    (tmp_path / "env" / "pyvenv.cfg").unlink()
+    (tmp_path / "env" / "conda-meta").mkdir()
+    (tmp_path / "env" / "condabin").mkdir()
+    made, told = carried_out([finding("triton")], target(python), tmp_path)
+    assert made == 0
+    assert "is conda's base" in told[0]
+    assert not (tmp_path / "asked").exists()
 
 
 def test_a_repair_that_fails_does_not_stop_the_others(tmp_path: Path, python: Path) -> None:

@@ -141,3 +141,13 @@ def test_the_plan_is_told_how_a_source_of_the_build_tree_is_patched(
         patched.append(found.patched)
     assert patched == ["", options.digest(), ""]
     assert "put back setup.py" in capsys.readouterr().out
+
+
+def test_the_caches_of_all_projects_are_emptied_only_where_that_is_meant(tmp_path: Path) -> None:
+    (tmp_path / "pip" / "http").mkdir(parents=True)
+    (tmp_path / "pip" / "http" / "theirs").touch()
+    places = {"PIP_CACHE_DIR": str(tmp_path / "pip"), "UV_CACHE_DIR": str(tmp_path / "uv")}
+    done = _mambaops("purge-cache", "--all", **places)
+    assert done.returncode == 2
+    assert "of all packages and projects: nobody can be asked here" in done.stderr
+    assert (tmp_path / "pip" / "http" / "theirs").exists()

@@ -72,13 +72,14 @@ def test_virtualenv_makes_it_of_what_it_carries(modules: Path) -> None:
     assert said == []
 
 
-def test_a_broken_environment_is_removed_before(modules: Path) -> None:
+def test_what_is_in_the_way_is_put_aside(modules: Path) -> None:
     stand_in(modules, "virtualenv")
     env = places("local").env
-    (env / "lib").mkdir(parents=True)
+    (env / "thesis").mkdir(parents=True)
     act(venv_case())
     assert not env.exists()
-    assert said == [f"{env} is a broken environment: removed"]
+    assert (env.with_name("local.broken") / "thesis").is_dir()
+    assert said == [f"{env} holds no Python that works; it is now {env}.broken"]
 
 
 def test_an_environment_with_its_interpreter_is_not_removed(modules: Path) -> None:
@@ -187,10 +188,8 @@ def test_conda_that_fails(tmp_path: Path, text: str, reason: str) -> None:
 def test_undo_removes_an_environment(mark: str) -> None:
     case = venv_case()
     env = places("local").env
-    file, left = env / mark, env.with_name(".local.removed") / "lib"
-    for one in (file, left):
-        one.parent.mkdir(parents=True)
-        one.touch()
+    (env / mark).parent.mkdir(parents=True)
+    (env / mark).touch()
     undo(case)
     assert list(env.parent.iterdir()) == []
     assert said == [f"removed {env}"]
@@ -218,3 +217,57 @@ def test_the_script_of_conda() -> None:
 
 def test_room_is_looked_at_before() -> None:
     assert STEP.after == ("check-space",)
+
+
+def renew(case: Case) -> Context:
+    assert STEP.renew is not None
+    context = context_of(case)
+    STEP.renew(context, case)
+    return context
+
+
+def environment() -> Path:
+    """One with a package in it."""
+    env = places("local").env
+    (env / "lib").mkdir(parents=True)
+    (env / "lib" / "torch").touch()
+    (env / "pyvenv.cfg").touch()
+    return env
+
+
+def test_one_is_made_anew_where_it_lies(modules: Path) -> None:
+    env = environment()
+    stand_in(
+        modules, "virtualenv", "p = pathlib.Path(sys.argv[-1]); p.mkdir(); (p / 'new').touch()"
+    )
+    renew(venv_case())
+    assert {path.name for path in env.iterdir()} == {"new", "mambaops-made.json"}
+    assert [path.name for path in env.parent.iterdir()] == ["local"]
+    assert said == [f"{env} was made anew"]
+
+
+def test_the_old_one_comes_back_where_the_new_one_does_not_come_about(modules: Path) -> None:
+    env = environment()
+    stand_in(modules, "virtualenv", "pathlib.Path(sys.argv[-1]).mkdir(); sys.exit('no space')")
+    with pytest.raises(CommandFailed, match="no space"):
+        renew(venv_case())
+    assert (env / "lib" / "torch").exists()
+    assert [path.name for path in env.parent.iterdir()] == ["local"]
+
+
+def test_without_the_wanted_python_nothing_is_touched(modules: Path) -> None:
+    env = environment()
+    stand_in(modules, "uv", "sys.exit(1)")
+    before = env.stat().st_ino
+    with pytest.raises(MambaopsError, match="there is no Python 3"):
+        renew(case_on("hopper", flags=Flags(python="3.77")))
+    assert env.stat().st_ino == before
+    assert (env / "lib" / "torch").exists()
+
+
+def test_what_is_no_environment_is_not_made_anew(modules: Path) -> None:
+    env = places("local").env
+    (env / "thesis").mkdir(parents=True)
+    with pytest.raises(UsageError, match="is no Python environment"):
+        renew(venv_case())
+    assert (env / "thesis").is_dir()

@@ -158,3 +158,17 @@ def test_the_command_names_the_toolkit_s_version_or_its_absence(home: Path, tmp_
     done = command(tmp_path, *words)
     assert (done.returncode, "8.9.7" in done.stdout) == (0, True), done.stderr
     assert command(tmp_path, "cudnn-check", "--home", str(tmp_path / "none")).returncode == 2
+
+
+def test_the_cudnn_that_a_toolkit_holds_is_not_replaced_unasked(home: Path, tmp_path: Path) -> None:
+    program(home, "nvcc", "true")
+    older = HEADER.format(8, 2, 1, 1000)
+    (home / "include" / "cudnn_version.h").write_text(older)
+    words = ("cudnn-install", "--archive", str(_whole(tmp_path)))
+    for more in ((), ("--home", str(home))):
+        done = command(home, *words, *more)
+        assert done.returncode == 2, done.stderr
+        assert (home / "include" / "cudnn_version.h").read_text() == older
+    assert "holds cuDNN 8.2.1 already" in done.stderr
+    assert command(home, *words, "--home", str(home), "--force").returncode == 0
+    assert "8.9.7" in command(home, "cudnn-check", "--home", str(home)).stdout

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from proofs import GOOD, HOPPER, IMPORTED, case_of, checked, lines
+from recorded import facts_of
 from target_environment import TargetEnvironment
 
 from mambaops.decide.case import make_case
+from mambaops.decide.memory import Made
 from mambaops.decide.situation import Flags, Situation
 from mambaops.knowledge.releases import generation
 from mambaops.profiles.load import load_profile
@@ -233,7 +235,7 @@ def test_what_a_package_prints_is_no_answer(env: TargetEnvironment) -> None:
 def test_a_stand_in_is_no_kernel(env: TargetEnvironment) -> None:
     env.module("causal_conv1d", "__mambaops_standin__ = True")
     found = checked(case_of(env), env.python)["import:causal_conv1d"]
-    assert found.outcome == "skipped"
+    assert found.outcome == "failed"
     assert "not the compiled kernels" in found.reason
     assert found.value == str(env.site / "causal_conv1d.py")
 
@@ -371,3 +373,34 @@ def test_the_report_counts_a_skip_as_a_skip() -> None:
 def test_what_has_passed(outcomes: list[str], required: list[str], passed: bool) -> None:
     checks = [Check(id="x", outcome=one) for one in outcomes]
     assert Verification(checks=checks, required_skips=required).passed is passed
+
+
+def test_what_an_environment_was_made_for_is_proven_without_a_flag(env: TargetEnvironment) -> None:
+    """Nothing is named, and no GPU is here: the kernels that it was made for count."""
+    (env.site / "selective_scan_cuda.so").write_text("not ELF\n")
+    made = Made(profile="local", archs=("9.0",), asked=True, torch="2.14.1", torch_cuda="13.0")
+    situation = Situation(facts=facts_of("no-gpu"), target=env.facts(), made=made)
+    result = verify(make_case(load_profile("local"), situation), env.python)
+    assert not result.passed
+    found = {one.id: one for one in result.checks}
+    assert found["import:selective_scan_cuda"].outcome == "failed"
+    assert found["architectures:selective_scan_cuda"].outcome == "failed"
+    assert "not an ELF" in found["architectures:selective_scan_cuda"].reason
+    assert found["import:causal_conv1d_cuda"].outcome == "ok"
+
+
+def test_what_is_installed_is_proven_whoever_put_it_there(env: TargetEnvironment) -> None:
+    """Nothing is remembered, and the wheels are not ours."""
+    (env.site / "selective_scan_cuda.so").write_text("not ELF\n")
+    situation = Situation(facts=facts_of("no-gpu"), target=env.facts())
+    case = make_case(load_profile("local"), situation)
+    assert case.choice.archs == ()
+    found = checked(case, env.python)
+    assert found["import:selective_scan_cuda"].outcome == "failed"
+    assert found["architectures:selective_scan_cuda"].outcome == "failed"
+
+
+def test_nothing_that_was_proven_is_no_pass() -> None:
+    assert not Verification(checks=[]).passed
+    assert not Verification(checks=[Check(id="results", outcome="skipped")]).passed
+    assert Verification(checks=[Check(id="import:torch", outcome="ok")]).passed

@@ -11,6 +11,7 @@ from proofs import GOOD, HOPPER, IMPORTED, case_of, checked, imported, lines
 from target_environment import TargetEnvironment
 
 from mambaops.core.paths import PACKAGE, payload_file
+from mambaops.decide.case import Case
 from mambaops.knowledge.packages import packages
 from mambaops.verify import checks, results
 from mambaops.verify.checks import verify
@@ -208,8 +209,14 @@ def test_numerics_that_break_are_a_failure(
     assert (found.outcome, found.reason) == ("failed", reason)
 
 
+def without_kernels(env: TargetEnvironment) -> Case:
+    """Nothing was asked for, and nothing is installed."""
+    env.packages.clear()
+    return case_of(env, arch="")
+
+
 def test_without_kernels_our_own_scan_is_tried(env: TargetEnvironment) -> None:
-    case = case_of(env, arch="")
+    case = without_kernels(env)
     assert not case.choice.kernels
     result = verify(
         case, env.stand_in({"smoke.py": (IMPORTED, "", 0), "-c": ("(2, 8, 65)\n", "", 0)})
@@ -223,7 +230,7 @@ def test_without_kernels_our_own_scan_is_tried(env: TargetEnvironment) -> None:
 
 
 def test_without_kernels_a_torch_that_cannot_is_a_failure(env: TargetEnvironment) -> None:
-    found = checked(case_of(env, arch=""), env.python)["scan-without-kernels"]
+    found = checked(without_kernels(env), env.python)["scan-without-kernels"]
     assert found.outcome == "failed"
     assert "Error" in found.reason
     assert found.value is None
@@ -231,7 +238,7 @@ def test_without_kernels_a_torch_that_cannot_is_a_failure(env: TargetEnvironment
 
 def test_without_a_word_the_scan_has_failed(env: TargetEnvironment) -> None:
     python = env.stand_in({"smoke.py": (IMPORTED, "", 0), "-c": ("", "", 5)})
-    found = checked(case_of(env, arch=""), python)["scan-without-kernels"]
+    found = checked(without_kernels(env), python)["scan-without-kernels"]
     assert (found.outcome, found.reason) == ("failed", "no output")
 
 
@@ -263,7 +270,7 @@ def test_a_kernel_that_hangs(env: TargetEnvironment, monkeypatch: pytest.MonkeyP
 def test_our_own_scan_runs_in_the_targets_python(env: TargetEnvironment, tmp_path: Path) -> None:
     said = {"smoke.py": (imported("torch"), "", 0), "-c": (" (2, 8, 65)\n", "x\nwarning\n", 0)}
     log = tmp_path / "verify.log"
-    result = verify(case_of(env, arch=""), env.stand_in(said), log)
+    result = verify(without_kernels(env), env.stand_in(said), log)
     scan = result.checks[-1]
     assert (scan.outcome, scan.reason, scan.value) == ("ok", "", "(2, 8, 65)")
     (call,) = [one for one in env.seen() if one["words"][0] == "-c"]
@@ -275,5 +282,5 @@ def test_our_own_scan_runs_in_the_targets_python(env: TargetEnvironment, tmp_pat
 
 def test_the_last_line_says_why_our_own_scan_failed(env: TargetEnvironment) -> None:
     said = {"smoke.py": (imported("torch"), "", 0), "-c": ("half\n", "x\ny\nz\n", 1)}
-    found = checked(case_of(env, arch=""), env.stand_in(said))["scan-without-kernels"]
+    found = checked(without_kernels(env), env.stand_in(said))["scan-without-kernels"]
     assert (found.outcome, found.reason, found.value) == ("failed", "z", "half")

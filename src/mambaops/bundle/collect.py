@@ -15,11 +15,12 @@ import msgspec
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
-from mambaops.bundle.archive import sums, write_tar
+from mambaops.bundle.archive import read_member, sums, write_tar
 from mambaops.bundle.lock import LockedFile, resolve
 from mambaops.bundle.model import MANIFEST, SUMS, BundleFile, BundleSpec, Kind, Manifest
 from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.core.files import sha256_of, write_text
+from mambaops.core.outputs import file_to_write, folder_to_write
 from mambaops.core.paths import payload_file
 from mambaops.download.fetch import fetch
 from mambaops.download.progress import Progress, Silent
@@ -35,6 +36,7 @@ SCRIPTS = {
     "bundle_install.py": "install.py",
     "installed.py": "installed.py",
 }
+MARK = "spec.sha256"  # says what a folder that grows is for
 # a bundle's folder -> what its files are
 KINDS: Mapping[str, Kind] = {"wheels": "wheel", "sources": "source", "models": "model"}
 
@@ -55,19 +57,24 @@ def collect(
     *,
     progress: Progress | None = None,
     say: Say = lambda text: None,
+    force: bool = False,
 ) -> Bundle:
     """Resolve, fetch, check and pack.
 
+    Args:
+        force: replace a file of the person's at `output`.
+
     Raises:
+        UsageError: `output` is no place for it, as `place_of`.
         MachineError: something has no wheel for the other machine.
         MambaopsError: the network, the disk, or a file that is not what it should be. What was fetched stays
             for the next run.
     """
     from filelock import FileLock
 
-    output = output.absolute()
+    output = place_of(output, force=force)
     output.parent.mkdir(parents=True, exist_ok=True)
-    work = output.with_name(output.name + ".work")
+    work = _work(output)
     with FileLock(lock_path(output)):
         content = _begin(spec, work, say)
         locked = resolve(spec, work)
@@ -81,9 +88,38 @@ def collect(
     return Bundle(path=output, sha256=digest, size=output.stat().st_size, manifest=manifest)
 
 
+def place_of(output: Path, *, force: bool) -> Path:
+    """Where the tar will lie, with its checksum and the folder that grows beside it.
+
+    Raises:
+        UsageError: one of the three is not ours, or the place cannot be written to.
+    """
+    place = file_to_write(output, force=force, ours=is_bundle)
+    file_to_write(place.with_name(place.name + ".sha256"), force=force, ours=_is_sum)
+    folder_to_write(_work(place), force=force, ours=lambda work: (work / MARK).is_file())
+    return place
+
+
+def _work(output: Path) -> Path:
+    return output.with_name(output.name + ".work")
+
+
+def is_bundle(path: Path) -> bool:
+    """A whole bundle, which only mambaops writes."""
+    try:
+        return bool(read_member(path, MANIFEST))
+    except (MambaopsError, OSError):
+        return False
+
+
+def _is_sum(path: Path) -> bool:
+    words = path.read_text(encoding="utf-8", errors="replace").split()
+    return len(words) == 2 and len(words[0]) == 64 and words[1] + ".sha256" == path.name
+
+
 def _begin(spec: BundleSpec, work: Path, say: Say) -> Path:
     """The folder that grows; what an interrupted run for something else left there is thrown away."""
-    mark = work / "spec.sha256"
+    mark = work / MARK
     known = mark.read_text(encoding="utf-8") if mark.exists() else ""
     if known == spec.digest():
         say(f"going on with `{work}`")

@@ -18,9 +18,11 @@ from mambaops.bundle.archive import extract_tar, read_member
 from mambaops.bundle.model import FORMAT, MANIFEST, Manifest
 from mambaops.core import interpreters, process
 from mambaops.core.errors import MachineError, MambaopsError, UsageError
+from mambaops.core.outputs import check_writable, folder_to_write
 
 Say = Callable[[str], None]
 # the script's exit status -> what it means; any other: it failed
+UNPACKED = ".mambaops-bundle"  # in a folder that a bundle is unpacked into
 ERRORS = {UsageError.exit_code: UsageError, MachineError.exit_code: MachineError}
 
 
@@ -40,6 +42,7 @@ def install_bundle(
     *,
     python: str = "",
     keep_files: bool = False,
+    existing: bool = False,
     say: Say = lambda text: None,
 ) -> InstalledBundle:
     """Install a bundle into an environment, without a network. Interrupted, the same call goes on.
@@ -48,19 +51,21 @@ def install_bundle(
         archive: the tar, or a folder that it was unpacked into.
         python: interpreter to make the environment with; empty: the first of the bundle's version.
         keep_files: leave the unpacked bundle beside the environment.
+        existing: `into` may be an environment with packages that did not come from a bundle.
 
     Raises:
-        UsageError: no such bundle. MachineError: it is for another machine.
+        UsageError: no such bundle, or `into` is taken. MachineError: it is for another machine.
         MambaopsError: damaged, dangerous, or it could not be installed.
     """
     into = into.absolute()
     if not archive.exists():
         raise UsageError(f"there is no bundle `{archive}`")
     unpacked = into.with_name(into.name + ".bundle")
-    folder = archive if archive.is_dir() else extract_tar(archive, unpacked)
+    check_writable(into, into)
+    folder = archive if archive.is_dir() else _unpack(archive, unpacked)
     manifest = read_manifest(folder)
     interpreter = interpreters.named(python) if python else _interpreter(manifest.python)
-    _run_script(folder, into, interpreter, say)
+    _run_script(folder, into, interpreter, say, existing)
     if not keep_files and not archive.is_dir():
         shutil.rmtree(unpacked)
     wheels = sum(file.kind == "wheel" for file in manifest.files)
@@ -70,6 +75,18 @@ def install_bundle(
         python=interpreters.of_environment(into),
         packages=wheels,
     )
+
+
+def _unpack(archive: Path, unpacked: Path) -> Path:
+    """Into a folder that is removed in the end, so it must be one of ours.
+
+    Raises:
+        UsageError: it is somebody else's.
+    """
+    folder_to_write(unpacked, ours=lambda folder: (folder / UNPACKED).is_file())
+    unpacked.mkdir(parents=True, exist_ok=True)
+    (unpacked / UNPACKED).touch()
+    return extract_tar(archive, unpacked)
 
 
 def name_of(archive: Path) -> str:
@@ -92,8 +109,9 @@ class _Failure(msgspec.Struct, frozen=True, kw_only=True):
     hint: str
 
 
-def _run_script(folder: Path, into: Path, python: Path, say: Say) -> None:
+def _run_script(folder: Path, into: Path, python: Path, say: Say, existing: bool) -> None:
     argv: list[str | Path] = ["sh", folder / "install.sh", "--into", into, "--python", python]
+    argv += ["--existing"] if existing else []
     with tempfile.TemporaryDirectory(prefix="mambaops-") as place:
         told = Path(place) / "failure.json"
         environment = {**os.environ, "MAMBAOPS_FAILURE": str(told)}

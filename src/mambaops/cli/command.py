@@ -85,6 +85,7 @@ class Command:
             `--`, "flags" unknown flags are handed on too.
         needs: option -> the options of which one must be given too, or it would do nothing.
         excludes: options that cannot be given together.
+        shows: does instead what `--dry` asks for, changing nothing; None: that is refused.
         json: it can say what it has to say as JSON; False where another program has our stdout.
     """
 
@@ -102,6 +103,7 @@ class Command:
     positional: tuple[str, ...] = ()
     needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     excludes: tuple[tuple[str, ...], ...] = ()
+    shows: Callable[[Mapping[str, Any]], None] | None = None
     json: bool = True
     module: str = ""
 

@@ -20,9 +20,10 @@ def guarded(command: Callable[[], int]) -> int:
     try:
         status = command()
         _flush()
-    except KeyboardInterrupt:
-        _tell("interrupted")
-        return INTERRUPTED
+    except KeyboardInterrupt as error:
+        # one of our own says which signal it was
+        _tell(str(error) or "interrupted")
+        return 128 + getattr(error, "number", INTERRUPTED - 128)
     except BrokenPipeError:
         return _reader_gone()
     except OSError as error:

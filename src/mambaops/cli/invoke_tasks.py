@@ -77,7 +77,7 @@ def _body(command: Command) -> Any:
 
 def _status(command: Command, c: Any, values: dict[str, Any]) -> int:
     try:
-        return carry_out(command, c, values)
+        return carry_out(command, c, values, dry=bool(c.config.run.dry))
     except MambaopsError as error:
         output.say_error(error)
         return error.exit_code

@@ -11,6 +11,7 @@ from mambaops.core.errors import MambaopsError, UsageError
 HELP = ("-h", "--help", "help")
 LIST = ("-l", "--list", "list")
 COMMON = ("--json", "-q", "--quiet", "-v", "--verbose")
+DRY = "--dry"  # as with Invoke: show what would be done
 VERSION = ("-V", "--version", "version")
 
 
@@ -20,13 +21,20 @@ def run(argv: Sequence[str]) -> int:
     Raises:
         OSError, KeyboardInterrupt, BrokenPipeError: as `faults.guarded` takes them.
     """
-    words = _behind(list(argv[1:]))
+    words, dry = _without_dry(list(argv[1:]))
+    words = _behind(words)
     output.begin("", json="--json" in _ours(words))
     try:
-        return _run(words)
+        return _run(words, dry=dry)
     except MambaopsError as error:
         output.say_error(error)
         return error.exit_code
+
+
+def _without_dry(words: list[str]) -> tuple[list[str], bool]:
+    """The words without `--dry`, wherever it stands among ours; and whether it did."""
+    ours = _ours(words)
+    return [word for word in ours if word != DRY] + words[len(ours) :], DRY in ours
 
 
 def _behind(words: list[str]) -> list[str]:
@@ -42,7 +50,7 @@ def _ours(words: list[str]) -> list[str]:
     return words[: words.index("--")] if "--" in words else words
 
 
-def _run(words: list[str]) -> int:
+def _run(words: list[str], *, dry: bool) -> int:
     first = words[0] if words else "--help"
     if first == "__complete":
         from mambaops.cli.completion import candidates
@@ -57,7 +65,7 @@ def _run(words: list[str]) -> int:
         return _help(words[1:])
     if first.startswith("-"):
         raise _misplaced(words)
-    return _command(words)
+    return _command(words, dry=dry)
 
 
 def _version() -> int:
@@ -105,7 +113,7 @@ def _misplaced(words: list[str]) -> UsageError:
     )
 
 
-def _command(words: list[str]) -> int:
+def _command(words: list[str], *, dry: bool) -> int:
     from mambaops.cli.aliases import spelled
     from mambaops.cli.carry_out import carry_out
     from mambaops.cli.command import Words
@@ -120,7 +128,7 @@ def _command(words: list[str]) -> int:
     if found.help:
         return _help([command.name])
     _there()
-    status = carry_out(command, Words(found.rest), found.values)
+    status = carry_out(command, Words(found.rest), found.values, dry=dry)
     if found.json and not output.WANTED.told:
         output.emit_json(output.with_schema({"exit_code": status}))
     return status

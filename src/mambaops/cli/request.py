@@ -51,6 +51,7 @@ def planning_task(
     needs: Mapping[str, str | tuple[str, ...]] | None = None,
     excludes: tuple[tuple[str, ...], ...] = (),
     help: Mapping[str, str] | None = None,
+    shows: Callable[[Request], None] | None = None,
 ) -> Callable[[Callable[..., int | None]], Command]:
     """A command whose body takes a `Request` and, by keyword, the options of its own.
 
@@ -58,13 +59,17 @@ def planning_task(
         group, examples, operand, needs, excludes: as in `task`.
         doc: the help text; default: the body's own.
         help: texts of the body's own options.
+        shows: does instead what `--dry` asks for, changing nothing; None: that is refused.
     """
+
+    def shown(values: Mapping[str, Any]) -> None:
+        assert shows is not None
+        shows(_request(values))
 
     def decorate(body: Callable[..., int | None]) -> Command:
         def run(c: Context, **values: Any) -> int | None:
-            common = {key: values.pop(key) for key in HELP}
-            lists = {key: common[key] or [] for key in REPEATABLE}
-            return body(Request(**{**common, **lists}), **values)
+            own = {key: value for key, value in values.items() if key not in HELP}
+            return body(_request(values), **own)
 
         declared = task(
             name=name,
@@ -78,7 +83,14 @@ def planning_task(
             given={key: getattr(Request(), key) for key in HELP} | parameters(body),
             needs=needs,
             excludes=excludes,
+            shows=shown if shows is not None else None,
         )
         return declared(run)
 
     return decorate
+
+
+def _request(values: Mapping[str, Any]) -> Request:
+    """The common ones among a command's values."""
+    common = {key: values[key] for key in HELP}
+    return Request(**{**common, **{key: common[key] or [] for key in REPEATABLE}})

@@ -20,12 +20,18 @@ READ_BY = {
 }
 
 
-def run_steps(request: Request, *only: str) -> None:
-    """The named steps, or all; with --json also what became of each. Errors as in `run.drive.drive`."""
+def run_steps(request: Request, *only: str, **asked: bool) -> None:
+    """The named steps, or all; with --json also what became of each. Errors as in `run.drive.drive`.
+
+    Args:
+        asked: fields of `Flags` that the command itself stands for.
+    """
+    import msgspec
+
     from mambaops.cli.flags import flags_of
     from mambaops.run.drive import drive
 
-    flags = flags_of(request)
+    flags = msgspec.structs.replace(flags_of(request), **asked)
     for flag in idle_flags(request, only):
         say(f"note: --{flag} changes nothing here: {', '.join(only)} does not look at it")
     outcome = drive(request.profile, flags, jobs=request.jobs, only=only, say=say)
@@ -59,3 +65,22 @@ def undo_step(request: Request, step: str) -> None:
     from mambaops.run.drive import undo
 
     undo(request.profile, flags_of(request), step, say=say)
+
+
+def renew_step(request: Request, step: str) -> None:
+    """Do one step anew, in place of what is there. Errors as in `run.drive.renew`."""
+    from mambaops.cli.flags import flags_of
+    from mambaops.run.drive import renew
+
+    renew(request.profile, flags_of(request), step, say=say)
+
+
+def show_plan(request: Request) -> None:
+    """What `--dry` shows instead of doing anything: the plan. Errors as in `run.planning.planned`."""
+    from mambaops.cli.flags import flags_of
+    from mambaops.report.plan_text import plan_text
+    from mambaops.run.planning import planned
+
+    _, found = planned(request.profile, flags_of(request))
+    output.emit(found, as_json=output.WANTED.json, text=plan_text)
+    say("--dry: nothing was done")

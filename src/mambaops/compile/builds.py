@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -95,8 +94,7 @@ def build(
                     break
                 _wait(threads, interval)
         finally:
-            for work in works:
-                work.stop()
+            process.end(*[pid for work in works if (pid := work.stop())])
             for thread in threads:
                 thread.join(timeout=30)
     _raise_first(works)
@@ -192,13 +190,11 @@ class _Work:
         started = psutil.Process(pid).create_time()
         (self.recipe.tree / GROUP_FILE).write_text(f"{pid} {started}\n", encoding="utf-8")
 
-    def stop(self) -> None:
-        """End the whole process group, where it still runs."""
+    def stop(self) -> int | None:
+        """The id of its process, where it still runs: it is to be ended."""
         pid = self.pid
-        if pid is not None:
-            self.stopped = True
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGTERM)
+        self.stopped = self.stopped or pid is not None
+        return pid
 
     def progress(self) -> Progress:
         found = units(self.recipe.tree)

@@ -49,6 +49,8 @@ class CommandFailed(MambaopsError):
 
 
 class Interrupted(MambaopsError):
-    """The person stopped it (exit 130)."""
+    """The person, or the system, stopped it by signal `number` (exit 128 + number: 130 for Ctrl-C)."""
 
-    exit_code = 130
+    def __init__(self, message: str, *, hint: str = "", number: int = 2) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = 128 + number

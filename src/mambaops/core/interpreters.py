@@ -85,6 +85,41 @@ def to_change(python: str | Path = "") -> Path:
     return found
 
 
+def shared_by(python: Path) -> str:
+    """Whose an interpreter is that belongs to no environment: the system's, or conda's base; "" inside of one.
+
+    Other programs stand on what is installed there.
+    """
+    prefix = python.absolute().parent
+    prefix = prefix.parent if prefix.name in ("bin", "Scripts") else prefix
+    if (prefix / "pyvenv.cfg").is_file():
+        return ""
+    if not (prefix / "conda-meta").is_dir():
+        return "the system's Python, or one that several environments stand on"
+    is_base = (prefix / "condabin").is_dir() or any(
+        (prefix / "conda-meta").glob("conda-[0-9]*.json")
+    )
+    return "conda's base, which conda itself runs in" if is_base else ""
+
+
+def to_install_into(python: str | Path = "", *, system: bool = False) -> Path:
+    """As `to_change`, and an environment's own.
+
+    Args:
+        system: the person said that it may be the system's Python or conda's base.
+
+    Raises:
+        UsageError: it is not there, or others stand on it.
+    """
+    found = to_change(python)
+    if not system and (whose := shared_by(found)):
+        raise UsageError(
+            f"{found} is {whose}: nothing is installed there",
+            hint=f"{HINT}; `python3 -m venv .venv` makes one. Where it is meant: `--system`",
+        )
+    return found
+
+
 def of_version(version: str) -> Path | None:
     """An interpreter of "3.11" that environments can be made with; None where this machine has none.
 

@@ -1,24 +1,31 @@
-"""The only module that starts processes: argv lists, logged, timed, whole process groups ended.
+"""The only module that starts processes: argv lists, logged, timed, ended with all that they started.
 
 A line callback and a log file see the output while it comes; `Completed` holds it afterwards.
 """
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shlex
-import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
+from mambaops.core import signals, trees
 from mambaops.core.errors import CommandFailed
 
+if TYPE_CHECKING:
+    import psutil
+
 Argv = Sequence[str | Path]
+REAPED = 5.0  # seconds until the status of what was killed is there
+KILLED = -9  # the status of what a disk that hangs does not let go
+_running: dict[int, str] = {}  # process id -> its mark
+_label = ["run"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +85,7 @@ def run(
 
     Args:
         env: the whole environment of the process; None inherits ours.
-        timeout: seconds; on expiry the whole process group is ended and `timed_out` is set.
+        timeout: seconds; on expiry it is ended with all that it started and `timed_out` is set.
         log: file that the command line, its output and its outcome are appended to.
         on_line: called with every output line (without its newline) as it comes; for tests of
             liveness and progress displays. It is called from reader threads.
@@ -94,20 +101,32 @@ def run(
     sink = _Log(log, words, cwd)
     if _Announced.say is not None:
         _Announced.say(shlex.join(words))
+    marked = trees.marked(env, _label[-1])
     try:
-        process = _start(words, cwd, env, stdin, merge)
+        # a signal between the two would leave a process that nobody knows of
+        with signals.held():
+            process = _start(words, cwd, marked, stdin, merge)
+            _running[process.pid] = marked[trees.MARK]
     except OSError as error:
         sink.close(127, 0.0)
         done = Completed(argv=words, returncode=127, stdout="", stderr=str(error), seconds=0.0)
         return _checked(done, check, f"could not be started: {error.strerror or error}")
-    if on_start is not None:
-        on_start(process.pid)
-    stdout, stderr, timed_out = _communicate(process, stdin, timeout, sink, on_line)
+    try:
+        if signals.stopping():
+            end(process.pid)  # it was started while all others were being ended
+        if on_start is not None:
+            on_start(process.pid)
+        stdout, stderr, timed_out = _communicate(process, stdin, timeout, sink, on_line)
+    except BaseException:
+        end(process.pid)
+        raise
+    _running.pop(process.pid, None)
     seconds = time.monotonic() - started
-    sink.close(process.returncode, seconds)
+    status = KILLED if process.returncode is None else process.returncode
+    sink.close(status, seconds)
     done = Completed(
         argv=words,
-        returncode=process.returncode,
+        returncode=status,
         stdout=stdout,
         stderr=stderr,
         seconds=seconds,
@@ -142,14 +161,14 @@ class _Log:
 def _start(
     argv: tuple[str, ...],
     cwd: Path | None,
-    env: Mapping[str, str] | None,
+    env: Mapping[str, str],
     stdin: str | None,
     merge: bool,
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(
         argv,
         cwd=cwd,
-        env=dict(env) if env is not None else None,
+        env=dict(env),
         stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT if merge else subprocess.PIPE,
@@ -208,26 +227,41 @@ def _wait(process: subprocess.Popen[str], timeout: float | None) -> bool:
     try:
         process.wait(timeout)
     except subprocess.TimeoutExpired:
-        end_group(process)
+        end(process.pid)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(REAPED)
         return True
-    except BaseException:
-        end_group(process)
-        raise
     return False
 
 
-def end_group(process: subprocess.Popen[str], grace: float = 5.0) -> None:
-    """SIGTERM the whole process group, SIGKILL what is left after `grace` seconds."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-        except (ProcessLookupError, PermissionError):
-            break
-        try:
-            process.wait(grace)
-            break
-        except subprocess.TimeoutExpired:
-            continue
+def end(*pids: int) -> list[psutil.Process]:
+    """End these commands with everything that they have started, and return when it is gone.
+
+    Returns:
+        What this user may not end, or what did not go.
+    """
+    # known until they are gone: where this is interrupted, somebody above ends them
+    with signals.hurried():
+        live = [(pid, mark) for pid, mark in list(_running.items()) if pid in pids]
+        left = trees.end_trees(live) if live else []
+        for pid, _ in live:
+            _running.pop(pid, None)
+    return left
+
+
+def end_all() -> list[psutil.Process]:
+    """End every command that runs. Returns as `end`."""
+    return end(*list(_running))
+
+
+@contextlib.contextmanager
+def labelled(label: str) -> Iterator[None]:
+    """What is started in the block is known by this label, also to a later run: `trees.with_label`."""
+    _label.append(label)
+    try:
+        yield
+    finally:
+        _label.pop()
 
 
 def _reason(done: Completed, timeout: float | None) -> str:

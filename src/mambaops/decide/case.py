@@ -105,5 +105,5 @@ def make_case(
     flags = flags or Flags()
     profile = with_added(profile, flags.add)
     check_flags(flags, situation.facts)
-    choice = decide(profile, situation.facts, flags, situation.target)
+    choice = decide(profile, situation.facts, flags, situation.target, situation.made)
     return Case(profile=profile, choice=choice, flags=flags, situation=situation, only=only)

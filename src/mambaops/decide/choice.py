@@ -9,6 +9,7 @@ import msgspec
 from packaging.version import Version
 
 from mambaops.core.errors import UsageError
+from mambaops.decide.memory import Made, covers, remembered
 from mambaops.decide.situation import Flags
 from mambaops.decide.torch import kept_torch, new_torch
 from mambaops.facts.model import Facts
@@ -31,6 +32,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     archs: tuple[str, ...]
     toolkit: str
     machine: str
+    named: bool = False  # a person named the architectures, now or when the environment was made
+    notes: tuple[str, ...] = ()  # said aloud: a wish that is remembered, or another than before
     split: int = 0  # into how many files a very large one is divided, so that all cores have work
     reasons: dict[str, str] = {}
 
@@ -45,11 +48,18 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.torch}+{local}"
 
 
-def decide(profile: Profile, facts: Facts, flags: Flags, target: Facts | None = None) -> Choice:
+def decide(
+    profile: Profile,
+    facts: Facts,
+    flags: Flags,
+    target: Facts | None = None,
+    made: Made | None = None,
+) -> Choice:
     """What to make of this machine.
 
     Args:
         facts: the machine. target: the environment as it is, whose torch stays where the profile allows it.
+        made: what the environment was made for; that counts where the flags say nothing.
 
     Raises:
         UsageError: a flag that cannot be understood.
@@ -57,11 +67,15 @@ def decide(profile: Profile, facts: Facts, flags: Flags, target: Facts | None = 
     """
     reasons: dict[str, str] = {}
     python = _python(profile, facts, flags, reasons)
-    archs = _archs(profile, facts, flags, reasons)
-    if not archs and not _torch_only(profile, facts):
-        return _cpu(profile, facts, flags, python, reasons)
-    torch, torch_cuda, row = kept_torch(profile, facts, flags, target, reasons) or new_torch(
-        profile, facts, flags, reasons
+    notes: list[str] = []
+    before = remembered(made, target)
+    archs = _archs(profile, facts, flags, before, reasons, notes)
+    cuda_there = target is not None and target.torch is not None and target.torch.cuda is not None
+    if not archs and not _torch_only(profile, facts) and not (cuda_there and flags.torch):
+        return _without_kernels(profile, facts, flags, python, target, reasons)
+    lost = made.torch if made and made.torch_cuda and not (target and target.torch) else ""
+    torch, torch_cuda, row = kept_torch(profile, facts, flags, target, made, reasons) or new_torch(
+        profile, facts, flags, reasons, lost
     )
     return Choice(
         profile=profile.name,
@@ -72,6 +86,8 @@ def decide(profile: Profile, facts: Facts, flags: Flags, target: Facts | None = 
         archs=archs,
         toolkit=profile.toolkit.version or torch_cuda,
         machine=facts.host.machine,
+        named=bool(flags.arch) or before.asked,
+        notes=tuple(notes),
         split=_split(profile, facts, flags, reasons) if archs else 0,
         reasons=reasons,
     )
@@ -92,15 +108,24 @@ def _torch_only(profile: Profile, facts: Facts) -> bool:
     return not profile.packages and (profile.expect.gpu or bool(facts.gpus))
 
 
-def _cpu(
-    profile: Profile, facts: Facts, flags: Flags, python: str, reasons: dict[str, str]
+def _without_kernels(
+    profile: Profile,
+    facts: Facts,
+    flags: Flags,
+    python: str,
+    target: Facts | None,
+    reasons: dict[str, str],
 ) -> Choice:
-    reasons["torch"] = "no GPU here and no `--arch`: a CPU build"
+    """A CPU build, or the torch that is there: every build runs on the CPU too, and nobody asked to replace it."""
+    there = target.torch if target is not None and not flags.torch else None
+    reasons["torch"] = "no GPU here and no `--arch`: " + (
+        "the one that is installed stays" if there else "a CPU build"
+    )
     return Choice(
         profile=profile.name,
         python=python,
-        torch=flags.torch or profile.torch.cpu,
-        torch_cuda=None,
+        torch=there.version.split("+")[0] if there else flags.torch or profile.torch.cpu,
+        torch_cuda=minor_of(there.cuda) if there and there.cuda else None,
         cxx11_abi=True,
         archs=(),
         toolkit="",
@@ -122,30 +147,52 @@ def _python(profile: Profile, facts: Facts, flags: Flags, reasons: dict[str, str
 
 
 def _archs(
-    profile: Profile, facts: Facts, flags: Flags, reasons: dict[str, str]
+    profile: Profile,
+    facts: Facts,
+    flags: Flags,
+    before: Made,
+    reasons: dict[str, str],
+    notes: list[str],
 ) -> tuple[str, ...]:
     if not profile.packages:
         return ()
-    if flags.arch:
-        reasons["arch"] = "asked for with --arch"
-        return parse_archs(flags.arch)
-    if profile.build.arch != "gpu":
-        reasons["arch"] = "the profile's"
-        return parse_archs(profile.build.arch)
-    found = sorted({gpu.compute_capability for gpu in facts.gpus if gpu.compute_capability})
-    if found:
-        reasons["arch"] = "compute capability of " + ", ".join(
-            sorted({gpu.name for gpu in facts.gpus})
+    found, reasons["arch"] = _wish(profile, facts, flags, before)
+    was = ";".join(before.archs)
+    if before.archs and not flags.arch and found == before.archs:
+        reasons["arch"] = f"what this environment was made for ({reasons['arch']})"
+        notes.append(
+            f"kernels for {was}: that is what this environment was made for; others: `--arch`"
         )
-        return tuple(found)
+    elif before.archs and set(found) != set(before.archs):
+        now = ";".join(found)
+        notes.append(f"this environment was made for {was}; now for {now}: {reasons['arch']}")
+    return found
+
+
+def _wish(
+    profile: Profile, facts: Facts, flags: Flags, before: Made
+) -> tuple[tuple[str, ...], str]:
+    """Architectures and why these: named now, named before, the profile's, the GPU's, those of the environment."""
+    if flags.arch:
+        return parse_archs(flags.arch), "asked for with --arch"
+    if before.asked:
+        return before.archs, "asked for with --arch then"
+    if profile.build.arch != "gpu":
+        return parse_archs(profile.build.arch), "the profile's"
+    here = sorted({gpu.compute_capability for gpu in facts.gpus if gpu.compute_capability})
+    names = ", ".join(sorted({gpu.name for gpu in facts.gpus}))
+    if before.archs and covers(before.archs, facts):
+        return before.archs, f"it runs on {names}" if here else "no GPU is visible now"
+    if here:
+        return tuple(here), f"compute capability of {names}"
+    return (), f"no GPU is visible{_driver(facts)} and no --arch was given: no kernels are compiled"
+
+
+def _driver(facts: Facts) -> str:
     driver = facts.driver
-    why = (
-        f" (driver {driver.state}: {driver.error or 'no answer'})"
-        if driver.state not in ("ok", "absent")
-        else ""
-    )
-    reasons["arch"] = f"no GPU is visible{why} and no --arch was given: no kernels are compiled"
-    return ()
+    if driver.state in ("ok", "absent"):
+        return ""
+    return f" (driver {driver.state}: {driver.error or 'no answer'})"
 
 
 def check_flags(flags: Flags, facts: Facts) -> None:

@@ -15,7 +15,7 @@ def strategies(case: Case) -> tuple[str, ...]:
 def wants_prebuilt(case: Case) -> bool:
     """Does the order of strategies put prebuilt wheels before the source build?"""
     order = strategies(case)
-    if case.flags.arch or case.flags.source or any("+PTX" in arch for arch in case.choice.archs):
+    if case.choice.named or case.flags.source or any("+PTX" in arch for arch in case.choice.archs):
         return False  # no prebuilt wheel is made for a list of one's own
     return "prebuilt" in order and (
         "source" not in order or order.index("prebuilt") < order.index("source")
@@ -28,8 +28,10 @@ def compiles(case: Case) -> bool:
 
 
 def has_prebuilt(case: Case, package: str) -> bool:
-    """Was a prebuilt wheel found that fits?"""
+    """Was a prebuilt wheel found that fits, and may it be taken?"""
     found = case.situation.prebuilt.get(package)
+    if case.flags.wheel and "prebuilt" not in strategies(case):
+        return False
     return found is not None and bool(found.url)
 
 
@@ -44,8 +46,10 @@ def is_installed(case: Case, package: str) -> bool:
 
 
 def is_there(case: Case, package: str) -> bool:
-    """Is there a wheel for the wanted build, or is it installed already?"""
-    return package in case.situation.wheels or is_installed(case, package)
+    """Is there a wheel for the wanted build, or is it installed already, which does where no wheel is asked for?"""
+    if package in case.situation.wheels:
+        return True
+    return not case.flags.wheel and is_installed(case, package)
 
 
 def to_build(case: Case) -> list[tuple[str, PackageSpec]]:

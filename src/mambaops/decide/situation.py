@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from mambaops.compile.source_tree import SourceTree as SourceTree
+from mambaops.decide.memory import Made
 from mambaops.facts.model import Facts
 
 
@@ -24,6 +25,8 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     cross: bool = False  # build for another machine
     sudo: bool = False
     ninja: bool | None = None
+    replace_torch: bool = False  # also one that mambaops did not put there
+    wheel: bool = False  # the wheel itself is wanted, also of what is installed already
     obtain: tuple[str, ...] = ()  # ways to get the packages, instead of the profile's
 
 
@@ -43,6 +46,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
         facts: the machine, seen by the interpreter that runs mambaops (or recorded elsewhere).
         target: the same, seen by the target environment's interpreter; None: no environment yet.
         env: where the target environment lies or will lie.
+        made: what it was made for; None: that was not remembered.
         sources: unpacked sources for the wanted build.
         wheels: whole wheels for the wanted build.
         prebuilt: what the search for prebuilt wheels brought; a package is missing until it was looked for.
@@ -54,6 +58,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     facts: Facts
     target: Facts | None = None
     env: str = ""
+    made: Made | None = None
     sources: dict[str, SourceTree] = {}
     wheels: dict[str, str] = {}
     prebuilt: dict[str, Prebuilt] = {}

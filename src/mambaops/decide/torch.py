@@ -5,6 +5,7 @@ from __future__ import annotations
 from packaging.version import Version
 
 from mambaops.core.errors import MachineError
+from mambaops.decide.memory import Made
 from mambaops.decide.situation import Flags
 from mambaops.facts.model import Facts
 from mambaops.knowledge import cuda as cuda_tables
@@ -21,40 +22,58 @@ def kept_torch(
     facts: Facts,
     flags: Flags,
     target: Facts | None,
+    made: Made | None,
     reasons: dict[str, str],
 ) -> tuple[str, str, TorchRow | None] | None:
-    """The torch that the environment has, where the profile allows it and it runs here."""
-    if flags.torch or target is None or target.torch is None or target.torch.cuda is None:
+    """The torch that the environment has, where it was asked for or the profile allows it, and it runs here."""
+    if target is None or target.torch is None or target.torch.cuda is None:
         return None
     version, build = target.torch.version.split("+")[0], minor_of(target.torch.cuda)
-    nightly = profile.torch.channel == "nightly" and ".dev" in version
-    allowed = version in profile.torch.versions or nightly
-    if not allowed or (profile.torch.cuda and build not in profile.torch.cuda):
-        return None
+    why = _why_kept(profile, flags, made, version, build)
     row = torch_row(version)
-    if nightly and row is not None and build not in row.cuda:
+    if ".dev" in version and row is not None and build not in row.cuda:
         row = None  # the table tells of releases: their nightlies had other builds
-    if _refusal(build, facts, flags, row) is not None:
+    if not why or _refusal(build, facts, flags, row) is not None:
         return None
-    reasons["torch"] = "it is installed, the profile allows it and it runs here: it stays"
+    reasons["torch"] = f"it is installed, {why} and it runs here: it stays"
     return version, build, row
 
 
+def _why_kept(profile: Profile, flags: Flags, made: Made | None, version: str, build: str) -> str:
+    """What speaks for the installed torch; "" where nothing does."""
+    if flags.torch:
+        return "asked for with --torch" if flags.torch == version else ""
+    if made is not None and (version, build) == (made.torch, made.torch_cuda):
+        return "this environment was made with it"
+    nightly = profile.torch.channel == "nightly" and ".dev" in version
+    listed = version in profile.torch.versions or nightly
+    allowed = listed and (not profile.torch.cuda or build in profile.torch.cuda)
+    return "the profile allows it" if allowed else ""
+
+
 def new_torch(
-    profile: Profile, facts: Facts, flags: Flags, reasons: dict[str, str]
+    profile: Profile,
+    facts: Facts,
+    flags: Flags,
+    reasons: dict[str, str],
+    again: str = "",
 ) -> tuple[str, str, TorchRow | None]:
     """(release, its CUDA build, its row of the table); the reason goes into `reasons`.
+
+    Args:
+        again: release that the environment had and lost; it comes before the profile's.
 
     Raises:
         MachineError: none fits this machine; why each one does not.
     """
     refused: list[str] = []
-    for version in [flags.torch] if flags.torch else profile.torch.versions:
+    listed = [*([again] if again else []), *profile.torch.versions]
+    for version in [flags.torch] if flags.torch else dict.fromkeys(listed):
         row = torch_row(version)
         for build in _builds(profile, facts, row):
             reason = _refusal(build, facts, flags, row)
             if reason is None:
-                reasons["torch"] = _why_torch(version, build, facts, flags)
+                reasons["torch"] = _why_torch(version, build, facts, flags, again)
                 return version, build, row
             refused.append(f"{version}+cu{build.replace('.', '')}: {reason}")
     raise MachineError(
@@ -105,9 +124,11 @@ def _covers(row: TorchRow, build: str, capability: str) -> bool:
     )
 
 
-def _why_torch(version: str, build: str, facts: Facts, flags: Flags) -> str:
+def _why_torch(version: str, build: str, facts: Facts, flags: Flags, again: str) -> str:
     if flags.torch:
         first = "asked for with --torch"
+    elif version == again:
+        first = "this environment was made with it"
     else:
         first = "the newest of the profile's that fits"
     driver = facts.driver.cuda

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mambaops.core.errors import UsageError
 from mambaops.core.files import regular
+from mambaops.core.outputs import file_to_write
 from mambaops.diagnose.explain import Explanation, explain_log, explain_stdin
 from mambaops.facts import model
 from mambaops.facts.model import Facts
@@ -52,6 +53,11 @@ def explain(path: Path | None, facts: Facts | None) -> Explanation:
     return explain_stdin(facts) if path is None else explain_log(path, facts)
 
 
+def is_report(path: Path) -> bool:
+    """Was it written by `write_report`?"""
+    return path.read_bytes().startswith(b"## mambaops\n")
+
+
 def report(
     found: Explanation, facts: Facts | None, *, log: Path | None, plan: str, target: Path | None
 ) -> Path | None:
@@ -64,5 +70,7 @@ def report(
         return None
     if target is None:
         target = state_dir() / "reports" / f"{time.strftime('%Y%m%d-%H%M%S')}.md"
+    else:
+        target = file_to_write(target, ours=is_report)
     text = regular(Path(plan)).read_text(encoding="utf-8") if plan else ""
     return write_report(target, found, facts=facts, plan=text, log=log)

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from mambaops.core import process
+from mambaops.core import interpreters, process
 from mambaops.core.errors import MambaopsError
 from mambaops.core.files import replace_link
 from mambaops.doctor import live
@@ -86,9 +86,9 @@ def _triton(facts: Facts) -> str:
 
 def _pip(facts: Facts, requirements: list[str], tell: Tell) -> bool:
     python = facts.python
-    if python.externally_managed and not python.in_virtualenv:
+    if whose := interpreters.shared_by(Path(python.executable)):
         raise MambaopsError(
-            f"{python.executable} is the system's Python and takes no packages",
+            f"{python.executable} is {whose}: nothing is installed there",
             hint="mambaops create-venv, then --python <its interpreter>",
         )
     argv: list[str | Path] = [

@@ -15,6 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.core.files import regular, sha256_of
+from mambaops.core.outputs import check_writable, file_to_write
 from mambaops.download.address import checked, file_name, local_path
 from mambaops.download.http import Again, Patience, body, get, masked, open_session
 from mambaops.download.integrity import Damaged, check_archive
@@ -47,6 +48,7 @@ def fetch(
     session: requests.Session | None = None,
     patience: Patience | None = None,
     memory: Memory | None = None,
+    replace: bool = True,
 ) -> Fetched:
     """Fetch `url` (https, http, file, or a path) into `dest_dir`.
 
@@ -54,9 +56,10 @@ def fetch(
         sha256: what the file must be; None: what it was at the first fetch, if there was one.
         name: its file name; None: the last part of the address, decoded, whole.
         memory: where hashes of earlier downloads are kept (default: the user's cache).
+        replace: a file in its place that is not the wanted one goes; False: only where it was fetched before.
 
     Raises:
-        UsageError: the address or the hash is none.
+        UsageError: the address or the hash is none, or another file is in its place and is to stay.
         MambaopsError: it does not exist, cannot be reached, is damaged twice, is another file than
             before, or does not fit on the disk. The half file stays for the next run.
     """
@@ -72,7 +75,9 @@ def fetch(
         patience=patience or Patience(),
         memory=memory,
         remembered=memory.get(url),
+        replace=replace,
     )
+    check_writable(job.target.parent, job.target)
     job.target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock_path(job.target)):
         return job.already_there() or job.fetch()
@@ -97,6 +102,7 @@ class _Job:
     patience: Patience
     memory: Memory
     remembered: Remembered | None
+    replace: bool
 
     def already_there(self) -> Fetched | None:
         """The file in its place, if it is whole and the right one."""
@@ -110,6 +116,8 @@ class _Job:
             if wanted is None:
                 check_archive(self.target, self.target.name)
         except Damaged as error:
+            if not self.replace and self.remembered is None:
+                file_to_write(self.target)
             self.progress.note(f"`{self.target}` is there, but {error}: fetched again")
             return None
         size = self.target.stat().st_size

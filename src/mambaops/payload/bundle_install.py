@@ -28,6 +28,16 @@ FORMAT = 1
 # names a file that a failure is written to as JSON
 FAILURE = "MAMBAOPS_FAILURE"
 NOTES = ".mambaops-bundle.json"
+MADE = "mambaops-made.json"  # in an environment that mambaops made
+INSTALLERS = (
+    "pip",
+    "setuptools",
+    "wheel",
+    "distutils",
+    "_distutils_hack",
+    "_virtualenv",
+    "__pycache__",
+)
 CHUNK = 1024 * 1024
 # after each batch it is noted what is there; a large wheel is a batch by itself
 BATCH_FILES, BATCH_BYTES = 12, 200 * 1000 * 1000
@@ -162,10 +172,29 @@ def locked(into: str) -> Iterator[None]:
         os.unlink(into.rstrip("/") + ".lock")
 
 
-def make_environment(into: str, manifest: Dict[str, Any]) -> str:
+def is_free(into: str) -> bool:
+    """May packages go into this environment: it is ours, or a virtual one with nothing in it?"""
+    if any(os.path.exists(os.path.join(into, name)) for name in (NOTES, MADE)):
+        return True
+    if not os.path.exists(os.path.join(into, "pyvenv.cfg")):
+        return False  # the system's, or conda's
+    folder = os.path.join(into, "lib", "python{}.{}".format(*sys.version_info[:2]), "site-packages")
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return all(name.replace("-", ".").split(".")[0] in INSTALLERS for name in names)
+
+
+def make_environment(into: str, manifest: Dict[str, Any], existing: bool) -> str:
     """The environment's interpreter; a virtual environment is made where there is none."""
     python = os.path.join(into, "bin", "python")
     if works(python):
+        if not existing and not is_free(into):
+            fail(
+                "{} is an environment with packages in it, which this bundle did not make".format(
+                    into
+                ),
+                "name another folder: --into DIR; where they may be replaced: --existing",
+                2,
+            )
         say("{} is an environment already: it is used".format(into))
         return python
     if os.path.isdir(into) and os.listdir(into) and not os.path.exists(os.path.join(into, NOTES)):
@@ -319,6 +348,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="install.sh", description="Install this bundle.")
     parser.add_argument("--into", help="folder of the environment")
     parser.add_argument("--python", help="interpreter to make it with")
+    parser.add_argument(
+        "--existing", action="store_true", help="DIR may be an environment with packages in it"
+    )
     parser.add_argument("--check", action="store_true", help="only check the files")
     options = parser.parse_args()
     manifest = read_manifest()
@@ -327,15 +359,15 @@ def main() -> None:
     if options.check:
         say("every file is whole")
     elif options.into:
-        install_into(os.path.abspath(options.into), manifest)
+        install_into(os.path.abspath(options.into), manifest, options.existing)
     else:
         parser.error("--into DIR is needed")
 
 
-def install_into(into: str, manifest: Dict[str, Any]) -> None:
+def install_into(into: str, manifest: Dict[str, Any], existing: bool) -> None:
     check_space(manifest, into)
     with locked(into):
-        python = make_environment(into, manifest)
+        python = make_environment(into, manifest, existing)
         install(python, into, manifest)
         copy_others(into, manifest)
         check_imports(python, manifest)

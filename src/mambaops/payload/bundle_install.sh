@@ -2,9 +2,9 @@
 # Installs the bundle that this file lies in. Needs a Python of the right version and nothing else: no network,
 # no pip, no root.
 #
-#   sh install.sh --into DIR [--python PYTHON] [--check]
+#   sh install.sh --into DIR [--python PYTHON] [--existing] [--check]
 #
-# DIR becomes a virtual environment (one that is there already is used). Interrupted, the same command goes on.
+# DIR becomes a virtual environment; one that is there already is used where it is empty, or with --existing. Interrupted, the same command goes on.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)

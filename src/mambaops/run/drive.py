@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mambaops.core.amounts import duration
-from mambaops.core.errors import MambaopsError
+from mambaops.core.errors import Interrupted, MambaopsError
 from mambaops.decide.situation import Flags
 from mambaops.plan import Plan
 from mambaops.profiles.load import load_profile
@@ -31,7 +31,9 @@ def drive(
     run = Run(loaded, flags, say, jobs)
     started = time.monotonic()
     try:
-        outcome = run.all(only, announce=None if only else lambda plan: _announce(plan, say))
+        outcome = run.all(only, announce=lambda plan: _announce(plan, say, only))
+    except Interrupted:
+        raise  # nothing has failed, and nothing is tried again
     except MambaopsError:
         rules = _explain(run, say)
         if not apply(run, rules, say):
@@ -42,9 +44,13 @@ def drive(
     return outcome
 
 
-def _announce(plan: Plan, say: Say) -> None:
+def _announce(plan: Plan, say: Say, only: tuple[str, ...] = ()) -> None:
     from mambaops.report.plan_text import plan_text
 
+    for note in plan.choice.notes:
+        say(note)
+    if only:
+        return
     if plan.with_status("needed") or plan.with_status("blocked"):
         say(plan_text(plan))
 
@@ -99,6 +105,11 @@ def undo(profile: str, flags: Flags, step: str, *, say: Say) -> None:
     Run(load_profile(profile), flags, say).undo(step)
 
 
+def renew(profile: str, flags: Flags, step: str, *, say: Say) -> None:
+    """Do one step of a profile anew. Errors as in `Run.renew`."""
+    Run(load_profile(profile), flags, say).renew(step)
+
+
 def verified(profile: str, flags: Flags) -> Verification:
     """Verify a profile's environment as it is.
 
@@ -108,6 +119,7 @@ def verified(profile: str, flags: Flags) -> Verification:
     from mambaops.verify.checks import verify
 
     run = Run(load_profile(profile), flags, lambda line: print(line, file=sys.stderr))
+    run.settle()
     case = run.case()
     if case.target is None:
         raise MambaopsError(

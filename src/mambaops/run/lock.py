@@ -1,17 +1,27 @@
-"""One mambaops at a time on one profile's environment."""
+"""One mambaops at a time on one profile's environment; what a run has started is gone before the next one begins."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import hashlib
+import time
+from collections.abc import Callable, Iterator
 
+from mambaops.core import process, trees
 from mambaops.core.errors import MambaopsError
+from mambaops.core.signals import hurried
 from mambaops.state.places import Places
+
+Say = Callable[[str], None]
+
+
+def _silent(line: str) -> None:
+    pass
 
 
 @contextlib.contextmanager
-def locked(where: Places) -> Iterator[None]:
-    """Hold the profile's lock.
+def locked(where: Places, say: Say = _silent) -> Iterator[None]:
+    """Hold the profile's lock; let it go when nothing runs any more of what was started under it.
 
     Raises:
         MambaopsError: another one is at work, or the place cannot be written to.
@@ -32,7 +42,35 @@ def locked(where: Places) -> Iterator[None]:
             f"{where.root} cannot be written to: {error.strerror or error}",
             hint="name a folder of yours: `export MAMBAOPS_HOME=/a/folder/of/yours`",
         ) from error
+    running = where.lock.with_suffix(".running")  # stays where a run is killed
+    label = "lock-" + hashlib.sha256(str(where.lock).encode("utf-8", "replace")).hexdigest()[:12]
     try:
-        yield
+        if running.exists():
+            _end_leftover(label, say)
+        running.touch()
+        with process.labelled(label):
+            yield
+    except BaseException:
+        _end_ours(say)
+        raise
     finally:
+        running.unlink(missing_ok=True)
         lock.release()
+
+
+def _end_leftover(label: str, say: Say) -> None:
+    """A run that was killed leaves its commands behind; they would work beside ours in the same place."""
+    for one in trees.with_label(label):
+        say(f"ended what a killed run has left: {trees.words(one)}")
+        trees.end_processes([one])
+
+
+def _end_ours(say: Say) -> None:
+    left = process.end_all()
+    if not left:
+        return
+    names = ", ".join(trees.words(one) for one in left)
+    say(f"waiting for {names}, which may not be ended from here; a further Ctrl-C does not wait")
+    with hurried():
+        while trees.living(left) and not trees.hurry.is_set():
+            time.sleep(0.2)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,9 @@ from mambaops.core.errors import (
     StepDidNotTake,
     UsageError,
 )
+from mambaops.core.signals import NAMES, number_of
 from mambaops.decide.case import Case, make_case
+from mambaops.decide.memory import Made, remembered
 from mambaops.decide.situation import Flags, Situation
 from mambaops.facts.model import Facts
 from mambaops.plan import Plan, PlannedStep, plan_of
@@ -30,8 +32,10 @@ from mambaops.plan.order import instances, with_foundations
 from mambaops.profiles.model import Profile
 from mambaops.run.lock import locked
 from mambaops.state.evidence import RunLog
+from mambaops.state.memory import remember
 from mambaops.state.observe import observe
 from mambaops.state.places import Places, places
+from mambaops.state.settle import settle
 from mambaops.steps import all_steps
 from mambaops.steps.context import Context
 from mambaops.steps.step import Instance, Step
@@ -105,7 +109,7 @@ class Run:
             MambaopsError: a step failed.
         """
         self.packages = packages_of(only)
-        with locked(self.where):
+        with self._alone():
             before = self.situation()
             plan = plan_of(self._case(before), steps=self.steps)
             if announce is not None:
@@ -126,11 +130,54 @@ class Run:
         step = next(one for one in self.steps if one.id == name)
         if step.undo is None:
             raise UsageError(f"`{name}` cannot be undone")
-        with locked(self.where):
+        with self._alone():
             log = RunLog.begin(self.where.runs, self.profile.name)
             step.undo(self._context(log), self.case())
             with contextlib.suppress(OSError):
                 log.folder.rmdir()  # a folder without evidence says nothing
+
+    def renew(self, name: str) -> None:
+        """Do one step anew in place of what it did before, for the same architectures where none are named.
+
+        Raises:
+            MachineError: it cannot be done here; nothing has been changed then.
+            MambaopsError: it failed; what was there before is there again.
+        """
+        step = next(one for one in self.steps if one.id == name)
+        assert step.renew is not None
+        with self._alone():
+            there = self.situation()
+            before = remembered(there.made, there.target)
+            kept = Made(archs=before.archs, asked=before.asked) if before.archs else None
+            case = self._case(msgspec.structs.replace(there, target=None, made=kept))
+            for note in case.choice.notes:
+                self.say(note)
+            verdict = step.assess(case)
+            if verdict.status == "blocked":
+                raise MachineError(f"{name}: {verdict.reason}", hint=verdict.hint)
+            log = RunLog.begin(self.where.runs, self.profile.name)
+            try:
+                step.renew(self._context(log), case)
+            except KeyboardInterrupt as error:
+                raise self._interrupted(log, number_of(error)) from None
+            remember(self.where, case, name)
+
+    def settle(self) -> None:
+        """Finish or take back what an ended run had begun; a run that is under way is left alone.
+
+        Raises:
+            MambaopsError: another one is at work.
+        """
+        if self.where.kept.exists() or self.where.making.exists():
+            with self._alone():
+                pass
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else works on the profile, and what an ended run had begun is settled."""
+        with locked(self.where, self.say):
+            settle(self.where, self.say)
+            yield
 
     def _run(self, plan: Plan, steps: list[PlannedStep], before: Situation) -> Outcome:
         log = self.log = RunLog.begin(self.where.runs, self.profile.name)
@@ -140,8 +187,8 @@ class Run:
         try:
             for step in steps:
                 self._step(context, step.id)
-        except KeyboardInterrupt:
-            raise self._interrupted(log) from None
+        except KeyboardInterrupt as error:
+            raise self._interrupted(log, number_of(error)) from None
         finally:
             outcome = Outcome(plan=plan, steps=self.done, folder=str(log.folder))
             log.write("outcome.json", outcome)
@@ -166,10 +213,12 @@ class Run:
         found = self.log.folder.glob(self.log.log(failed[-1].partition(":")[0]).stem + "*.log")
         return sorted(found, key=lambda path: path.stat().st_mtime)
 
-    def _interrupted(self, log: RunLog) -> Interrupted:
-        self.say("interrupted: what is whole is kept")
+    def _interrupted(self, log: RunLog, number: int) -> Interrupted:
+        self.say(f"{NAMES.get(number, 'stopped')}: what is whole is kept")
         return Interrupted(
-            "stopped; the same command goes on from what is whole", hint=f"evidence: {log.folder}"
+            "stopped; the same command goes on from what is whole",
+            hint=f"evidence: {log.folder}",
+            number=number,
         )
 
     def _step(self, context: Context, name: str) -> None:
@@ -192,6 +241,7 @@ class Run:
         started = time.monotonic()
         try:
             instance.step.act(context, case)
+            remember(self.where, case, instance.step.id)
             self._look_again(instance)
         except (MambaopsError, KeyboardInterrupt) as error:
             self._record(instance.id, "failed", started, str(error))

@@ -16,6 +16,7 @@ from mambaops.facts.model import Facts
 from mambaops.knowledge.packages import package as package_named
 from mambaops.profiles.model import Profile, with_added
 from mambaops.state.evidence import read_notes
+from mambaops.state.memory import read_made
 from mambaops.state.places import Places
 from mambaops.store.store import Store
 
@@ -37,7 +38,8 @@ def observe(
         if spec.file
     ]
     target = collect(where.python, more=own) if where.python.exists() else None
-    situation = Situation(facts=facts, target=target, env=str(where.env))
+    made = read_made(where) if target else None
+    situation = Situation(facts=facts, target=target, env=str(where.env), made=made)
     case = make_case(profile, situation, flags)
     return msgspec.structs.replace(
         situation,

@@ -22,6 +22,21 @@ class Places:
         return self.root / "envs" / self.profile
 
     @property
+    def making(self) -> Path:
+        """There while an environment is made: what lies at `env` is not whole."""
+        return self.env.with_name(f".{self.profile}.making")
+
+    @property
+    def kept(self) -> Path:
+        """The environment from before, while another one is made in its place."""
+        return self.env.with_name(f".{self.profile}.kept")
+
+    @property
+    def removed(self) -> Path:
+        """An environment that is being deleted."""
+        return self.env.with_name(f".{self.profile}.removed")
+
+    @property
     def python(self) -> Path:
         """The target environment's interpreter."""
         return interpreters.of_environment(self.env)
@@ -47,6 +62,11 @@ class Places:
     @property
     def verified(self) -> Path:
         return self.env / "mambaops-verified.json"
+
+    @property
+    def made(self) -> Path:
+        """What the environment was made for; it goes where the environment goes."""
+        return self.env / "mambaops-made.json"
 
     @property
     def notes(self) -> Path:

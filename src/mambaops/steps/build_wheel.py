@@ -34,12 +34,14 @@ def assess(case: Case) -> Verdict:
     package = case.package
     if package in case.situation.wheels:
         return done(case.situation.wheels[package])
-    if is_installed(case, package):
+    installed = is_installed(case, package)
+    if installed and not case.flags.wheel:
         return done(f"{case.wanted_version(package)} is installed")
     if has_prebuilt(case, package):
         return done(f"not compiled: {case.situation.prebuilt[package].name} fits")
     unless = " (unless a prebuilt wheel is found)" if still_to_look(case, package) else ""
-    return needed(f"no wheel for {', '.join(case.choice.archs)} yet{unless}")
+    there = ": it is installed, and its wheel is not in the store any more" if installed else unless
+    return needed(f"no wheel for {', '.join(case.choice.archs)} yet{there}")
 
 
 def act(context: Context, case: Case) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,27 +55,60 @@ def _how_to_get_conda(facts: Facts) -> str:
 
 
 def act(context: Context, case: Case) -> None:
-    """Create it; what is half-made is removed again.
+    """Create it; what is half-made is removed again, and what is in the way and does not work is put aside.
 
     Raises:
         MambaopsError: no such Python, no network for conda, the place cannot be written to.
     """
-    env = context.where.env
-    if env.exists() and not context.where.python.exists():
-        context.say(f"{env} is a broken environment: removed")
-        shutil.rmtree(env)
+    from mambaops.state.settle import put_aside
+
+    make, env = _maker(context, case), context.where.env
     try:
-        env.parent.mkdir(parents=True, exist_ok=True)
-        if case.profile.target.kind == "conda":
-            _conda(context, case)
-        else:
-            _venv(context, case)
+        if env.exists() and not context.where.python.exists():
+            context.say(f"{env} holds no Python that works; it is now {put_aside(env)}")
+        _make(context, case, make)
     except OSError as error:
         raise _unwritable(env, error) from error
-    except BaseException:
-        with contextlib.suppress(OSError):
-            shutil.rmtree(env, ignore_errors=True)
-        raise
+
+
+def renew(context: Context, case: Case) -> None:
+    """Make it anew: the one that is there is kept until the new one is whole, and comes back if it is not.
+
+    Raises:
+        UsageError: what lies there is no environment. MambaopsError: as `act`.
+    """
+    from mambaops.state.settle import replacing
+
+    env = context.where.env
+    if not env.exists():
+        act(context, case)
+        return
+    _check_environment(context)
+    make = _maker(context, case)
+    try:
+        with replacing(context.where, context.say):
+            _make(context, case, make)
+    except OSError as error:
+        raise _unwritable(env, error) from error
+    context.say(f"{env} was made anew")
+
+
+def _make(context: Context, case: Case, make: Callable[[], None]) -> None:
+    from mambaops.state.memory import remember
+    from mambaops.state.settle import making
+
+    with making(context.where):
+        make()
+        # whole only with what it is for: the next command may name nothing
+        remember(context.where, case, STEP.id)
+
+
+def _maker(context: Context, case: Case) -> Callable[[], None]:
+    """What makes it. Which Python that takes is found out now, before anything is changed."""
+    if case.profile.target.kind == "conda":
+        return lambda: _conda(context, case)
+    python = find_python(case.choice.python, context)
+    return lambda: _venv(context, python)
 
 
 def _unwritable(env: Path, error: OSError) -> MambaopsError:
@@ -86,10 +118,9 @@ def _unwritable(env: Path, error: OSError) -> MambaopsError:
     )
 
 
-def _venv(context: Context, case: Case) -> None:
+def _venv(context: Context, python: Path) -> None:
     from mambaops.core import interpreters, process
 
-    python = find_python(case.choice.python, context)
     argv: list[str | Path] = [interpreters.ours(), "-m", "virtualenv", "--quiet", "--no-download"]
     argv += ["--no-periodic-update", "-p", python, context.where.env]
     process.run(argv, log=context.run.log(STEP.id), timeout=300)
@@ -145,21 +176,24 @@ def undo(context: Context, case: Case) -> None:
     Raises:
         UsageError: the folder is no environment of ours.
     """
+    from mambaops.state.settle import remove
+
     env = context.where.env
-    aside = env.with_name(f".{env.name}.removed")
-    if aside.exists():
-        shutil.rmtree(aside)  # an earlier removal was ended
     if not env.exists():
         context.say(f"there is no environment at {env}")
         return
+    _check_environment(context)
+    remove(context.where)
+    context.say(f"removed {env}")
+
+
+def _check_environment(context: Context) -> None:
+    env = context.where.env
     if not (env / "pyvenv.cfg").exists() and not context.where.is_conda:
         raise UsageError(
             f"{env} is no Python environment: it is not removed",
             hint="look what it is, and move it away",
         )
-    env.rename(aside)  # whole or gone: half an environment would no longer be known as one
-    shutil.rmtree(aside)
-    context.say(f"removed {env}")
 
 
 def script(case: Case) -> list[str]:
@@ -180,5 +214,6 @@ STEP = Step(
     act=act,
     script=script,
     undo=undo,
+    renew=renew,
     after=("check-space",),
 )

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from mambaops.core.errors import CommandFailed, MambaopsError
 from mambaops.decide.case import Case
 from mambaops.decide.environment import same_torch
-from mambaops.decide.verdict import Verdict, done, needed
+from mambaops.decide.memory import put_here
+from mambaops.decide.verdict import Verdict, blocked, done, needed
 from mambaops.knowledge.addresses import torch_index
 from mambaops.knowledge.torch_builds import torch_row
 from mambaops.steps.step import Step
@@ -33,8 +34,27 @@ def assess(case: Case) -> Verdict:
     found = case.target.torch
     if same_torch(found.version, found.cuda, case.choice):
         return done(f"torch {found.version} is there")
-    return needed(
-        f"torch {found.version} (CUDA {found.cuda or 'none'}) is there, {wanted} wanted: {why}"
+    told = f"torch {found.version} (CUDA {found.cuda or 'none'}) is there, {wanted} wanted: {why}"
+    return needed(told) if _may_replace(case) else _not_ours(case, told)
+
+
+def _may_replace(case: Case) -> bool:
+    """Asked for, or what mambaops has put there itself."""
+    assert case.target is not None
+    spec = case.profile.torch
+    listed = [*spec.versions, spec.cpu]
+    asked = bool(case.flags.torch) or case.flags.replace_torch
+    return asked or put_here(case.situation.made, case.target, listed, spec.cuda)
+
+
+def _not_ours(case: Case, told: str) -> Verdict:
+    assert case.target is not None
+    assert case.target.torch is not None
+    there = case.target.torch.version.split("+")[0]
+    return blocked(
+        f"{told}; it was not put there by mambaops, and is not replaced unasked",
+        f"`mambaops install-torch --profile {case.profile.name}` replaces it, "
+        f"`--torch {there}` builds for the one that is there",
     )
 
 

@@ -29,6 +29,7 @@ class Step:
         act: does it; None for a check, which can only be done or blocked.
         script: the lines that do the same by hand, for `plan --script`. Pure.
         undo: takes back what `act` did; None where nothing can.
+        renew: does it anew in place of what is there, which stays until the new one is whole.
         stands_on: steps without which this one is no use; run alone, it brings them along.
         after: steps that come before it where both are in a plan.
         wanted: does a plan for this case have the step at all?
@@ -43,6 +44,7 @@ class Step:
     act: Callable[[Context, Case], None] | None = None
     script: Callable[[Case], list[str]] | None = None
     undo: Callable[[Context, Case], None] | None = None
+    renew: Callable[[Context, Case], None] | None = None
     stands_on: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     wanted: Callable[[Case], bool] = _always

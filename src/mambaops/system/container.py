@@ -171,6 +171,17 @@ def chosen_runtime(name: str) -> str:
     return found
 
 
+def is_ours(dockerfile: Path) -> bool:
+    """Was it written here?"""
+    first = dockerfile.read_bytes().split(b"\n", 1)[0]
+    return b": made by `mambaops container" in first
+
+
+def is_context(folder: Path) -> bool:
+    """Is it what `write_context` puts beside the Dockerfile?"""
+    return (folder / "mambaops" / "__main__.py").is_file()
+
+
 def write_context(profile: Profile, folder: Path, *, arch: str) -> Path:
     """Dockerfile and what it copies, into `folder`; returns the Dockerfile.
 

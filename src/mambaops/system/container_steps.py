@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mambaops.core.errors import MachineError
+from mambaops.core.outputs import file_to_write, folder_to_write
 from mambaops.core.process import which
 from mambaops.profiles.load import load_profile
 from mambaops.system import container
@@ -24,6 +25,7 @@ def carry_out(
     run: bool,
     words: Sequence[str] = (),
     say: Callable[[str], None],
+    force: bool = False,
 ) -> None:
     """Write Dockerfile and context into `output`; build the image, or become the one that runs it.
 
@@ -31,6 +33,8 @@ def carry_out(
         UsageError, MachineError, CommandFailed: see the functions of `container`.
     """
     profile, folder = load_profile(profile_name), Path(output)
+    file_to_write(folder / "Dockerfile", force=force, ours=container.is_ours)
+    folder_to_write(folder / container.CONTEXT, force=force, ours=container.is_context)
     folder.mkdir(parents=True, exist_ok=True)
     print(container.write_context(profile, folder, arch=arch))
     if not (build or run):

@@ -56,6 +56,11 @@ def obtain(
     return Path(route.home).absolute()
 
 
+def is_begun(folder: Path) -> bool:
+    """Is a toolkit there, or do the files of one that is on its way lie beside it?"""
+    return (folder / "bin" / "nvcc").exists() or Path(f"{folder}-files").is_dir()
+
+
 def installed(home: Path, wanted: str) -> bool:
     """Whether `home/bin/nvcc` runs and says that release."""
     return nvcc_release(home) == minor_of(wanted)

@@ -10,11 +10,13 @@ from pathlib import Path
 from mambaops.core import interpreters, paths, process
 from mambaops.core.errors import MachineError, UsageError
 from mambaops.core.files import write_bytes
+from mambaops.core.outputs import file_to_write
 from mambaops.profiles.load import load_profile
 from mambaops.state.places import places
 from mambaops.system.launch import hand_over
 
 VLM = "mambaops.payload.train.vlm"
+DEMO_MARK = ".mambaops-demo"  # payload/train/demo_data.py writes it
 NEEDED = ("torch", "transformers", "PIL")
 LAUNCHERS = {"powershell": ("powershell.ps1", "\r\n"), "wsl": ("wsl.sh", "\n")}
 
@@ -123,11 +125,16 @@ def run_module(
     hand_over(str(chosen), module, words)
 
 
-def write_launcher(kind: str, output: Path, profile: str) -> Path:
+def is_demo(folder: Path) -> bool:
+    """Was the folder written by `demo-data`?"""
+    return (folder / DEMO_MARK).is_file()
+
+
+def write_launcher(kind: str, output: Path, profile: str, *, force: bool = False) -> Path:
     """A script that starts stage 2 by one word: for PowerShell (CRLF) or for bash in WSL (LF).
 
     Raises:
-        UsageError: an unknown kind.
+        UsageError: an unknown kind, or another file is there and `force` was not given.
     """
     if kind not in LAUNCHERS:
         raise UsageError(f"no launcher of kind {kind}; there are {', '.join(LAUNCHERS)}")
@@ -136,7 +143,10 @@ def write_launcher(kind: str, output: Path, profile: str) -> Path:
     text = template.replace("@PROFILE@", load_profile(profile).name)
     # PowerShell 5 reads UTF-8 only with a mark; bash takes none
     encoding = "utf-8-sig" if kind == "powershell" else "utf-8"
-    return write_bytes(output, text.replace("\n", newline).encode(encoding), mode=0o755)
+    content = text.replace("\n", newline).encode(encoding)
+    # somebody may have changed one of ours: only the very same file goes without a question
+    place = file_to_write(output, force=force, ours=lambda path: path.read_bytes() == content)
+    return write_bytes(place, content, mode=0o755)
 
 
 def mapped(given: list[str], *, to_windows: bool, as_json: bool) -> process.Completed:

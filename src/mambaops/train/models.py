@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mambaops.core.errors import UsageError
 
 MODULE = "mambaops.payload.train.fetch_model"
 NEEDED = ("huggingface_hub",)
+
+
+def is_model(folder: Path) -> bool:
+    """A model, or one that is being fetched (the hub's client notes that in a folder of its own)."""
+    return any((folder / name).exists() for name in ("config.json", ".cache/huggingface"))
 
 
 def wanted_model(model: str, profile: str) -> str:

@@ -34,9 +34,9 @@ def verify(case: Case, python: Path, log: Path | None = None) -> Verification:
         log: takes the output of the checks that run in the target interpreter.
     """
     assert case.target is not None
-    packages = [case.described(name) for name in case.packages] if case.choice.kernels else []
+    packages = [case.described(name) for name in case.packages if _should_work(case, name)]
     names = [package.name for package in packages]
-    checks = [*_imports(python, packages, log), *_places(case.target, names)]
+    checks = [*_imports(case, python, packages, log), *_places(case.target, names)]
     checks += [_generation(case.target, pair) for pair in pairs() if set(pair) <= set(names)]
     checks += _binaries(case, packages)
     checks += results(case, python, packages, log)
@@ -45,7 +45,15 @@ def verify(case: Case, python: Path, log: Path | None = None) -> Verification:
     return Verification(checks=checks, required_skips=skips)
 
 
-def _imports(python: Path, packages: list[Package], log: Path | None) -> Iterator[Check]:
+def _should_work(case: Case, package: str) -> bool:
+    """What the environment was made for, and what is there with compiled modules, whoever put it there."""
+    found = case.target.packages.get(package) if case.target else None
+    return case.choice.kernels or (found is not None and bool(found.extensions))
+
+
+def _imports(
+    case: Case, python: Path, packages: list[Package], log: Path | None
+) -> Iterator[Check]:
     modules = ["torch", *(module for package in packages for module in package.modules.imports)]
     script = payload_file("smoke.py")
     done = process.run(
@@ -58,16 +66,19 @@ def _imports(python: Path, packages: list[Package], log: Path | None) -> Iterato
     )
     found = {one["module"]: one for one in json_lines(done.stdout) if "module" in one}
     for module in modules:
-        yield _import_check(module, found.get(module), done)
+        yield _import_check(case, module, found.get(module), done)
 
 
-def _import_check(module: str, found: dict[str, Any] | None, done: process.Completed) -> Check:
+def _import_check(
+    case: Case, module: str, found: dict[str, Any] | None, done: process.Completed
+) -> Check:
     if found is None:
         how = "time ran out" if done.timed_out else f"the interpreter ended with {done.returncode}"
         return Check(id=f"import:{module}", outcome="failed", reason=f"{how} during the import")
     if found.get("standin"):
         reason = "mambaops' pure PyTorch stand-in, not the compiled kernels"
-        return Check(id=f"import:{module}", outcome="skipped", reason=reason, value=found["file"])
+        outcome = "failed" if case.choice.kernels else "skipped"
+        return Check(id=f"import:{module}", outcome=outcome, reason=reason, value=found["file"])
     value = {key: found[key] for key in ("version", "file", "seconds") if found.get(key)} or None
     return Check(
         id=f"import:{module}", outcome=found["outcome"], reason=found["reason"], value=value

@@ -50,7 +50,7 @@ def results(case: Case, python: Path, packages: list[Package], log: Path | None)
                 argv: list[str | Path] = [python, runner, package.name, device]
                 yield from _run(f"results:{package.name}", argv, log, package.check.code)
     if not case.facts.gpus:
-        reason = "no GPU here: the kernels were compiled and imported, and not run"
+        reason = "no GPU here: the kernels were not run"
         yield Check(id="results", outcome="skipped", reason=reason)
         return
     scripts = dict.fromkeys(one.check.script for one in packages if one.check.script)

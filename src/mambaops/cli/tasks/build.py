@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mambaops.cli.request import Request, planning_task
-from mambaops.cli.run_step import run_steps
+from mambaops.cli.run_step import run_steps, show_plan
 from mambaops.cli.task import Context, emit, put, task, to_json
 from mambaops.core.errors import MachineError
 
@@ -16,6 +16,7 @@ from mambaops.core.errors import MachineError
         "mambaops build-mamba --profile wsl-5090",
     ),
     operand="profile",
+    shows=show_plan,
 )
 def build_mamba(request: Request) -> None:
     """Bring this machine to a profile: look, choose, say what will be done, do it, prove it.
@@ -33,6 +34,7 @@ def build_mamba(request: Request) -> None:
         "mambaops plan --profile local --script > by-hand.sh",
     ),
     operand="profile",
+    shows=show_plan,
     excludes=(("script", "json"),),
     help={
         "facts": "plan for another machine: a file made by `mambaops facts --json`",

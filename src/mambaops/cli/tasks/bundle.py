@@ -19,6 +19,7 @@ from mambaops.cli.task import Context, emit, say, task
         "add": "package beside the profile's: a name, or a package file (./mine.toml)",
         "profile": "profile by name, or the path of a YAML file",
         "output": "the tar to write (default: PROFILE.tar)",
+        "force": "replace what is there, also where mambaops did not write it",
         "facts": "the other machine: a file made there by `mambaops facts --json` (default: this one)",
         "arch": "GPU architectures of the other machine",
         "torch": "torch release instead of the profile's",
@@ -38,6 +39,7 @@ def bundle(
     with_toolkit: bool = False,
     models: Sequence[str] | None = None,
     add: Sequence[str] | None = None,
+    force: bool = False,
     json: bool = False,
 ) -> None:
     """Collect everything that an environment needs in one file.
@@ -47,19 +49,21 @@ def bundle(
     """
     from pathlib import Path
 
-    from mambaops.bundle.collect import collect
+    from mambaops.bundle.collect import collect, place_of
     from mambaops.bundle.plan import spec_for
     from mambaops.cli.flags import flags_of
     from mambaops.cli.request import Request
     from mambaops.download.progress import for_stderr
     from mambaops.run.planning import planned
 
+    if output:
+        place_of(Path(output), force=force)  # before anything is looked for
     request = Request(arch=arch, torch=torch, python=python, cross=bool(facts), add=list(add or ()))
     flags = flags_of(request)
     case, _ = planned(profile, flags, facts)
     spec = spec_for(case, with_toolkit=with_toolkit, models=models or (), say=say)
     path = Path(output or f"{spec.name}.tar")
-    made = collect(spec, path, progress=for_stderr(), say=say)
+    made = collect(spec, path, progress=for_stderr(), say=say, force=force)
     emit(
         made,
         as_json=json,
@@ -84,6 +88,7 @@ def bundle(
         "file": "the tar, or the folder that it was unpacked into",
         "into": "folder of the environment (default: the profile's own under .mambaops)",
         "python": "interpreter to make it with",
+        "existing": "it may be an environment with packages that did not come from a bundle",
         "keep-files": "leave the unpacked bundle beside the environment",
     },
 )
@@ -93,6 +98,7 @@ def install_bundle(
     into: str = "",
     python: str = "",
     keep_files: bool = False,
+    existing: bool = False,
     json: bool = False,
 ) -> None:
     """Install a bundle, without a network.
@@ -108,7 +114,9 @@ def install_bundle(
     archive = Path(file)
     name = name_of(archive)
     folder = Path(into) if into else places(name).env
-    done = install(archive, folder, python=python, keep_files=keep_files, say=say)
+    done = install(
+        archive, folder, python=python, keep_files=keep_files, existing=existing, say=say
+    )
     prove = "" if into else f"\nprove it: mambaops verify --profile {done.name}"
     emit(
         done,

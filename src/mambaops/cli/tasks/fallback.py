@@ -14,12 +14,17 @@ from mambaops.cli.task import Context, emit, say, task
     ),
     help={
         "python": "python of the environment (default: the active virtual environment's)",
+        "system": "it may also be the system's own Python, or conda's base",
         "remove": "take the stand-ins out again",
         "json": "print what was done as JSON",
     },
 )
 def install_fallback(
-    c: Context, python: str = "", remove: bool = False, json: bool = False
+    c: Context,
+    python: str = "",
+    system: bool = False,
+    remove: bool = False,
+    json: bool = False,
 ) -> None:
     """Make mamba_ssm run without compiled kernels: importable and trainable.
 
@@ -31,7 +36,7 @@ def install_fallback(
     from mambaops.core import interpreters
     from mambaops.fallback import install as fallback
 
-    target = interpreters.to_change(python)
+    target = interpreters.to_install_into(python, system=system or remove)
     outcome = fallback.remove(target) if remove else fallback.install(target)
     for note in outcome.notes:
         say(f"note: {note}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mambaops.cli.confirm import HELP as CONFIRM
+from mambaops.cli.confirm import confirm
 from mambaops.cli.request import Request, planning_task
 from mambaops.cli.run_step import undo_step
 from mambaops.cli.task import Context, task
@@ -188,13 +190,16 @@ def strip_crlf(
         "mambaops purge-cache",
         "mambaops purge-cache --json",
     ),
-    help={"all": "everything, of all packages: gigabytes to fetch again"},
+    needs={"yes": "all"},
+    help={"all": "everything, of all packages: gigabytes to fetch again", "yes": CONFIRM},
 )
-def purge_cache(c: Context, all: bool = False, json: bool = False) -> int:
+def purge_cache(c: Context, all: bool = False, yes: bool = False, json: bool = False) -> int:
     """Take the CUDA packages out of the caches of pip and uv.
 
     So the next build is a build, and not "Using cached …whl" of another torch or GPU.
     """
     from mambaops.cli.patch_output import purge_caches
 
+    if all:
+        confirm("empty the caches of pip and uv, of all packages and projects", yes=yes)
     return purge_caches(everything=all, as_json=json)

@@ -20,6 +20,7 @@ from mambaops.cli.task import Context, emit, say, task
     help={
         "file": "requirements file",
         "python": "interpreter or folder of the environment (default: the active one)",
+        "system": "it may also be the system's own Python, or conda's base",
         "index-url": "package index or mirror to use, for this command",
         "keep": "a protected name that the file may replace after all; may be given several times",
         "dry-run": "only say what would be left out and what would be run",
@@ -29,6 +30,7 @@ def install_requirements(
     c: Context,
     file: str,
     python: str = "",
+    system: bool = False,
     index_url: str = "",
     keep: Sequence[str] | None = None,
     dry_run: bool = False,
@@ -57,7 +59,7 @@ def install_requirements(
 
     outcome = install(
         Path(file),
-        interpreters.to_change(python),
+        interpreters.to_install_into(python, system=system or dry_run),
         index_url=index_url,
         keep=list(keep or ()),
         dry_run=dry_run,

@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import msgspec
 
+from mambaops.cli.confirm import HELP as CONFIRM
+from mambaops.cli.confirm import confirm
 from mambaops.cli.request import Request, planning_task
-from mambaops.cli.run_step import run_steps, undo_step
+from mambaops.cli.run_step import renew_step, run_steps, show_plan, undo_step
 from mambaops.cli.task import Command, emit
+from mambaops.core.errors import UsageError
 from mambaops.steps import all_steps
 from mambaops.steps.step import Step
 
@@ -28,6 +31,7 @@ def _command(
         doc=step.help,
         operand=operand,
         help=help,
+        shows=show_plan,
     )
 
 
@@ -60,7 +64,7 @@ def _per_package(step: Step) -> Command:
         request = msgspec.structs.replace(request, obtain=request.obtain or "source")
         known = packages_of(request)
         names = [package if package in known else check_package(package)] if package else known
-        run_steps(request, *(f"{step.id}:{name}" for name in names))
+        run_steps(request, *(f"{step.id}:{name}" for name in names), wheel=True)
 
     return _command(
         step,
@@ -71,14 +75,36 @@ def _per_package(step: Step) -> Command:
 
 
 def _create_venv(step: Step) -> Command:
-    def body(request: Request, recreate: bool = False, undo: bool = False) -> None:
+    def body(
+        request: Request, recreate: bool = False, undo: bool = False, yes: bool = False
+    ) -> None:
+        if recreate and undo:
+            raise UsageError("--recreate and --undo exclude each other")
         if recreate or undo:
+            _ask(request, "replace" if recreate else "remove", yes=yes)
+        if recreate:
+            renew_step(request, step.id)
+        elif undo:
             undo_step(request, step.id)
-        if not undo:
+        else:
             run_steps(request, step.id)
 
-    more = {"recreate": "remove the environment first", "undo": "remove the environment"}
+    more = {
+        "recreate": "make the environment anew; the old one goes when the new one is whole",
+        "undo": "remove the environment",
+        "yes": CONFIRM,
+    }
     return _command(step, example="mambaops create-venv --recreate", **more)(body)
+
+
+def _ask(request: Request, what: str, *, yes: bool) -> None:
+    """Only where there is something to lose."""
+    from mambaops.profiles.load import load_profile
+    from mambaops.state.places import places
+
+    where = places(load_profile(request.profile).name)
+    if where.env.exists():
+        confirm(f"{what} {where.env}, with everything that is installed in it", yes=yes)
 
 
 def _verify(step: Step) -> Command:
@@ -94,8 +120,21 @@ def _verify(step: Step) -> Command:
     return _command(step, example="mambaops verify --json", json="print JSON")(body)
 
 
+def _install_torch(step: Step) -> Command:
+    """Named by itself it may replace a torch that somebody put there; brought along by another step it may not."""
+
+    def body(request: Request) -> None:
+        run_steps(request, step.id, replace_torch=True)
+
+    return _command(step)(body)
+
+
 # tasks that take more than the common options; those of `cli.tasks.patch` also work without a profile
-OWN: dict[str, Callable[[Step], Command]] = {"create-venv": _create_venv, "verify": _verify}
+OWN: dict[str, Callable[[Step], Command]] = {
+    "create-venv": _create_venv,
+    "install-torch": _install_torch,
+    "verify": _verify,
+}
 ELSEWHERE = ("patch-setup", "patch-cpp-extension")
 
 

@@ -106,6 +106,7 @@ def wsl_run(c: Context, distribution: str = "", folder: str = "") -> int:
     help={
         "profile": "what to build",
         "output": "folder for the Dockerfile and the wheels",
+        "force": "replace what is there, also where mambaops did not write it",
         "arch": "GPU architectures to build for",
         "runtime": "docker or podman (default: the first on PATH)",
         "build": "build the image and copy its wheels out",
@@ -122,6 +123,7 @@ def container(
     build: bool = False,
     run: bool = False,
     dry_run: bool = False,
+    force: bool = False,
 ) -> None:
     """Build a profile's wheels on an old glibc: write a Dockerfile for it, build it, run it."""
     from mambaops.cli.passthrough import remainder
@@ -136,6 +138,7 @@ def container(
         run=run and not dry_run,
         words=remainder(c),
         say=say,
+        force=force,
     )
 
 

@@ -12,6 +12,7 @@ _ROUTES = {
     "list": "print every route with its commands and stop",
     "facts": "facts file of another machine (for --list and --dry-run)",
     "folder": "where a toolkit without root goes",
+    "force": "replace what is there, also where mambaops did not write it",
 }
 
 
@@ -35,6 +36,7 @@ def get_nvcc(
     list: bool = False,
     facts: str = "",
     folder: str = "",
+    force: bool = False,
     json: bool = False,
 ) -> None:
     """Get a CUDA toolkit without its driver: by apt, deb file, conda or runfile, what fits this machine.
@@ -44,6 +46,7 @@ def get_nvcc(
     from pathlib import Path
 
     from mambaops.cli import system_output as show
+    from mambaops.core.outputs import folder_to_write
     from mambaops.core.paths import state_dir
     from mambaops.facts import collect, model
     from mambaops.system import routes, toolkit
@@ -62,6 +65,8 @@ def get_nvcc(
         lines = script(toolkit.chosen(found, route), machine)
         emit({"script": lines}, as_json=json, text=lambda one: one["script"])
         return
+    if folder:
+        folder_to_write(Path(folder), force=force, ours=toolkit.is_begun)
     home = toolkit.obtain(toolkit.chosen(found, route), cuda, sudo=sudo, say=say)
     emit({"home": str(home)}, as_json=json, text=lambda value: value["home"])
 
@@ -161,6 +166,7 @@ def cudnn_check(c: Context, home: str = "", json: bool = False) -> None:
     help={
         "archive": "NVIDIA's cudnn-linux-….tar.xz",
         "home": "the toolkit to copy it into",
+        "force": "replace another cuDNN that the toolkit holds",
         "deb": "install it from NVIDIA's apt repository instead, for this CUDA, e.g. 12.8",
         "sudo": "allow commands that change the system, as root or through sudo",
     },
@@ -172,6 +178,7 @@ def cudnn_install(
     deb: str = "",
     sudo: bool = False,
     json: bool = False,
+    force: bool = False,
 ) -> None:
     """Copy NVIDIA's cuDNN archive into a toolkit, readable for all; or install it with apt (--deb)."""
     import os
@@ -188,6 +195,13 @@ def cudnn_install(
         _cudnn_deb(deb, sudo)
         return
     toolkit = find_home(home, os.environ)
+    if not home and not sudo:
+        raise UsageError(f"which toolkit? {toolkit} was not named", hint=f"--home {toolkit}")
+    for there in cudnn.installed(toolkit) if not force else []:
+        raise UsageError(
+            f"{toolkit} holds cuDNN {there.version} already: it is not replaced",
+            hint="give `--force` where it may go",
+        )
     if note := cudnn.mismatch(Path(archive).name, toolkit):
         say(f"note: {note}")
     files = [str(path) for path in cudnn.install(Path(archive), toolkit)]

@@ -183,6 +183,7 @@ def evaluate(
         **_WHERE,
         "model": "hub name (default: the profile's first), or a folder to check",
         "output": "folder; default: the cache",
+        "force": "replace what is there, also where mambaops did not write it",
         "check": "only look whether it is here and complete",
     },
 )
@@ -191,6 +192,7 @@ def fetch_model(
     model: str = "",
     output: str = "",
     check: bool = False,
+    force: bool = False,
     python: str = "",
     profile: str = "",
 ) -> None:
@@ -199,10 +201,15 @@ def fetch_model(
     Says first whether the folder or the cache holds it. HF_ENDPOINT names a mirror; HF_HUB_OFFLINE and
     TRANSFORMERS_OFFLINE are obeyed.
     """
+    from pathlib import Path
+
     from mambaops.cli.passthrough import flags
+    from mambaops.core.outputs import folder_to_write
     from mambaops.train import launch as training
     from mambaops.train import models
 
+    if output and not check:
+        folder_to_write(Path(output), force=force, ours=models.is_model)
     wanted = models.wanted_model(model, profile)
     words = flags({"--model": wanted, "--output": output, "--check": check})
     training.run_module(models.MODULE, words, python=python, profile=profile, needed=models.NEEDED)
@@ -220,6 +227,7 @@ def fetch_model(
     help={
         **_WHERE,
         "output": "folder to write",
+        "force": "replace what is there, also where mambaops did not write it",
         "count": "pictures for training; a tenth of that each for val and test",
         "windows_paths": "name the pictures as Windows does, to try the mapping",
     },
@@ -229,6 +237,7 @@ def demo_data(
     output: str = "demo_data",
     count: int = 4000,
     windows_paths: bool = False,
+    force: bool = False,
     python: str = "",
     profile: str = "",
 ) -> None:
@@ -236,9 +245,13 @@ def demo_data(
 
     What is tested (shape, colour, place, number together) never occurs in training.
     """
+    from pathlib import Path
+
     from mambaops.cli.passthrough import flags
+    from mambaops.core.outputs import folder_to_write
     from mambaops.train import launch as training
 
+    folder_to_write(Path(output), force=force, ours=training.is_demo)
     values: dict[str, str | bool] = {"--output": output, "--count": str(count)}
     words = flags({**values, "--windows_paths": windows_paths})
     training.run_module("mambaops.payload.train.demo_data", words, python=python, profile=profile)
@@ -256,11 +269,16 @@ def demo_data(
     help={
         "kind": "powershell or wsl",
         "output": "file to write",
+        "force": "replace what is there, also where mambaops did not write it",
         "profile": "profile that the script builds",
     },
 )
 def write_launcher(
-    c: Context, kind: str = "powershell", output: str = "", profile: str = "wsl-5090"
+    c: Context,
+    kind: str = "powershell",
+    output: str = "",
+    profile: str = "wsl-5090",
+    force: bool = False,
 ) -> None:
     """Write a script that starts stage 2 by one word: installs and trains.
 
@@ -271,7 +289,8 @@ def write_launcher(
     from mambaops.train import launch as training
 
     default = "run_stage2_train.ps1" if kind == "powershell" else "wsl_install_and_train.sh"
-    say(f"wrote {training.write_launcher(kind, Path(output or default), profile)}")
+    path = training.write_launcher(kind, Path(output or default), profile, force=force)
+    say(f"wrote {path}")
 
 
 @task(

@@ -25,6 +25,7 @@ from mambaops.cli.task import Context, emit, say, task
         "facts": "facts of the machine that it must fit (default: this one)",
         "python": "interpreter of the environment that it must fit (default: the active one)",
         "output": "folder to put it into (default: here)",
+        "force": "replace what is there, also where mambaops did not write it",
         "sha256": "what it must be; after the first fetch this is remembered",
         "proxy": "proxy for this fetch; without it HTTPS_PROXY and NO_PROXY count",
     },
@@ -40,6 +41,7 @@ def fetch_wheel(
     output: str = ".",
     sha256: str = "",
     proxy: str = "",
+    force: bool = False,
     json: bool = False,
 ) -> None:
     """Fetch a wheel whole: resumed, checked, remembered.
@@ -70,6 +72,7 @@ def fetch_wheel(
         name=name or None,
         progress=for_stderr(),
         session=session,
+        replace=force,
     )
     emit(
         fetched,
@@ -94,6 +97,7 @@ def fetch_wheel(
         "file": "wheel file, or a pattern in quotes ('dist/*.whl')",
         "more": "another wheel file; may be given several times",
         "python": "interpreter or folder of the environment (default: the `python` on PATH)",
+        "system": "it may also be the system's own Python, or conda's base",
         "facts": "facts of the machine it must load on (default: those of this one)",
         "inspect": "read the compiled modules before installing (--no-inspect skips it)",
         "force": "install even what will not load here",
@@ -104,6 +108,7 @@ def install_wheel(
     file: str,
     more: Sequence[str] | None = None,
     python: str = "",
+    system: bool = False,
     facts: str = "",
     inspect: bool = True,
     force: bool = False,
@@ -120,7 +125,7 @@ def install_wheel(
     from mambaops.install.wheel_file import matching_files
     from mambaops.install.wheels import install_wheels
 
-    interpreter = interpreters.to_change(python)
+    interpreter = interpreters.to_install_into(python, system=system)
     done = install_wheels(
         matching_files([file, *(more or ())]),
         interpreter,

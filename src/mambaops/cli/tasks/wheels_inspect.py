@@ -71,10 +71,16 @@ def inspect_wheel(
         "file": "wheel to repair; it is not changed, a copy is written",
         "glibc": "glibc of the system that it shall load on",
         "output": "folder for the repaired copy (default: beside the wheel)",
+        "force": "replace what is there, also where mambaops did not write it",
     },
 )
 def repair_wheel(
-    c: Context, file: str, glibc: str = "2.31", output: str = "", json: bool = False
+    c: Context,
+    file: str,
+    glibc: str = "2.31",
+    output: str = "",
+    force: bool = False,
+    json: bool = False,
 ) -> None:
     """Make a wheel load on an older system: one that needs GLIBC_2.32 for one symbol.
 
@@ -85,7 +91,7 @@ def repair_wheel(
 
     from mambaops.wheels.repair.glibc import repair_wheel as repair
 
-    done = repair(Path(file), glibc=glibc, out=Path(output) if output else None)
+    done = repair(Path(file), glibc=glibc, out=Path(output) if output else None, force=force)
     emit(
         done.as_json() if json else done,
         as_json=json,

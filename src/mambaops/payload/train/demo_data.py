@@ -33,6 +33,7 @@ PLACES: Dict[str, Tuple[int, int]] = {
 }
 COUNTS = ("一", "两", "三", "四")
 SIDE = 64
+MARK = ".mambaops-demo"  # the command that starts this looks for it before it fills a folder again
 QUESTION = "描述图片："
 
 
@@ -157,6 +158,9 @@ def main() -> None:
         "--windows_paths", action="store_true", help="name the pictures as Windows does"
     )
     flags = parser.parse_args()
+    os.makedirs(flags.output, exist_ok=True)
+    with open(os.path.join(flags.output, MARK), "w", encoding="utf-8") as file:
+        file.write("written by mambaops demo-data, which may write it again\n")
     root = ""
     if flags.windows_paths:
         root = paths.to_windows(os.path.abspath(flags.output), paths.read_mapping())

@@ -23,6 +23,7 @@ from typing import Any
 from mambaops.core import process
 from mambaops.core.errors import MachineError, MambaopsError, UsageError
 from mambaops.core.files import regular
+from mambaops.core.outputs import file_to_write
 from mambaops.wheels.archive import check_members, check_record
 from mambaops.wheels.inspect.compatibility import SUPPLIED_SYMBOL
 from mambaops.wheels.inspect.elf import ELF_MAGIC, inspect_extension
@@ -58,17 +59,30 @@ def blocking(extension: Extension, glibc: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def repair_wheel(path: Path, *, glibc: str = DEFAULT_GLIBC, out: Path | None = None) -> Repaired:
+def is_repaired(path: Path) -> bool:
+    """Is it a wheel that was repaired here?"""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/mambaops-repair.json") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def repair_wheel(
+    path: Path, *, glibc: str = DEFAULT_GLIBC, out: Path | None = None, force: bool = False
+) -> Repaired:
     """Write a repaired copy of a wheel, under a version of its own, into `out` (default: beside it).
 
     Raises:
         MambaopsError: not a whole wheel, nothing to repair, or symbols that cannot be supplied.
         MachineError: patchelf is not there.
-        UsageError: `glibc` is no version.
+        UsageError: `glibc` is no version, or the copy's place is taken by somebody's file.
     """
     floor = _checked_floor(glibc)
     name = parse_wheel_name(path.name)
-    target = (out or path.parent) / str(name.with_repair(floor))
+    target = file_to_write(
+        (out or path.parent) / str(name.with_repair(floor)), force=force, ours=is_repaired
+    )
     try:
         with zipfile.ZipFile(regular(path)) as archive, tempfile.TemporaryDirectory() as folder:
             members = check_members(path, archive)

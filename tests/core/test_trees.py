@@ -1,0 +1,121 @@
+"""What a command has started ends with it: children that ignore SIGTERM, and those that left group and tree."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mambaops.core import process, trees
+from mambaops.core.errors import CommandFailed
+
+# each notes its id; `stubborn` ignores SIGTERM, `away` leaves group, session and parent behind
+PROGRAM = """
+import os, pathlib, signal, subprocess, sys, time
+folder, *kinds = sys.argv[1:]
+def note(kind):
+    aside = pathlib.Path(folder, f"{kind}.part"); aside.write_text(str(os.getpid())); aside.rename(pathlib.Path(folder, kind))
+def wait():
+    while True: time.sleep(60)
+for kind in kinds:
+    if os.fork() == 0:
+        if kind == "away":
+            os.setsid()
+            if os.fork(): os._exit(0)
+            os.closerange(0, 3)  # or whoever reads our output waits for it
+        if kind in ("stubborn", "away"): signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        note(kind)
+        if kind == "stopped": os.kill(os.getpid(), signal.SIGSTOP)
+        wait()
+while not all(pathlib.Path(folder, kind).exists() for kind in kinds): time.sleep(0.01)
+note("first")
+{then}
+"""
+KINDS = ["plain", "stubborn", "away", "stopped"]
+
+
+def program(folder: Path, *kinds: str, then: str = "wait()") -> list[str | Path]:
+    return [sys.executable, "-c", PROGRAM.replace("{then}", then), folder, *kinds]
+
+
+def noted(folder: Path) -> dict[str, int]:
+    return {path.name: int(path.read_text()) for path in folder.iterdir() if not path.suffix}
+
+
+def runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_for(path: Path) -> None:
+    for _ in range(3000):
+        if path.exists():
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{path} did not come")
+
+
+@pytest.fixture(autouse=True)
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trees, "GRACE", 0.3)
+
+
+def test_a_timeout_ends_everything_that_was_started(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match="was ended after 4 s"):
+        process.run(program(tmp_path, *KINDS), timeout=4)
+    found = noted(tmp_path)
+    assert set(found) == {*KINDS, "first"}
+    assert [kind for kind, pid in found.items() if runs(pid)] == []
+
+
+def test_those_of_another_command_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "other").mkdir()
+    env = trees.marked(None, "other")
+    with subprocess.Popen(program(tmp_path / "other", "away"), env=env) as other:
+        wait_for(tmp_path / "other" / "first")
+        with pytest.raises(CommandFailed):
+            process.run(program(tmp_path / "ours", "away"), timeout=2)
+        assert not runs(noted(tmp_path / "ours")["away"])
+        assert runs(noted(tmp_path / "other")["away"])
+        left = trees.end_trees([(other.pid, env[trees.MARK])])
+        assert left == []
+        assert not runs(noted(tmp_path / "other")["away"])
+
+
+def test_what_a_command_leaves_when_it_ends_well_stays(tmp_path: Path) -> None:
+    """A compiler cache's server, say: nobody asked for its end."""
+    process.run(program(tmp_path, "away", then="sys.exit(0)"))
+    pid = noted(tmp_path)["away"]
+    assert runs(pid)
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_a_server_for_every_build_is_no_ones(tmp_path: Path) -> None:
+    env = {**trees.marked(None, "some"), "SCCACHE_START_SERVER": "1"}
+    with subprocess.Popen(program(tmp_path), env=env) as server:
+        wait_for(tmp_path / "first")
+        assert trees.with_label("some") == []
+        server.kill()
+
+
+def test_marks_hold_those_above_and_never_ourselves(tmp_path: Path) -> None:
+    code = (
+        "from mambaops.core import process, trees; import sys\n"
+        "env = trees.marked(None, 'inner'); print(env[trees.MARK])\n"
+        "print([one.pid for one in trees.with_label('outer')])\n"
+    )
+    env = trees.marked(None, "outer")
+    done = process.run([sys.executable, "-c", code], env=env)
+    mark, found = done.stdout.splitlines()
+    assert "/outer." in mark
+    assert mark.split("/")[-1].startswith("inner.")
+    assert found == "[]"
