@@ -83,6 +83,17 @@ def test_build_folders_older_than_torch(
         assert str(build) in found["stale-build"].what
 
 
+def test_a_build_is_ours_where_any_name_of_its_setup_is(tmp_path: Path) -> None:
+    setup = clone(tmp_path / "two").parent / "setup.py"
+    setup.write_text('name = "a-part"\nPACKAGE_NAME = "mamba_ssm"\n')
+    clone(tmp_path / "none").with_name("setup.py").unlink()
+    torch = tmp_path / "torch"
+    torch.mkdir()
+    (torch / "version.py").write_text("")
+    facts = varied("base", {"torch": {"version": "2.8.0", "path": str(torch)}})
+    assert live.stale_builds(facts, tmp_path) == [tmp_path / "two" / "build"]
+
+
 def test_without_a_torch_no_build_is_stale(tmp_path: Path) -> None:
     clone(tmp_path / "mamba")
     assert "stale-build" not in seen(tmp_path)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import serve, status
+from loopback import Handler, serve, status
 from recorded import varied
 
 from mambaops.diagnose.match import match
 from mambaops.doctor import network
 from mambaops.doctor.network import Place
+from mambaops.knowledge import addresses, mirrors, packages
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +32,8 @@ def test_what_is_asked_is_of_torchs_cuda() -> None:
 
 def test_without_a_torch_it_is_of_the_drivers_cuda() -> None:
     assert urls({})["PyTorch's wheels"].endswith("/cu128/")
+    assert urls({})["Astral's GPU wheels"].endswith("/cu128/")
+    assert urls({})["models"] == addresses.addresses().huggingface.endpoint
 
 
 def test_a_mirror_of_the_hub_is_asked_instead() -> None:
@@ -50,15 +54,25 @@ def test_what_an_answer_means(code: int, state: str) -> None:
         check = network._page(Place("models", server.url(""), "elsewhere"))
     assert (check.id, check.state) == ("address", state)
     assert "127.0.0.1 (models) answers" in check.what
-    assert (f"with {code}" in check.what, check.remedy) == (
-        (False, "") if state == "ok" else (True, "elsewhere")
+    assert (f"with {code}" in check.what, check.remedy, bool(check.cause)) == (
+        (False, "", False) if state == "ok" else (True, "elsewhere", True)
     )
+
+
+def test_the_page_to_which_an_address_leads_is_what_counts() -> None:
+    def moved(handler: Handler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", "/there")
+        handler.end_headers()
+
+    with serve(b"", moved, status(404)) as server:
+        assert "with 404" in network._page(Place("models", server.url("x"), "elsewhere")).what
 
 
 def test_no_answer() -> None:
     check = network._page(Place("models", "http://127.0.0.1:9/", "elsewhere"))
     assert (check.id, check.state, check.remedy) == ("address-unreachable", "warning", "elsewhere")
-    assert check.cause.startswith("ConnectionError: ")
+    assert check.cause.startswith("ConnectionError: HTTPConnectionPool")
 
 
 def stand_in(folder: Path, text: str) -> Path:
@@ -72,7 +86,9 @@ def test_pips_index_answers(tmp_path: Path) -> None:
     python = stand_in(tmp_path, f'echo "$@" > {tmp_path}/asked')
     check = network._index(python)
     assert (check.id, check.state) == ("pip-index", "ok")
-    assert (tmp_path / "asked").read_text().startswith("-m pip index versions pip")
+    # once, and not for ever
+    asked = "-m pip index versions pip --timeout 6 --retries 0\n"
+    assert (tmp_path / "asked").read_text() == asked
 
 
 @pytest.mark.parametrize(
@@ -86,6 +102,7 @@ def test_pips_index_answers(tmp_path: Path) -> None:
 def test_pips_index_does_not_answer(tmp_path: Path, said: str, cause: str) -> None:
     check = network._index(stand_in(tmp_path, said))
     assert (check.id, check.state, check.cause) == ("pip-index-unreachable", "failed", cause)
+    assert check.remedy.startswith("pip config list")
 
 
 def test_a_known_failure_of_pip_is_named(tmp_path: Path) -> None:
@@ -94,7 +111,47 @@ def test_a_known_failure_of_pip_is_named(tmp_path: Path) -> None:
     assert check.cause == match(line)[0].cause
 
 
+@pytest.fixture
+def mirrored() -> Iterator[Callable[[str], None]]:
+    """Every address of the tables on this machine."""
+
+    def use(place: str) -> None:
+        mirrors.use({"https://": place} if place else {})
+        addresses.addresses.cache_clear()
+        packages.packages.cache_clear()
+        packages._read_once.cache_clear()
+
+    yield use
+    use("")
+
+
+def test_everything_is_asked_and_nothing_needs_to_answer(
+    tmp_path: Path, mirrored: Callable[[str], None]
+) -> None:
+    python = stand_in(tmp_path, "exit 0")
+    with serve(b"", status(200)) as server:
+        mirrored(server.url(""))
+        checks = network.ask(varied("base", {}), python)
+        paths = {path for path, _ in server.requests}
+    assert [check.id for check in checks] == ["resolver", "pip-index", *["address"] * 4]
+    assert {check.state for check in checks[1:]} == {"ok"}
+    assert len(paths) == 4
+    (resolver,) = checks[:1]
+    assert resolver.state == "ok"
+    assert (resolver.cause, resolver.remedy) == ("", "")
+    assert {check.area for check in checks} == {network.AREA}
+
+
+def test_a_name_that_nobody_knows_is_the_resolvers_trouble() -> None:
+    (check,) = network._names(["no-such-host.invalid"])
+    assert (check.id, check.state) == ("resolver", "failed")
+    assert check.what.startswith("resolver ")
+    assert check.cause and check.remedy
+
+
 def test_a_long_error_is_shortened_in_the_middle() -> None:
     assert network._short(ValueError("short")) == "short"
+    assert network._short(ValueError("a" * 159)) == "a" * 159
+    assert " … " in network._short(ValueError("a" * 160))
     shown = network._short(ValueError("a" * 100 + "b" * 100))
     assert shown.startswith("a" * 80 + " … ") and shown.endswith("b" * 70)
