@@ -43,7 +43,7 @@ def test_this_machine_is_looked_at_with_its_folder_and_put_right(own_folder: Pat
     request = Request(python=sys.executable)
     found = check(request)
     assert "windows-line-ends" in ids(found)
-    assert not {one.area for one in found} & {"network and mirrors"}
+    assert not ids(found) & {"resolver", "pip-index", "address"}
     (line_ends,) = [one for one in found if one.id == "windows-line-ends"]
     told: list[str] = []
     after = repaired(request, [line_ends], sudo=False, tell=told.append)
