@@ -17,6 +17,12 @@ from mambaops.fallback import install as fallback
 NAMES = {"selective_scan_cuda.py", "causal_conv1d_cuda.py"}
 
 
+@pytest.fixture(autouse=True)
+def compiled_modules_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on most machines, whatever this one is set to."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+
+
 @pytest.fixture
 def python(make_environment: Callable[[], Path]) -> Path:
     return make_environment()

@@ -179,7 +179,7 @@ def old_python(system: BareSystem, suite: str, source: Path) -> dict[str, object
     passed = said and ran.code in (0, 4)
     return {
         "suite": suite,
-        "what": "old Python",
+        "what": "Python 3.9: `python3 tasks.py`, where uv's Pythons cannot be reached",
         "passed": passed,
         "exit": ran.code,
         "seconds": round(ran.seconds),

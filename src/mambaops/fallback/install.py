@@ -7,6 +7,7 @@ an ordinary distribution, `mambaops-fallback`, with a RECORD: pip can list and u
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -57,7 +58,9 @@ def look(python: Path, *, try_import: bool = True) -> Environment:
     """
     script = paths.payload_file("standins", "look.py")
     options = [] if try_import else ["--no-import"]
-    done = process.run([python, script, *options], timeout=_LOOK_SECONDS)
+    # a look leaves nothing in the environment, no compiled modules either
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = process.run([python, script, *options], env=env, timeout=_LOOK_SECONDS)
     try:
         return msgspec.json.decode(done.stdout, type=Environment)
     except msgspec.MsgspecError as error:
