@@ -29,7 +29,7 @@ INSIDE = {
     "build-wheel:mamba-ssm": r"^nvcc .*selective_scan_fwd",
     "build-wheel:selective-scan": r"^nvcc .*oflex",
     "install-wheels": r"/einops/einops-.*whl",
-    "verify": "numerics",
+    "verify": "verify",
 }
 
 
