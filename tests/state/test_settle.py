@@ -156,3 +156,11 @@ def test_what_a_link_points_to_is_not_deleted(where: Places) -> None:
     assert whole(where) == "new"
     assert (elsewhere / "torch").exists()
     assert [path.name for path in where.env.parent.iterdir()] == ["local"]
+
+
+def test_what_is_completed_stays_where_that_fails(where: Places) -> None:
+    make(where, "old")
+    with pytest.raises(OSError, match="no space"), making(where):
+        raise OSError("no space")
+    assert whole(where) == "old"
+    assert [path.name for path in where.env.parent.iterdir()] == ["local"]

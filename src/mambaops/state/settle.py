@@ -37,10 +37,15 @@ def settle(where: Places, say: Say) -> None:
 def making(where: Places) -> Iterator[None]:
     """In the block the environment is made; where that does not end well, nothing of it is left.
 
+    One that is there already (it lacks pip, say) is completed, and stays whatever becomes of that.
+
     Raises:
         OSError: the place cannot be written to.
     """
     where.env.parent.mkdir(parents=True, exist_ok=True)
+    if where.env.exists():
+        yield
+        return
     where.making.touch()
     try:
         yield
