@@ -124,7 +124,7 @@ def test_what_the_script_found_comes_back_as_an_error_with_its_hint(made, tmp_pa
     with pytest.raises(MachineError, match=r"it needs glibc 2\.99") as caught:
         install_bundle(folder, tmp_path / "env")
     assert caught.value.message.startswith("this bundle does not fit this machine: ")
-    assert caught.value.hint.startswith("run `mambaops facts --json > FILE` here")
+    assert caught.value.hint.startswith("run `mambaops facts --json > facts.json` here")
 
 
 def test_a_script_of_an_earlier_mambaops_is_told_by_its_status_and_its_last_words(made, tmp_path):

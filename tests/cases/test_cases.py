@@ -14,7 +14,7 @@ from mambaops.cli import collection
 from mambaops.core.errors import MambaopsError
 from mambaops.decide.case import Case, make_case
 from mambaops.decide.packages import to_build
-from mambaops.decide.toolkit import fitting_toolkit, host_compiler
+from mambaops.decide.toolkit import compiler_floor, cxx_standard, fitting_toolkit, host_compiler
 from mambaops.plan import Plan, plan_of
 from mambaops.plan.script import to_script
 from mambaops.profiles.load import names as profile_names
@@ -105,7 +105,9 @@ def _check_case(expect: Expected, case: Case) -> None:
     if expect.nvcc is not None:
         assert (toolkit.nvcc if toolkit else "") == expect.nvcc
     if expect.compiler is not None:
-        found = host_compiler(case.facts, toolkit.gcc_max if toolkit else None)
+        found = host_compiler(
+            case.facts, toolkit.gcc_max if toolkit else None, compiler_floor(cxx_standard(case))
+        )
         assert (found.path if found else "") == expect.compiler
     if expect.build is not None:
         assert [name for name, _ in to_build(case)] == expect.build

@@ -10,6 +10,7 @@ import pytest
 from recorded import path_of
 
 from mambaops.core.errors import UsageError
+from mambaops.diagnose import command
 from mambaops.diagnose.explain import explain_log
 from mambaops.diagnose.redaction import mask
 from mambaops.diagnose.report import write_report
@@ -49,7 +50,7 @@ def test_the_text_has_cause_cure_and_what_does_not_help(tmp_path: Path) -> None:
     log.write_text("x\n" + FAILURE)
     text = explain_log(log).text()
     assert "line 2: RuntimeError: mamba_ssm is only supported" in text
-    assert "-> mambaops install-toolkit" in text
+    assert "mambaops install-toolkit`" in text
     assert "does not help: editing the check" in text
 
 
@@ -64,17 +65,83 @@ def test_json_has_the_promised_shape(tmp_path: Path) -> None:
     assert value["first_error"].startswith("RuntimeError")
 
 
-def test_an_unknown_failure_leaves_a_report(tmp_path: Path) -> None:
-    stdin = "x.cpp:3:1: error: strange\n"
-    log = tmp_path / "build.log"
-    log.write_text(stdin)
-    done = mambaops("diagnose", "--log", str(log), "--json", cwd=tmp_path)
+UNKNOWN = "x.cpp:3:1: error: strange\n"
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_an_unknown_failure_writes_nothing_unasked(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "build.log").write_text(UNKNOWN)
+    done = mambaops("diagnose", "--log", "build.log", *words, cwd=tmp_path)
+    assert done.returncode == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["build.log"]
+    assert "mambaops diagnose --log build.log --report`" in done.stderr
+
+
+def test_a_report_that_is_asked_for_lies_among_our_own(tmp_path: Path) -> None:
+    (tmp_path / "build.log").write_text(UNKNOWN)
+    done = mambaops("diagnose", "--log", "build.log", "--json", "--report", cwd=tmp_path)
     value = json.loads(done.stdout)
     assert (done.returncode, value["findings"]) == (1, [])
     assert value["first_error"] == "x.cpp:3:1: error: strange"
     (report,) = (tmp_path / "state" / "reports").glob("*.md")
     assert str(report) in done.stderr
     assert "1: x.cpp:3:1: error: strange" in report.read_text()
+
+
+def test_a_report_replaces_a_report_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "build.log").write_text(UNKNOWN)
+    words = ["diagnose", "--log", "build.log", "--report"]
+    assert mambaops(*words, "mine.md", cwd=tmp_path).returncode == 1
+    assert mambaops(*words, "mine.md", cwd=tmp_path).returncode == 1
+    done = mambaops(*words, "build.log", cwd=tmp_path)
+    assert (done.returncode, "left as it is" in done.stderr) == (2, True)
+    assert (tmp_path / "build.log").read_text() == UNKNOWN
+
+
+def older_run(folder: Path) -> Path:
+    """A log that an earlier run has left."""
+    log = folder / "state" / "runs" / "20260101-000000-local" / "verify.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("all is well\n")
+    return log
+
+
+def test_the_pipe_wins(tmp_path: Path) -> None:
+    older_run(tmp_path)
+    done = mambaops("diagnose", cwd=tmp_path, stdin=FAILURE)
+    assert (done.returncode, "[cuda-too-old-11-6]" in done.stdout) == (1, True)
+
+
+def test_an_empty_pipe_is_said_and_nothing_else_is_read(tmp_path: Path) -> None:
+    log = older_run(tmp_path)
+    done = mambaops("diagnose", cwd=tmp_path, stdin="")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "nothing came through the pipe" in done.stderr
+    assert f"mambaops diagnose --log {log}`" in done.stderr
+
+
+def test_what_is_piped_in() -> None:
+    reader, writer = os.pipe()
+    with (
+        os.fdopen(reader) as pipe,
+        os.fdopen(writer, "w"),
+        Path(__file__).open() as file,
+        Path(os.devnull).open() as nothing,
+    ):
+        found = [command.is_piped(one) for one in (pipe, file, nothing, None)]
+    assert found == [True, True, False, False]
+    assert not command.is_piped(pipe)  # closed
+
+
+def test_without_a_pipe_it_is_the_newest_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAMBAOPS_HOME", str(tmp_path / "state"))
+    log = older_run(tmp_path)
+    with Path(os.devnull).open() as nothing:
+        assert command.log_path("", nothing) == log
+        assert command.log_path("x.log", nothing) == Path("x.log")
+        assert command.log_path("-", nothing) is None
 
 
 def test_a_log_without_failure_exits_0(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_build_folder_older_than_torch_is_removed(tmp_path: Path, facts: Facts
     (clone / "build" / "temp").mkdir(parents=True)
     (clone / "mamba_ssm").mkdir()
     (clone / "mamba_ssm.egg-info").mkdir()
-    (clone / "setup.py").write_text('PACKAGE_NAME = "mamba_ssm"')
+    (clone / "setup.py").write_text('PACKAGE_NAME = "mamba_ssm"\nsetup(name=PACKAGE_NAME)\n')
     os.utime(clone / "build", (0, 0))
     assert live.stale_builds(facts, tmp_path) == [clone / "build"]
     told: list[str] = []
@@ -92,6 +92,49 @@ def test_a_build_folder_older_than_torch_is_removed(tmp_path: Path, facts: Facts
     assert repair(checks, facts, tmp_path, sudo=False, tell=told.append) == 1
     assert sorted(path.name for path in clone.iterdir()) == ["mamba_ssm", "setup.py"]
     assert any(str(clone / "build") in line for line in told)
+
+
+def test_what_others_made_beside_it_stays(tmp_path: Path, facts: Facts) -> None:
+    clone = tmp_path / "mamba"
+    for folder in (
+        "build/lib.linux-x86_64",
+        "build/notes",
+        "my_tool.egg-info",
+        "mamba_ssm.egg-info",
+    ):
+        (clone / folder).mkdir(parents=True)
+    (clone / "elsewhere").mkdir()
+    (clone / "build" / "temp").symlink_to(clone / "elsewhere")
+    (clone / "setup.py").write_text('from setuptools import setup\nsetup(name="mamba_ssm")\n')
+    os.utime(clone / "build", (0, 0))
+    checks = live.look(facts, None, tmp_path)
+    assert repair(checks, facts, tmp_path, sudo=False, tell=lambda _: None) == 1
+    left = sorted(str(path.relative_to(clone)) for path in clone.rglob("*"))
+    assert left == [
+        "build",
+        "build/notes",
+        "build/temp",
+        "elsewhere",
+        "my_tool.egg-info",
+        "setup.py",
+    ]
+
+
+@pytest.mark.parametrize(
+    "setup",
+    [
+        'setup(name="my-net", install_requires=["mamba_ssm"])',
+        'setup(name="my-net", ext_modules=[CUDAExtension(name="causal_conv1d", sources=[])])',
+        'name = "mamba_ssm"\nsetup(**read_config())',
+        "setup(name=",
+    ],
+)
+def test_another_project_s_build_is_not_offered(tmp_path: Path, facts: Facts, setup: str) -> None:
+    (tmp_path / "net" / "build" / "lib").mkdir(parents=True)
+    (tmp_path / "net" / "net.egg-info").mkdir()
+    (tmp_path / "net" / "setup.py").write_text(setup)
+    os.utime(tmp_path / "net" / "build", (0, 0))
+    assert live.stale_builds(facts, tmp_path) == []
 
 
 def test_a_fresh_build_folder_stays(tmp_path: Path, facts: Facts) -> None:

@@ -46,9 +46,11 @@ def test_scripts_with_windows_line_ends(tmp_path: Path) -> None:
 
 
 def clone(folder: Path, package: str = "mamba_ssm", *, old: bool = True) -> Path:
-    (folder / "build").mkdir(parents=True)
+    (folder / "build" / "temp.linux-x86_64-cpython-312").mkdir(parents=True)
     (folder / "csrc").mkdir()
-    (folder / "setup.py").write_text(f'PACKAGE_NAME = "{package}"\nneeds = ["mamba_ssm"]\n')
+    (folder / "setup.py").write_text(
+        f'PACKAGE_NAME = "{package}"\nneeds = ["mamba_ssm"]\nsetup(name=PACKAGE_NAME, requires=needs)\n'
+    )
     if old:
         os.utime(folder / "build", (0, 0))
     return folder / "build"

@@ -182,7 +182,7 @@ def test_verify_without_an_environment(env: TargetEnvironment) -> None:
     with pytest.raises(MambaopsError) as caught:
         verified("hopper", Flags(cross=True))
     assert caught.value.message == f"there is no environment at {places('hopper').env}"
-    assert "mambaops build-mamba --profile hopper" in caught.value.hint
+    assert "`mambaops build-mamba`" in caught.value.hint
 
 
 def test_verify_of_an_environment_as_it_is(env: TargetEnvironment) -> None:

@@ -105,7 +105,7 @@ def test_pruning_takes_what_it_says(store, make_wheel):
     [
         (Request(action="remove"), "list, add, prune, path"),
         (Request(action="prune"), "--older-than 90d"),
-        (Request(action="add"), "wheels add --file FILE"),
+        (Request(action="add"), "wheels add --file *.whl"),
         (Request(action="prune", older_than="soon"), "90d, 12h"),
     ],
 )

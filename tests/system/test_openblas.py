@@ -30,7 +30,7 @@ def test_a_library_that_lies_in_the_environment_is_put_on_the_path(tmp_path: Pat
 def test_one_that_is_nowhere_is_installed(tmp_path: Path) -> None:
     prefix = tmp_path / "env"
     conda = openblas.remedy(prefix, "libopenblas.so.0", [], conda=True)
-    assert conda == f"  conda install -y -p {prefix} -c conda-forge libopenblas"
+    assert conda == f"  `conda install -y -p {prefix} -c conda-forge libopenblas`"
     assert "apt-get install -y libopenblas0" in openblas.remedy(
         prefix, "libopenblas.so.0", [], conda=False
     )

@@ -150,7 +150,7 @@ def _decode(data: bytes, name: str) -> Manifest:
     except msgspec.MsgspecError as error:
         raise MambaopsError(
             f"`{name}` is no bundle of mambaops: it has no {MANIFEST} that can be read ({error})",
-            hint="`mambaops bundle --profile NAME -o FILE.tar` makes one",
+            hint="`mambaops bundle -o local.tar` makes one for the profile `local`",
         ) from error
     if manifest.format != FORMAT:
         raise MambaopsError(

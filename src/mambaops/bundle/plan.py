@@ -139,7 +139,7 @@ def _no_wheel(case: Case, name: str, spec: PackageSpec) -> MachineError:
     return MachineError(
         f"there is no wheel of {name} {spec.version} for Python {case.choice.python}, torch "
         f"{case.choice.torch_version}, {archs} to be carried",
-        hint=f'build it here first: `mambaops build-mamba --profile {case.profile.name} --cross --arch "{archs}"` '
+        hint=f'build it here first: `mambaops build-mamba --cross --arch "{archs}"` '
         "puts it into the store; or `--with-toolkit` carries sources and nvcc, to compile there",
     )
 

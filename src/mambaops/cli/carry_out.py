@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mambaops.cli.call import remember
 from mambaops.cli.command import Command, Context
 from mambaops.cli.mirrors import use_mirrors
 from mambaops.cli.output import WANTED, say
@@ -47,6 +48,7 @@ def _shown(command: Command, values: Mapping[str, Any]) -> int:
 
 
 def _done(command: Command, context: Context, values: Mapping[str, Any]) -> int:
+    remember(values)
     use_mirrors()
     if WANTED.verbose:
         process.announce(lambda line: say(f"$ {line}"))

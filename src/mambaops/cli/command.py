@@ -86,6 +86,7 @@ class Command:
         needs: option -> the options of which one must be given too, or it would do nothing.
         excludes: options that cannot be given together.
         shows: does instead what `--dry` asks for, changing nothing; None: that is refused.
+        optional: options whose value may be left out: they are True then.
         json: it can say what it has to say as JSON; False where another program has our stdout.
     """
 
@@ -104,6 +105,7 @@ class Command:
     needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     excludes: tuple[tuple[str, ...], ...] = ()
     shows: Callable[[Mapping[str, Any]], None] | None = None
+    optional: tuple[str, ...] = ()
     json: bool = True
     module: str = ""
 

@@ -23,6 +23,7 @@ def flags_of(request: Request) -> Flags:
     added = _added(request.add)
     sources = _sources(request.source, lambda name: _own_or_known(name, added, request.profile))
     return Flags(
+        profile=request.profile,
         arch=request.arch,
         torch=request.torch,
         python=request.python,

@@ -55,6 +55,7 @@ def as_task(command: Command) -> Task[Any]:
         name=command.name,
         aliases=command.aliases,
         positional=list(command.positional) or None,
+        optional=command.optional,
         iterable=lists,
         help={one.key: one.help for one in command.options if one.help},
         auto_shortflags=False,

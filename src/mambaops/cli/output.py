@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from mambaops.cli.call import pasted
 from mambaops.core.errors import MambaopsError
 
 # what the command line asked of the command that runs; `command` is its name, part of the schema's
@@ -23,9 +24,12 @@ def begin(command: str, *, json: bool = False, quiet: bool = False, verbose: boo
 
 
 def say(text: str) -> None:
-    """A line for the person, on stderr; none with --quiet. Nobody need be there to read it."""
+    """A line for the person, on stderr; none with --quiet. Nobody need be there to read it.
+
+    The commands in it work when they are pasted.
+    """
     if not WANTED.quiet:
-        _to_stderr(text)
+        _to_stderr(pasted(text))
 
 
 def _to_stderr(text: str) -> None:
@@ -38,17 +42,18 @@ def _to_stderr(text: str) -> None:
 
 def say_error(error: MambaopsError) -> None:
     """What went wrong: for the person, and with --json as the document that the program waits for."""
-    _to_stderr(f"error: {error.message}")
-    if error.hint:
-        _to_stderr(f"\nhint: {error.hint}")
+    message, hint = pasted(error.message), pasted(error.hint)
+    _to_stderr(f"error: {message}")
+    if hint:
+        _to_stderr(f"\nhint: {hint}")
     if WANTED.json and not WANTED.told:
         emit_json(
             {
                 "schema": "mambaops/error/1",
                 "error": {
                     "code": error.exit_code,
-                    "message": error.message,
-                    "hint": error.hint,
+                    "message": message,
+                    "hint": hint,
                 },
             }
         )

@@ -88,13 +88,13 @@ def _parser(command: Command) -> argparse.ArgumentParser:
     parser.add_argument("-q", "--quiet", action="store_true")
     parser.add_argument("-v", "--verbose", action="store_true")
     for one in command.options:
-        _add(parser, one)
+        _add(parser, one, bare=one.name in command.optional)
     if command.option("json") is None:
         parser.add_argument("--json", action="store_true")
     return parser
 
 
-def _add(parser: argparse.ArgumentParser, one: Option) -> None:
+def _add(parser: argparse.ArgumentParser, one: Option, *, bare: bool = False) -> None:
     names = [f"-{one.letter}"] if one.letter else []
     names.append(f"--{one.name}")
     if one.kind is bool:
@@ -103,6 +103,8 @@ def _add(parser: argparse.ArgumentParser, one: Option) -> None:
             parser.add_argument(f"--no-{one.name}", dest=one.key, action="store_false")
     elif one.kind is list:
         parser.add_argument(*names, dest=one.key, action="append")
+    elif bare:
+        parser.add_argument(*names, dest=one.key, type=_Typed(one.kind), nargs="?", const=True)
     else:
         parser.add_argument(*names, dest=one.key, type=_Typed(one.kind))
 

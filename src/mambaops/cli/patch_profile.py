@@ -61,9 +61,9 @@ def _nothing_there(profile: str, flags: Flags, kernels: bool) -> MambaopsError:
     if not kernels:
         return MambaopsError(
             f"profile `{profile}` compiles nothing here: no GPU is visible and no --arch was given",
-            hint=f"mambaops patch-setup --profile {profile} --arch 9.0",
+            hint="`mambaops patch-setup --arch ARCH`",
         )
     return MambaopsError(
         f"the sources of profile `{profile}` are not fetched yet",
-        hint=f"mambaops fetch-sources --profile {profile} --arch {flags.arch or '9.0'}",
+        hint="`mambaops fetch-sources --arch ARCH` fetches them",
     )

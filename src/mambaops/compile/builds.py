@@ -63,6 +63,7 @@ class Built:
     wheel: Path
     seconds: float
     durations: dict[str, float]
+    began: dict[str, float] = field(default_factory=dict)
 
 
 def build(
@@ -215,9 +216,13 @@ class _Work:
                 returncode=0,
                 hint=f"the log is {self.recipe.log}",
             )
-        durations = {u.name: u.seconds for u in units(self.recipe.tree) if u.seconds is not None}
+        made = [unit for unit in units(self.recipe.tree) if unit.seconds is not None]
         return Built(
-            package=self.recipe.package, wheel=wheels[0], seconds=self.seconds, durations=durations
+            package=self.recipe.package,
+            wheel=wheels[0],
+            seconds=self.seconds,
+            durations={unit.name: unit.seconds or 0.0 for unit in made},
+            began={unit.name: unit.began or 0.0 for unit in made},
         )
 
 

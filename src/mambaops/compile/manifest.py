@@ -58,6 +58,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         patches: what was changed in the sources, and `diff` the change itself.
         flags: nvcc's, as ninja was told.
         jobs: compilers at once.
+        began_per_file: seconds after the build's last beginning.
     """
 
     mambaops: str
@@ -80,6 +81,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     flags: list[str]
     host: BuildHost
     extensions: dict[str, Module]
+    began_per_file: dict[str, float] = {}
 
 
 def modules(found: Mapping[str, Extension]) -> dict[str, Module]:

@@ -20,11 +20,12 @@ _EDGE = re.compile(r"^build (?P<object>\S+): (?:cuda_)?compile (?P<source>\S+)",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """One file to compile. `seconds` is None until its object is whole."""
+    """One file to compile. `seconds` and `began` are None until its object is whole."""
 
     source: str
     object: str
     seconds: float | None = None
+    began: float | None = None  # seconds after ninja's own beginning
 
     @property
     def name(self) -> str:
@@ -43,20 +44,21 @@ def units(tree: Path) -> list[Unit]:
     """The files of a build tree: from `build.ninja` where ninja has it, else from the sources."""
     found: list[Unit] = []
     for file in sorted(tree.glob("build/temp*/**/build.ninja")):
-        durations = finished(file.with_name(".ninja_log"))
+        spans = finished(file.with_name(".ninja_log"))
         text = file.read_text(encoding="utf-8", errors="replace")
         for match in _EDGE.finditer(text):
             name = match["object"]
-            found.append(Unit(source=match["source"], object=name, seconds=durations.get(name)))
+            began, seconds = spans.get(name, (None, None))
+            found.append(Unit(source=match["source"], object=name, seconds=seconds, began=began))
     return found or [
         Unit(source=str(path), object="")
         for path in sorted([*tree.glob("**/*.cu"), *tree.glob("**/*.cpp")])
     ]
 
 
-def finished(log: Path) -> dict[str, float]:
-    """Object -> seconds of its last compilation, from `.ninja_log`; objects that are gone do not count."""
-    found: dict[str, float] = {}
+def finished(log: Path) -> dict[str, tuple[float, float]]:
+    """Object -> when its last compilation began and how long it took (seconds), from `.ninja_log`; objects that are gone do not count."""
+    found: dict[str, tuple[float, float]] = {}
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -70,7 +72,8 @@ def finished(log: Path) -> dict[str, float]:
             and parts[1].isdigit()
             and Path(parts[3]).is_file()
         ):
-            found[parts[3]] = (int(parts[1]) - int(parts[0])) / 1000
+            begin, end = int(parts[0]), int(parts[1])
+            found[parts[3]] = (begin / 1000, (end - begin) / 1000)
     return found
 
 

@@ -13,6 +13,7 @@ from mambaops.decide.memory import Made, covers, remembered
 from mambaops.decide.situation import Flags
 from mambaops.decide.torch import kept_torch, new_torch
 from mambaops.facts.model import Facts
+from mambaops.knowledge.cuda import toolkit_for
 from mambaops.knowledge.tables import minor_of
 from mambaops.patching.archs import parse_archs
 from mambaops.profiles.model import Profile
@@ -75,7 +76,7 @@ def decide(
         return _without_kernels(profile, facts, flags, python, target, reasons)
     lost = made.torch if made and made.torch_cuda and not (target and target.torch) else ""
     torch, torch_cuda, row = kept_torch(profile, facts, flags, target, made, reasons) or new_torch(
-        profile, facts, flags, reasons, lost
+        profile, facts, flags, reasons, lost, archs
     )
     return Choice(
         profile=profile.name,
@@ -84,13 +85,18 @@ def decide(
         torch_cuda=torch_cuda,
         cxx11_abi=row.cxx11_abi.get(torch_cuda) if row else None,
         archs=archs,
-        toolkit=profile.toolkit.version or torch_cuda,
+        toolkit=profile.toolkit.version or _toolkit(torch_cuda, archs),
         machine=facts.host.machine,
         named=bool(flags.arch) or before.asked,
         notes=tuple(notes),
         split=_split(profile, facts, flags, reasons) if archs else 0,
         reasons=reasons,
     )
+
+
+def _toolkit(build: str, archs: tuple[str, ...]) -> str:
+    """Of torch's own CUDA release, or the next one that compiles for what is wanted."""
+    return toolkit_for(build, [arch.removesuffix("+PTX") for arch in archs]) or build
 
 
 def _split(profile: Profile, facts: Facts, flags: Flags, reasons: dict[str, str]) -> int:

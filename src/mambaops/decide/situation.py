@@ -16,6 +16,7 @@ from mambaops.facts.model import Facts
 class Flags(msgspec.Struct, frozen=True, kw_only=True):
     """What the person asked for on the command line; empty means: as the profile says."""
 
+    profile: str = ""  # as it was named: a file's path stays one
     arch: str = ""  # "8.0;9.0+PTX"
     torch: str = ""  # "2.14.1"
     python: str = ""  # "3.11"

@@ -17,10 +17,29 @@ def cxx_standard(case: Case) -> int:
     return row.cxx_standard if row else 17
 
 
-def host_compiler(facts: Facts, limit: int | None = None) -> Compiler | None:
-    """The g++ to compile with: plain `g++` where it works and nvcc takes it, else the newest that it takes."""
+# C++ standard -> first g++ major that compiles torch's headers with it (torch's own build asks for 11.3)
+GCC_FLOOR = {20: 11}
+# the same, where an older one has been seen to work
+GCC_ADVISED = {17: 9}
+
+
+def compiler_floor(standard: int) -> int:
+    """The first g++ major that compiles headers of that C++ standard; 0 where every one does."""
+    return max((first for known, first in GCC_FLOOR.items() if standard >= known), default=0)
+
+
+def host_compiler(facts: Facts, limit: int | None = None, floor: int = 0) -> Compiler | None:
+    """The g++ to compile with: plain `g++` where it works and nvcc takes it, else the newest that it takes.
+
+    Args:
+        limit: the newest major that nvcc takes. floor: the oldest that torch's headers take.
+    """
     working = [one for one in facts.compilers if one.name.startswith("g++") and one.works]
-    fitting = [one for one in working if limit is None or major(one.version) <= limit]
+    fitting = [
+        one
+        for one in working
+        if (limit is None or major(one.version) <= limit) and major(one.version) >= floor
+    ]
     newest_first = sorted(fitting, key=lambda one: major(one.version), reverse=True)
     newest_first.sort(key=lambda one: one.name != "g++")
     return newest_first[0] if newest_first else None
@@ -47,6 +66,13 @@ def fitting_toolkit(case: Case) -> tuple[Toolkit | None, list[str]]:
             refused.append(f"{toolkit.nvcc} {reason}")
     fitting.sort(key=lambda one: one.version == case.choice.toolkit, reverse=True)
     return (fitting[0] if fitting else None), refused
+
+
+def cannot_compile(case: Case) -> list[str]:
+    """The wanted architectures that the chosen toolkit does not know."""
+    bases = [arch.removesuffix("+PTX") for arch in case.choice.archs]
+    release = case.choice.toolkit
+    return [one for one in bases if cuda_tables.nvcc_can_target(release, one) is False]
 
 
 def _needing_torch_headers(case: Case) -> list[str]:

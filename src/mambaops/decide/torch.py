@@ -57,6 +57,7 @@ def new_torch(
     flags: Flags,
     reasons: dict[str, str],
     again: str = "",
+    archs: tuple[str, ...] = (),
 ) -> tuple[str, str, TorchRow | None]:
     """(release, its CUDA build, its row of the table); the reason goes into `reasons`.
 
@@ -71,9 +72,9 @@ def new_torch(
     for version in [flags.torch] if flags.torch else dict.fromkeys(listed):
         row = torch_row(version)
         for build in _builds(profile, facts, row):
-            reason = _refusal(build, facts, flags, row)
+            reason = _refusal(build, facts, flags, row) or _no_nvcc(profile, build, archs)
             if reason is None:
-                reasons["torch"] = _why_torch(version, build, facts, flags, again)
+                reasons["torch"] = _why_torch(version, build, facts, flags, again, refused)
                 return version, build, row
             refused.append(f"{version}+cu{build.replace('.', '')}: {reason}")
     raise MachineError(
@@ -112,6 +113,20 @@ def _refusal(build: str, facts: Facts, flags: Flags, row: TorchRow | None) -> st
     return None
 
 
+def _no_nvcc(profile: Profile, build: str, archs: tuple[str, ...]) -> str | None:
+    """Why no toolkit that this torch takes compiles for what is wanted; None where one does."""
+    listed = [arch.removesuffix("+PTX") for arch in archs]
+    # a GPU that is newer than the table: nvcc itself will judge
+    bases = [one for one in listed if one.rstrip("af") in cuda_tables.targets()]
+    if profile.toolkit.version or cuda_tables.toolkit_for(build, bases):
+        return None
+    alone = [one for one in bases if not cuda_tables.toolkit_for(build, [one])]
+    major = build.split(".")[0]
+    if alone:
+        return f"no nvcc of CUDA {major} from {build} on compiles for {', '.join(alone)}"
+    return f"no nvcc of CUDA {major} from {build} on compiles for all of {', '.join(bases)}"
+
+
 def _covers(row: TorchRow, build: str, capability: str) -> bool:
     listed = row.archs.get(build) or []
     if not listed:
@@ -124,7 +139,9 @@ def _covers(row: TorchRow, build: str, capability: str) -> bool:
     )
 
 
-def _why_torch(version: str, build: str, facts: Facts, flags: Flags, again: str) -> str:
+def _why_torch(
+    version: str, build: str, facts: Facts, flags: Flags, again: str, refused: list[str]
+) -> str:
     if flags.torch:
         first = "asked for with --torch"
     elif version == again:
@@ -132,5 +149,6 @@ def _why_torch(version: str, build: str, facts: Facts, flags: Flags, again: str)
     else:
         first = "the newest of the profile's that fits"
     driver = facts.driver.cuda
+    lacking = [one.partition(": ")[2] for one in refused if "no nvcc of CUDA" in one]
     second = f"the driver runs CUDA {driver}" if driver else "there is no driver to ask"
-    return f"{first}; CUDA {build} because {second}"
+    return f"{first}; CUDA {build} because {lacking[0] if lacking else second}"

@@ -8,7 +8,7 @@ _HEAD = """\
 # Known failures
 
 {count} ways in which installing, importing and running causal-conv1d, mamba-ssm and their neighbours fails.
-`mambaops diagnose --log FILE` finds them in a log; this page is made from the same data
+`mambaops diagnose --log build.log` finds them in a log; this page is made from the same data
 (`src/mambaops/diagnose/failures.yaml`) by `mambaops diagnose --list --markdown`.
 
 Rows marked *harmless* are lines that people blame and that are not at fault. Rows marked *wrapper* only say

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import stat
 import sys
 import time
 from pathlib import Path
+from typing import TextIO
 
 from mambaops.core.errors import UsageError
 from mambaops.core.files import regular
@@ -25,20 +29,34 @@ def facts_for(file: str, *, here: bool) -> Facts | None:
     return collect()
 
 
-def log_path(given: str) -> Path | None:
-    """The log to read; None is stdin.
+def log_path(given: str, stdin: TextIO | None = None) -> Path | None:
+    """The log to read; None is stdin: what is piped in comes before any file that was not named.
+
+    Args:
+        stdin: default: our own.
 
     Raises:
         UsageError: no log was given, nothing is piped in and no run has left one.
     """
-    if given == "-" or (not given and not sys.stdin.isatty() and not _newest_log()):
-        return None
     if given:
-        return Path(given)
+        return None if given == "-" else Path(given)
+    if is_piped(stdin or sys.stdin):
+        return None
     newest = _newest_log()
     if newest is None:
-        raise UsageError("no log to read", hint="mambaops diagnose --log FILE   (or - for stdin)")
+        raise UsageError(
+            "no log to read", hint="`mambaops diagnose --log build.log`, or pipe it in"
+        )
     return newest
+
+
+def is_piped(stdin: TextIO | None) -> bool:
+    """Whether something is handed over: a pipe or a file, not a terminal, not /dev/null, not closed."""
+    try:
+        mode = os.fstat(stdin.fileno()).st_mode if stdin else 0
+    except (OSError, ValueError):  # closed, or not a file at all
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
 
 
 def _newest_log() -> Path | None:
@@ -49,8 +67,26 @@ def _newest_log() -> Path | None:
 
 
 def explain(path: Path | None, facts: Facts | None) -> Explanation:
-    """Read the file, or stdin when there is none."""
-    return explain_stdin(facts) if path is None else explain_log(path, facts)
+    """Read the file, or stdin when there is none.
+
+    Raises:
+        UsageError: the file cannot be read, or nothing came through the pipe.
+    """
+    if path is not None:
+        return explain_log(path, facts)
+    found = explain_stdin(facts)
+    if found.diagnosis.lines == 0:
+        newest = _newest_log()
+        last = (
+            f"the last run's: `mambaops diagnose --log {shlex.quote(str(newest))}`"
+            if newest
+            else ""
+        )
+        raise UsageError(
+            "nothing came through the pipe",
+            hint=last or "name a log: `mambaops diagnose --log build.log`",
+        )
+    return found
 
 
 def is_report(path: Path) -> bool:
@@ -59,18 +95,20 @@ def is_report(path: Path) -> bool:
 
 
 def report(
-    found: Explanation, facts: Facts | None, *, log: Path | None, plan: str, target: Path | None
-) -> Path | None:
-    """Write the report where it was asked for; for an unknown failure also unasked, among our own files."""
+    found: Explanation, facts: Facts | None, *, log: Path | None, plan: str, target: str
+) -> Path:
+    """Write the report to hand to somebody.
+
+    Args:
+        target: the file; "" for one among our own.
+
+    Raises:
+        UsageError: the file is there and is no report of ours.
+    """
     from mambaops.core.paths import state_dir
     from mambaops.diagnose.report import write_report
 
-    unknown = found.diagnosis.failed and not found.recognised
-    if target is None and not unknown:
-        return None
-    if target is None:
-        target = state_dir() / "reports" / f"{time.strftime('%Y%m%d-%H%M%S')}.md"
-    else:
-        target = file_to_write(target, ours=is_report)
+    own = state_dir() / "reports" / f"{time.strftime('%Y%m%d-%H%M%S')}.md"
+    path = file_to_write(Path(target), ours=is_report) if target else own
     text = regular(Path(plan)).read_text(encoding="utf-8") if plan else ""
-    return write_report(target, found, facts=facts, plan=text, log=log)
+    return write_report(path, found, facts=facts, plan=text, log=log)

@@ -14,6 +14,7 @@ from mambaops.diagnose.explain import Explanation, pieces_of
 from mambaops.diagnose.redaction import mask
 from mambaops.facts.model import Facts
 
+HEAD = b"## mambaops\n"
 TAIL = 200  # lines of the log's end
 AROUND = 30  # lines before and after the first error
 
@@ -38,6 +39,15 @@ def write_report(
     ]
     text = "\n".join(f"## {title}\n\n{body.rstrip()}\n" for title, body in parts)
     return write_text(target, mask(text, private_words()))
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file is one that `write_report` has written."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(HEAD)) == HEAD
+    except OSError:
+        return False
 
 
 def _versions() -> str:

@@ -54,11 +54,15 @@ def _subject(request: Request) -> tuple[Profile | None, Facts]:
 
 
 def target_python(request: Request, profile: Profile | None) -> Path:
-    """The interpreter that things are installed for: named, the profile's, the active one, ours."""
+    """The interpreter that things are installed for: named, the profile's, the active one, `local`'s, ours."""
     from mambaops.core import interpreters
     from mambaops.state.places import places
 
-    own = places(profile.name).python if profile else None
+    own = places(profile.name if profile else "local").python
+    active = interpreters.active()
+    if profile is None and active and active.parent != interpreters.ours().parent:
+        # an environment of the person's own is active: it is what they ask about
+        return interpreters.to_look_at(request.python)
     return interpreters.to_look_at(request.python, own=own)
 
 

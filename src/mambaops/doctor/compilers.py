@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mambaops.core.errors import MambaopsError
+from mambaops.decide.choice import Choice, decide
+from mambaops.decide.situation import Flags
+from mambaops.decide.toolkit import GCC_ADVISED, compiler_floor, host_compiler
 from mambaops.doctor.model import Check, release
 from mambaops.doctor.toolkits import best_toolkit, wanted_cuda
 from mambaops.facts.model import Compiler, Facts
 from mambaops.knowledge.cuda import toolkit as known_toolkit
 from mambaops.knowledge.torch_builds import torch_row
+from mambaops.profiles.load import load_profile
 from mambaops.profiles.model import Profile
-
-GXX_FOR_CXX20 = 11
-GXX_FOR_CXX17 = 9
 
 
 def compiler(facts: Facts, profile: Profile | None) -> Iterator[Check]:
@@ -26,7 +28,11 @@ def compiler(facts: Facts, profile: Profile | None) -> Iterator[Check]:
         )
         return
     found = _by_name(facts)
-    gxx = found.get("g++") or next((c for n, c in found.items() if n.startswith("g++")), None)
+    gxx = (
+        host_compiler(facts)
+        or found.get("g++")
+        or next((c for n, c in found.items() if n.startswith("g++")), None)
+    )
     if gxx is None or not gxx.works:
         yield _no_gxx(gxx, found)
         return
@@ -35,7 +41,7 @@ def compiler(facts: Facts, profile: Profile | None) -> Iterator[Check]:
     if bound and major > bound:
         yield _above_bound(found, gxx, bound, where)
         return
-    yield from _below_torch(facts, gxx, major)
+    yield from _below_torch(facts, gxx, profile, bound)
     limit = f", nvcc takes up to {bound}" if bound else ""
     yield Check(id="compiler", area="compiler", state="ok", what=f"g++ {gxx.version}{limit}")
 
@@ -54,7 +60,7 @@ def _no_gxx(gxx: Compiler | None, found: dict[str, Compiler]) -> Check:
         cause="gcc is there without its C++ part (`cannot execute 'cc1plus'`)"
         if broken or "gcc" in found
         else "nvcc needs a host compiler, triton a C compiler at the first kernel call",
-        remedy="sudo apt-get install build-essential g++ python3-dev   # without root: conda install -c conda-forge gxx_linux-64",
+        remedy="`sudo apt-get install build-essential g++ python3-dev`; without root: `conda install -c conda-forge gxx_linux-64`",
         repair="apt:build-essential g++",
     )
 
@@ -85,25 +91,42 @@ def _above_bound(found: dict[str, Compiler], gxx: Compiler, bound: int, where: s
         state="warning" if best else "failed",
         what=f"g++ {gxx.version} is above what nvcc takes ({bound})",
         cause=f"`unsupported GNU version` from {where}" + (", apt's old headers" if apt else ""),
-        remedy=f"mambaops build-mamba   # builds with {best.name}"
+        remedy=f"`mambaops build-mamba` builds with {best.name}"
         if best
-        else "sudo apt-get remove nvidia-cuda-toolkit, then `mambaops install-toolkit`"
+        else "`sudo apt-get remove nvidia-cuda-toolkit`, then `mambaops install-toolkit`"
         if apt
-        else f"sudo apt-get install g++-{bound}   # or `mambaops install-toolkit` with a newer CUDA of the same major",
+        else f"`sudo apt-get install g++-{bound}`, or a newer CUDA of the same major (`mambaops install-toolkit`)",
     )
 
 
-def _below_torch(facts: Facts, gxx: Compiler, major: int) -> Iterator[Check]:
-    row = torch_row(facts.torch.version) if facts.torch else None
-    # without a torch: every torch since 2.1 is C++17
-    standard = row.cxx_standard if row else 17
-    need = GXX_FOR_CXX20 if standard >= 20 else GXX_FOR_CXX17
-    if standard >= 17 and major < need:
+def _below_torch(
+    facts: Facts, gxx: Compiler, profile: Profile | None, bound: int | None
+) -> Iterator[Check]:
+    choice = _planned(facts, profile)
+    planned = choice.torch if choice else ""
+    row = torch_row(facts.torch.version if facts.torch and not profile else planned)
+    standard = (row.cxx_standard if row else None) or 17
+    floor = compiler_floor(standard)
+    need = floor or GCC_ADVISED.get(standard, 0)
+    if host_compiler(facts, bound, need) is not None:
+        return
+    if next(iter(release(gxx.version)), 0) < need:
         yield Check(
             id="compiler-too-old",
             area="compiler",
-            state="failed" if standard >= 20 else "warning",
+            # the plan refuses it where something is to be compiled
+            state="failed" if floor and choice and choice.kernels else "warning",
             what=f"g++ {gxx.version} is below {need}",
             cause=f"the headers of torch {row.minor if row else '2.1 and later'} are C++{standard}",
-            remedy=f"sudo apt-get install g++-{need}   # without root: conda install -c conda-forge gxx_linux-64={need}",
+            remedy=f"`sudo apt-get install g++-{need}`; without root: `conda install -c conda-forge gxx_linux-64={need}`",
         )
+
+
+def _planned(facts: Facts, profile: Profile | None) -> Choice | None:
+    """What `mambaops plan` would choose, for `local` where no profile is named; None where nothing fits."""
+    try:
+        inside = facts.python.kind in ("venv", "conda")
+        target = facts if inside else None
+        return decide(profile or load_profile("local"), facts, Flags(), target)
+    except MambaopsError:
+        return None

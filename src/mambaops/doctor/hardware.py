@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
+from mambaops.core.commands import EXAMPLE
 from mambaops.doctor.model import GIB, Check, release, size
 from mambaops.facts.model import Facts, Gpu
 from mambaops.knowledge.cuda import cubin_runs_on, driver_runs, minor_compat_floor, ptx_runs_on
@@ -46,8 +48,14 @@ def driver(facts: Facts, profile: Profile | None) -> Iterator[Check]:
             state="warning",
             what=f"torch's CUDA {torch.cuda} is above the driver's {found.cuda}",
             cause="machine code runs within one CUDA major, PTX does not: build for the GPU's own architecture",
-            remedy="mambaops build-mamba --arch <your GPU>",
+            remedy=f"`mambaops build-mamba --arch {shlex.quote(_archs(facts))}`",
         )
+
+
+def _archs(facts: Facts) -> str:
+    """What `--arch` takes for the GPUs of a machine, `8.6;9.0`."""
+    found = {gpu.compute_capability for gpu in facts.gpus if gpu.compute_capability}
+    return ";".join(sorted(found, key=release)) or EXAMPLE
 
 
 def _no_driver(facts: Facts, profile: Profile | None) -> Check:
@@ -72,7 +80,7 @@ def _too_old(facts: Facts, cuda: str) -> Check:
         state="failed",
         what=f"driver {facts.driver.version} runs CUDA up to {facts.driver.cuda}, torch is CUDA {cuda}",
         cause=f"CUDA {cuda} needs driver {minor_compat_floor(cuda) or 'of its own release'} or newer",
-        remedy="mambaops install-torch   # a build of the CUDA that this driver runs; or a newer driver",
+        remedy="`mambaops install-torch`: a build of the CUDA that this driver runs; or a newer driver",
     )
 
 
@@ -124,7 +132,7 @@ def _coverage(facts: Facts) -> Iterator[Check]:
             state="failed",
             what=f"torch {torch.version} holds no code for {capability}",
             cause=f"it was compiled for {', '.join(torch.arch_list)}; every kernel ends in `no kernel image`",
-            remedy="mambaops install-torch   # a build that covers the GPU (12.0 needs CUDA 12.8 or newer)",
+            remedy="`mambaops install-torch`: a build that covers the GPU (12.0 needs CUDA 12.8 or newer)",
         )
 
 
@@ -176,7 +184,7 @@ def _held(gpu: Gpu) -> Iterator[Check]:
         cause=f"held by {holders}"
         if holders
         else "no process is listed: a hung one, or another container's",
-        remedy="mambaops release-gpu   # who holds it and since when"
+        remedy="`mambaops release-gpu` says who holds it and since when"
         + (" (nearly full)" if full else ""),
     )
 
@@ -203,7 +211,7 @@ def wsl(facts: Facts, profile: Profile | None) -> Iterator[Check]:
             state="failed",
             what="a Linux driver is installed inside WSL",
             cause="its libcuda shadows the one that Windows shares in /usr/lib/wsl/lib",
-            remedy="sudo apt-get purge 'nvidia-driver-*' 'libnvidia-*' 'cuda-drivers*'   # then `wsl --shutdown`",
+            remedy="`sudo apt-get purge 'nvidia-driver-*' 'libnvidia-*' 'cuda-drivers*'`, then `wsl --shutdown` on the Windows side",
             machine=True,
         )
     elif facts.host.wsl == 1:
@@ -213,7 +221,7 @@ def wsl(facts: Facts, profile: Profile | None) -> Iterator[Check]:
             state="failed",
             what="WSL 1",
             cause="it shares no GPU with Linux",
-            remedy="wsl --set-version <distribution> 2   # in PowerShell",
+            remedy="in PowerShell: `wsl --list` shows its name, `wsl --set-version Ubuntu 2` makes the one named Ubuntu WSL 2",
             machine=True,
         )
     else:
@@ -244,6 +252,6 @@ def _libcuda_link(facts: Facts) -> Iterator[Check]:
             state="warning",
             what="libcuda.so.1 is there, libcuda.so is not",
             cause="triton links its launcher with -lcuda at the first kernel call",
-            remedy="mambaops doctor --fix   # a folder of links of your own, and LIBRARY_PATH for it",
+            remedy="`mambaops doctor --fix` makes a folder of links of your own; LIBRARY_PATH then names it",
             repair="libcuda-link",
         )

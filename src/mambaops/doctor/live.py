@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import os
-import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -15,8 +16,6 @@ from mambaops.knowledge.packages import packages
 from mambaops.profiles.model import Profile
 
 MOST_SCRIPTS = 300
-# `PACKAGE_NAME = "mamba_ssm"`, `name="torch_scatter"`; not what `install_requires` lists
-NAMED = re.compile(r"name\s*=\s*['\"]([\w.-]+)['\"]", re.IGNORECASE)
 SCRIPT_FOLDERS = (".", "scripts", "tools", "bin")
 
 
@@ -66,7 +65,7 @@ def _line_ends(folder: Path) -> Iterator[Check]:
             state="failed",
             what=f"{len(found)} scripts have Windows line ends: {names}",
             cause="`$'\\r': command not found`",
-            remedy="mambaops strip-crlf   # or `mambaops doctor --fix`",
+            remedy="`mambaops doctor --fix` strips them",
             repair="strip-crlf",
         )
 
@@ -84,16 +83,56 @@ def stale_builds(facts: Facts, folder: Path) -> list[Path]:
         if (clone / "build").is_dir()
         and (clone / "build").stat().st_mtime < installed
         and _is_known_package(clone / "setup.py")
+        and parts_of(clone / "build")
     ]
 
 
 def _is_known_package(setup: Path) -> bool:
     """Does a setup.py say that it is one of the packages we know? Other projects' builds are not ours."""
+    return package_of(setup) in packages()
+
+
+def package_of(setup: Path) -> str:
+    """The distribution that a setup.py makes, by its own words (`setup(name=…)`); "" where it does not say."""
     try:
-        text = setup.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    return any(canonicalize_name(name) in packages() for name in NAMED.findall(text))
+        tree = ast.parse(setup.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return ""
+    texts = {
+        target.id: node.value.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _called(node) == "setup":
+            for word in node.keywords:
+                if word.arg == "name":
+                    return canonicalize_name(str(_value(word.value, texts)))
+    return ""
+
+
+def _called(node: ast.Call) -> str:
+    """`setup` of `setup(…)` and of `setuptools.setup(…)`."""
+    function = node.func
+    return function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+
+
+def _value(node: ast.expr, texts: Mapping[str, object]) -> object:
+    if isinstance(node, ast.Constant):
+        return node.value
+    return texts.get(node.id, "") if isinstance(node, ast.Name) else ""
+
+
+def parts_of(build: Path) -> list[Path]:
+    """What setuptools made for this very package: its parts of `build`, and its egg-info; nothing else there."""
+    name = package_of(build.parent / "setup.py")
+    made = [path for kind in ("temp", "lib", "bdist") for path in sorted(build.glob(f"{kind}*"))]
+    made += [
+        path for path in build.parent.glob("*.egg-info") if canonicalize_name(path.stem) == name
+    ]
+    return [path for path in made if path.is_dir() and not path.is_symlink()]
 
 
 def _stale_builds(facts: Facts, folder: Path) -> Iterator[Check]:
@@ -104,7 +143,7 @@ def _stale_builds(facts: Facts, folder: Path) -> Iterator[Check]:
             state="warning",
             what=f"{build} is older than the installed torch",
             cause="its objects would be linked in again: undefined symbols at import",
-            remedy="mambaops doctor --fix   # removes it; by hand: rm -rf build *.egg-info",
+            remedy=f"`mambaops doctor --fix` removes it; by hand: `rm -rf {shlex.join(map(str, parts_of(build)))}`",
             repair="stale-build",
         )
 
@@ -127,7 +166,7 @@ def _binaries(facts: Facts) -> Iterator[Check]:
                 state="failed",
                 what=f"{path.name} cannot be read: {error.message}",
                 cause="the file is damaged",
-                remedy="mambaops build-mamba",
+                remedy="`mambaops build-mamba`",
             )
             continue
         yield _loads(path, need, facts.host.glibc)
@@ -141,7 +180,7 @@ def _loads(path: Path, need: str | None, have: str | None) -> Check:
             state="failed",
             what=f"{path.name} asks for glibc {need}, here is {have}",
             cause=f"`version `GLIBC_{need}' not found` at import: it was built on a newer system",
-            remedy="mambaops repair-wheel; or a portable build (`mambaops build-mamba`), an older wheel (`mambaops select-wheel`), a container",
+            remedy="a portable build (`mambaops build-mamba`), an older wheel (`mambaops find-wheels` looks for one), a container; a wheel that you have as a file can be repaired (`mambaops --help repair-wheel`)",
             answers=["upstream-wheel-glibc"],
         )
     return Check(
@@ -171,7 +210,9 @@ def _link_of_ours(facts: Facts) -> Iterator[Check]:
         state="ok" if known else "warning",
         what=f"{link} links to the driver's library",
         cause="" if known else "the linker does not look there yet",
-        remedy="" if known else f"export LIBRARY_PATH={link.parent}:$LIBRARY_PATH",
+        remedy=""
+        if known
+        else f"`export LIBRARY_PATH={shlex.quote(str(link.parent))}:$LIBRARY_PATH`",
         answers=["libcuda-link-missing"],
     )
 
@@ -197,7 +238,7 @@ def _models(facts: Facts, profile: Profile | None) -> Iterator[Check]:
             state="failed",
             what=f"MAMBA_MODEL={local} holds no config.json",
             cause="from_pretrained would take it for a name on the hub",
-            remedy="mambaops fetch-model   # where there is network, then copy the folder",
+            remedy="`mambaops fetch-model` where there is a network, then copy the folder",
         )
     for name in profile.models if profile else []:
         folder = hub_cache() / f"models--{name.replace('/', '--')}" / "snapshots"
@@ -208,6 +249,6 @@ def _models(facts: Facts, profile: Profile | None) -> Iterator[Check]:
             state="ok" if whole or local else "warning",
             what=f"{name} is in the cache" if whole else f"{name} is not in {hub_cache()}",
             cause="" if whole or local else "training would ask the network for it",
-            remedy="" if whole or local else "mambaops fetch-model",
+            remedy="" if whole or local else "`mambaops fetch-model`",
             answers=["models-unknown"],
         )

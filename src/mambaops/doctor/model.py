@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from typing import Literal
 
@@ -52,6 +53,14 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Examiner = Callable[[Facts, Profile | None], Iterator[Check]]
+
+
+def pip(facts: Facts, *words: str) -> str:
+    """The command that installs into the very environment that was looked at."""
+    python = shlex.quote(facts.python.executable)
+    uv = "pip" not in facts.distributions and "uv" in facts.tools
+    start = f"uv pip install --python {python}" if uv else f"{python} -m pip install"
+    return f"`{start} {shlex.join(words)}`"
 
 
 def release(text: str | None) -> tuple[int, ...]:

@@ -37,7 +37,7 @@ def places(facts: Facts) -> list[Place]:
         Place(
             "prebuilt wheels and sources",
             package(published()[0]).source.repository,
-            "mambaops fetch-wheel elsewhere and carry the file; "
+            "`mambaops fetch-wheel` elsewhere and carry the file; "
             "`mambaops build-mamba` takes the index's sources",
         ),
         Place(
@@ -106,7 +106,7 @@ def _index(python: Path) -> Check:
         state="failed",
         what="pip's index does not answer",
         cause=_why(done),
-        remedy="pip config list   # index-url, proxy, cert; a mirror: pip config set global.index-url …",
+        remedy="`pip config list` shows index-url, proxy and cert; a mirror is set by `pip config set global.index-url` and its address",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from packaging.requirements import Requirement
 
-from mambaops.doctor.model import Check, release
+from mambaops.doctor.model import Check, pip, release
 from mambaops.facts.model import Facts, Package
 from mambaops.knowledge.packages import packages as known_packages
 from mambaops.knowledge.packages import pairs
@@ -32,7 +32,7 @@ def packages(facts: Facts, profile: Profile | None) -> Iterator[Check]:
             state="warning",
             what=_none_of(wanted),
             cause="nothing has been built yet",
-            remedy="mambaops build-mamba",
+            remedy="`mambaops build-mamba`",
         )
     yield from _generations(have)
     for package in have.values():
@@ -64,7 +64,7 @@ def _generation(first: Package, second: Package) -> Iterator[Check]:
             state="failed",
             what=f"{first.name} {first.version} and {second.name} {second.version} do not fit each other",
             cause=f"generations {letters[0]} and {letters[1]}: `incompatible function arguments` at the first call",
-            remedy="mambaops build-mamba   # a pair that fits",
+            remedy="`mambaops build-mamba`: a pair that fits",
         )
 
 
@@ -85,7 +85,7 @@ def _one_package(facts: Facts, package: Package) -> Iterator[Check]:
             state="failed",
             what=f"{package.name} {package.version} has no compiled part",
             cause="it was installed with the CUDA build skipped; the import or the first call fails",
-            remedy="mambaops build-mamba",
+            remedy="`mambaops build-mamba`",
         )
     yield from _loads_here(facts, package)
     yield from _python_of(facts, package)
@@ -105,7 +105,7 @@ def _loads_here(facts: Facts, package: Package) -> Iterator[Check]:
             state="warning",
             what=f"{package.name} {package.version}: upstream's wheels ask for glibc {row.glibc}, here is {host}",
             cause=f"`version `GLIBC_{row.glibc}' not found` at import, unless it was built here",
-            remedy="mambaops verify; then `mambaops repair-wheel`, a portable build (`mambaops build-mamba`), an older wheel (`mambaops select-wheel`) or a container",
+            remedy="`mambaops verify` shows whether it loads; where it does not: a portable build (`mambaops build-mamba`), an older wheel (`mambaops find-wheels` looks for one) or a container",
         )
 
 
@@ -118,7 +118,7 @@ def _python_of(facts: Facts, package: Package) -> Iterator[Check]:
             state="failed",
             what=f"{package.name} {package.version} needs Python {row.python_min}",
             cause=f"Python {facts.python.version} cannot import it, whatever its metadata says",
-            remedy=f"mambaops create-venv with Python {row.python_min} or newer, or an older release",
+            remedy=f"an environment with a newer Python (`mambaops create-venv --python {row.python_min}`), or an older release",
         )
 
 
@@ -135,7 +135,7 @@ def _runs_with(facts: Facts, package: Package) -> Iterator[Check]:
                 state="failed",
                 what=f"{requirement.name} {beside.version} does not go with {package.name} {package.version}",
                 cause=f"its import needs {text}: `cannot import name …`",
-                remedy=f"pip install '{text}', or another release of {package.name}",
+                remedy=f"{pip(facts, text)}, or another release of {package.name}",
             )
 
 
@@ -155,7 +155,7 @@ def _triton(facts: Facts) -> Iterator[Check]:
         cause="another package exchanged it"
         if triton
         else "mamba-ssm's Triton kernels do not import",
-        remedy=f"pip install --no-deps triton=={pin}",
+        remedy=pip(facts, "--no-deps", f"triton=={pin}"),
         repair="" if triton else "triton",
     )
 
@@ -172,7 +172,7 @@ def _numpy(facts: Facts) -> Iterator[Check]:
             state="failed",
             what=f"numpy {numpy.version} is too new for torch {row.minor}",
             cause="`A module that was compiled using NumPy 1.x cannot be run in NumPy 2`",
-            remedy=f"pip install 'numpy<{row.numpy_below}'",
+            remedy=pip(facts, f"numpy<{row.numpy_below}"),
         )
 
 
@@ -189,6 +189,6 @@ def _tools(facts: Facts) -> Iterator[Check]:
             what=f"not installed: {', '.join(missing)}",
             cause="a build without isolation needs them"
             + (" (without ninja it is serial)" if "ninja" in missing else ""),
-            remedy="mambaops doctor --fix   # installs them into the environment",
+            remedy="`mambaops doctor --fix` installs them into the environment",
             repair="build-tools",
         )

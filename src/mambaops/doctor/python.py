@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mambaops.doctor.model import Check, minor, release
+from mambaops.doctor.model import Check, minor, pip, release
 from mambaops.facts.model import Facts, Torch
 from mambaops.knowledge.torch_builds import torch_row
 from mambaops.profiles.model import Profile
@@ -21,7 +21,7 @@ def python(facts: Facts, profile: Profile | None) -> Iterator[Check]:
         state="ok" if fits else "warning",
         what=f"{found.version} ({found.kind}) {found.executable}",
         cause="" if fits else f"the profile wants {', '.join(wanted)}",
-        remedy="" if fits else "mambaops create-venv",
+        remedy="" if fits else "`mambaops create-venv`",
     )
     if found.headers is None and facts.host.system == "Linux":
         version = minor(found.version)
@@ -31,7 +31,7 @@ def python(facts: Facts, profile: Profile | None) -> Iterator[Check]:
             state="failed",
             what="no Python.h",
             cause="the extensions and triton's launcher both include it",
-            remedy=f"sudo apt-get install python{version}-dev   # without root: `mambaops install-headers`, or an interpreter that brings it: `mambaops create-venv`",
+            remedy=f"`sudo apt-get install python{version}-dev`; without root: `mambaops install-headers`, or an interpreter that brings it: `mambaops create-venv`",
             repair=f"apt:python{version}-dev",
         )
     if found.externally_managed and not found.in_virtualenv:
@@ -41,7 +41,7 @@ def python(facts: Facts, profile: Profile | None) -> Iterator[Check]:
             state="warning",
             what="the system's Python takes no packages",
             cause="pip ends in `externally-managed-environment`",
-            remedy="mambaops create-venv",
+            remedy="`mambaops create-venv`",
         )
 
 
@@ -55,7 +55,7 @@ def torch(facts: Facts, profile: Profile | None) -> Iterator[Check]:
             state="failed",
             what="not installed",
             cause="both packages are built against it",
-            remedy="mambaops install-torch",
+            remedy="`mambaops install-torch`",
         )
         return
     abi = {True: "C++11 ABI", False: "old C++ ABI", None: "ABI unknown"}[found.cxx11_abi]
@@ -66,7 +66,7 @@ def torch(facts: Facts, profile: Profile | None) -> Iterator[Check]:
             state="failed" if facts.gpus else "warning",
             what=f"{found.version} is a CPU build",
             cause="it leaves CUDA_HOME empty even with nvcc on PATH, and runs nothing on the GPU",
-            remedy="mambaops install-torch   # the CUDA build"
+            remedy="`mambaops install-torch`: the CUDA build"
             if facts.gpus
             else "fine without a GPU; `mambaops install-fallback` runs the models in PyTorch",
         )
@@ -89,7 +89,7 @@ def _against_profile(found: Torch, profile: Profile) -> Iterator[Check]:
             state="warning",
             what=f"the profile wants torch {' or '.join(wanted)}",
             cause=f"{found.version} is installed",
-            remedy=f"mambaops install-torch --profile {profile.name}",
+            remedy="`mambaops install-torch`",
         )
 
 
@@ -107,8 +107,11 @@ def _build_code(facts: Facts) -> Iterator[Check]:
             state="failed",
             what=f"setuptools {tools.version} is too new for torch {row.minor}",
             cause="its cpp_extension imports pkg_resources, which newer setuptools changed or dropped",
-            remedy=f"pip install 'setuptools<{row.setuptools_below}'"
-            + (" 'wheel<0.46'" if release(row.setuptools_below) <= (70,) else ""),
+            remedy=pip(
+                facts,
+                f"setuptools<{row.setuptools_below}",
+                *(["wheel<0.46"] if release(row.setuptools_below) <= (70,) else []),
+            ),
         )
 
 

@@ -5,7 +5,9 @@ Never drivers, `/etc`, other people's processes; what needs root runs only with 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -89,7 +91,7 @@ def _pip(facts: Facts, requirements: list[str], tell: Tell) -> bool:
     if whose := interpreters.shared_by(Path(python.executable)):
         raise MambaopsError(
             f"{python.executable} is {whose}: nothing is installed there",
-            hint="mambaops create-venv, then --python <its interpreter>",
+            hint="`mambaops create-venv` makes an environment, and `mambaops doctor --profile local --fix` repairs that one",
         )
     argv: list[str | Path] = [
         python.executable,
@@ -119,9 +121,11 @@ def _strip(folder: Path, tell: Tell) -> bool:
 
 def _remove(folders: list[Path], tell: Tell) -> bool:
     for folder in folders:
-        for path in [folder, *folder.parent.glob("*.egg-info")]:
+        for path in live.parts_of(folder):
             tell(f"removed {path}")
             shutil.rmtree(path)
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # where nothing else was in it
     return bool(folders)
 
 
@@ -139,7 +143,9 @@ def _link(facts: Facts, tell: Tell) -> bool:
         raise MambaopsError("there is no libcuda.so.1 to link to", hint="a driver comes first")
     link = live.link_folder() / "libcuda.so"
     replace_link(link, Path(source))
-    tell(f"{link} -> {source}\n  export LIBRARY_PATH={link.parent}:$LIBRARY_PATH")
+    tell(
+        f"{link} -> {source}\n  `export LIBRARY_PATH={shlex.quote(str(link.parent))}:$LIBRARY_PATH`"
+    )
     return True
 
 

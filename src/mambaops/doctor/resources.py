@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mambaops.compile.jobs import job_count
+from mambaops.decide.room import too_little_memory
 from mambaops.doctor.model import GIB, Check, size
 from mambaops.facts.model import Facts
 from mambaops.knowledge.packages import package, packages
@@ -27,8 +28,9 @@ def disk_and_memory(facts: Facts, profile: Profile | None) -> Iterator[Check]:
         state="ok",
         what=f"{size(free)} of memory for {jobs} compilers at once ({why}); at least {size(smallest)} free on disk",
     )
-    if free is not None and free < each * GIB:
-        yield _little_memory(facts, free, int(each * GIB))
+    blocked = too_little_memory(facts)
+    if blocked or (free is not None and free < each * GIB):
+        yield _little_memory(facts, free, int(each * GIB), blocked)
     for disk in facts.host.disks:
         need = ROOM_FOR_TORCH if facts.torch is None and "temp" not in disk.why else ROOM
         if disk.free is not None and disk.free < need:
@@ -38,7 +40,7 @@ def disk_and_memory(facts: Facts, profile: Profile | None) -> Iterator[Check]:
                 state="failed" if disk.free < ROOM else "warning",
                 what=f"{disk.path} ({disk.why}): {size(disk.free)} free, {size(need)} are needed",
                 cause="`No space left on device`, often in TMPDIR while the home folder has room",
-                remedy="mambaops purge-cache, or TMPDIR and PIP_CACHE_DIR on a bigger disk",
+                remedy="`mambaops purge-cache`, or TMPDIR and PIP_CACHE_DIR on a bigger disk",
                 repair="purge-cache" if "cache" in disk.why else "",
             )
         if not disk.writable:
@@ -67,18 +69,19 @@ def _memory_per_job(profile: Profile | None) -> float:
     return max(one.build.memory_gib for one in wanted)
 
 
-def _little_memory(facts: Facts, free: int, each: int) -> Check:
+def _little_memory(facts: Facts, free: int | None, each: int, blocked: str) -> Check:
     wsl = bool(facts.host.wsl)
     return Check(
         id="memory-low",
         area="disk and memory",
-        state="warning" if free > each // 2 else "failed",
-        what=f"{size(free)} of memory, one compiler takes up to {size(each)}",
+        # what the plan refuses fails; what is only taken at this moment may be free again
+        state="failed" if blocked else "warning",
+        what=blocked or f"{size(free)} of memory, one compiler takes up to {size(each)}",
         cause="the kernel ends the compiler (`Killed`, `'cicc' died due to signal 9`)"
         + ("; the container's limit counts" if facts.host.memory_limit else ""),
         remedy="[wsl2] memory=… and swap=… in .wslconfig, then `wsl --shutdown`"
         if wsl
-        else "swap, another machine (`mambaops build-wheel` there), or a prebuilt wheel (`mambaops install-wheel`)",
+        else "swap, another machine (`mambaops build-wheel` there), or a prebuilt wheel (`mambaops find-wheels` looks for one)",
     )
 
 
@@ -90,7 +93,7 @@ def _clock(facts: Facts) -> Iterator[Check]:
             state="failed",
             what=f"the clock is wrong: {facts.clock.skew}",
             cause="certificates look expired and builds look up to date",
-            remedy="sudo hwclock --hctosys   # WSL after a sleep; elsewhere: timedatectl set-ntp true",
+            remedy="`sudo hwclock --hctosys` (WSL after a sleep); elsewhere: `timedatectl set-ntp true`",
         )
 
 
@@ -114,7 +117,7 @@ def network(facts: Facts, profile: Profile | None) -> Iterator[Check]:
             state="warning",
             what="a proxy without NO_PROXY",
             cause="a mirror inside the company would be asked for through the proxy",
-            remedy="export NO_PROXY=localhost,127.0.0.1,<your mirror>",
+            remedy="`export NO_PROXY=localhost,127.0.0.1`, with your mirror's name behind a comma",
         )
     if ("HTTPS_PROXY" in proxies) != ("https_proxy" in proxies):
         yield Check(
@@ -155,5 +158,5 @@ def models(facts: Facts, profile: Profile | None) -> Iterator[Check]:
             state="warning",
             what=f"needed: {', '.join(wanted)}",
             cause="facts do not show whether the cache holds them",
-            remedy="mambaops fetch-model   # looks into the cache first",
+            remedy="`mambaops fetch-model` looks into the cache first",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from mambaops.doctor.model import Check, minor, release
@@ -55,7 +56,7 @@ def toolkit(facts: Facts, profile: Profile | None) -> Iterator[Check]:
 
 
 def _none_fits(facts: Facts, cuda: str) -> Check:
-    remedy = f"mambaops install-toolkit   # nvcc{' ' + cuda if cuda else ''} into the environment, no root"
+    remedy = f"`mambaops install-toolkit`: nvcc{' ' + cuda if cuda else ''} into the environment, no root"
     whole = _usable(facts)
     if not whole:
         return Check(
@@ -87,7 +88,7 @@ def _too_old(kit: Toolkit) -> Check:
         state="failed",
         what=f"nvcc {kit.version} is older than 11.6",
         cause="`mamba_ssm is only supported on CUDA 11.6 and above`",
-        remedy="mambaops install-toolkit   # nvcc of torch's CUDA into the environment",
+        remedy="`mambaops install-toolkit`: nvcc of torch's CUDA into the environment",
     )
 
 
@@ -104,9 +105,9 @@ def _broken(facts: Facts) -> Iterator[Check]:
             cause="conda's cuda-nvcc comes without headers: `cuda_runtime.h: No such file or directory`"
             if conda
             else "a build with it ends at the first missing header or program",
-            remedy="conda install cuda-toolkit of the same label, or `mambaops install-toolkit`"
+            remedy="`mambaops install-toolkit`, or conda's whole cuda-toolkit of the same label"
             if conda
-            else "mambaops install-toolkit",
+            else "`mambaops install-toolkit`",
         )
 
 
@@ -120,7 +121,7 @@ def _first_on_path(facts: Facts, chosen: Toolkit) -> Iterator[Check]:
         state="warning",
         what=f"the shell finds nvcc {first.version} ({first.nvcc}) first",
         cause="pip by hand would build with that one",
-        remedy=f"mambaops build-mamba   # takes the right one; by hand: export CUDA_HOME={chosen.home} PATH={chosen.home}/bin:$PATH",
+        remedy=f"`mambaops build-mamba` takes the right one; by hand: `export CUDA_HOME={shlex.quote(chosen.home)} PATH={shlex.quote(chosen.home)}/bin:$PATH`",
     )
 
 
@@ -137,9 +138,9 @@ def _too_old_for_gpu(facts: Facts, profile: Profile | None, kit: Toolkit) -> Ite
             state="failed",
             what=f"nvcc {kit.version} cannot compile for {capability}",
             cause="this CUDA dropped the GPU" if dropped else "the GPU is newer than this nvcc",
-            remedy="mambaops install-toolkit with a torch of CUDA 12"
+            remedy="a torch of CUDA 12 and its toolkit: `mambaops install-toolkit --torch 2.11.0`"
             if dropped
-            else f"mambaops install-toolkit, or PTX: `mambaops build-mamba --arch {max(row.archs, key=release)}+PTX`",
+            else f"`mambaops install-toolkit`, or PTX: `mambaops build-mamba --arch {max(row.archs, key=release)}+PTX`",
         )
 
 
@@ -151,5 +152,5 @@ def _math_headers(facts: Facts, kit: Toolkit) -> Iterator[Check]:
             state="failed",
             what=f"glibc {facts.host.glibc} and the headers of CUDA {kit.version} contradict each other",
             cause='`exception specification is incompatible with that of previous function "cospi"`; no gcc avoids it',
-            remedy="mambaops install-toolkit   # CUDA 13 with a torch of CUDA 13; or build in a container with an older glibc",
+            remedy="`mambaops install-toolkit`: CUDA 13 with a torch of CUDA 13; or build in a container with an older glibc",
         )

@@ -32,8 +32,8 @@ BROKEN = (
     urllib3.exceptions.ProtocolError,
 )
 OFFLINE_HINT = (
-    "without a network: fetch it on another machine with `mambaops fetch-wheel --url URL`, carry the file "
-    "here and run `mambaops install-wheel FILE`; or carry everything with `mambaops bundle`"
+    "without a network: fetch it on another machine (`mambaops --help fetch-wheel`), carry the file "
+    "here and install it (`mambaops --help install-wheel`); or carry everything with `mambaops bundle`"
 )
 CERTIFICATE_HINT = (
     "a proxy of your company may sign for all sites: install its certificate into the system, or name it "

@@ -222,10 +222,10 @@ def load(path: Path) -> Facts:
     except OSError as error:
         raise UsageError(
             f"facts file `{path}` cannot be read: {error.strerror}",
-            hint="make one with `mambaops facts --json > FILE`",
+            hint="make one with `mambaops facts --json > facts.json`",
         ) from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(
             f"`{path}` does not hold facts: {error}",
-            hint="make one with `mambaops facts --json > FILE`",
+            hint="make one with `mambaops facts --json > facts.json`",
         ) from error

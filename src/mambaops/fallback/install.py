@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -79,7 +80,7 @@ def install(python: Path) -> Outcome:
         StepDidNotTake: installed, but the modules do not import.
     """
     before = look(python)
-    _refuse_real(before)
+    _refuse_real(before, python)
     if before.versions.get("torch") is None:
         raise MachineError(
             f"{python} has no torch, and the stand-ins are written in it",
@@ -91,7 +92,10 @@ def install(python: Path) -> Outcome:
         files = distribution.write(purelib)
     _check(python, look(python))
     return Outcome(
-        action="installed", python=str(python), files=tuple(files), notes=tuple(_notes(before))
+        action="installed",
+        python=str(python),
+        files=tuple(files),
+        notes=tuple(_notes(before, python)),
     )
 
 
@@ -103,7 +107,7 @@ def remove(python: Path) -> Outcome:
     return Outcome(action="removed" if files else "nothing", python=str(python), files=tuple(files))
 
 
-def _refuse_real(found: Environment) -> None:
+def _refuse_real(found: Environment, python: Path) -> None:
     real = [
         f"{module.file} ({module.error or 'it imports'})"
         for module in found.modules.values()
@@ -113,8 +117,8 @@ def _refuse_real(found: Environment) -> None:
         raise MambaopsError(
             "real kernel modules are installed, stand-ins must not hide them:\n  "
             + "\n  ".join(real),
-            hint="if they are of no use: pip uninstall mamba-ssm causal-conv1d, then again; "
-            "`mambaops diagnose` explains their errors",
+            hint=f"if they are of no use: `{shlex.quote(str(python))} -m pip uninstall mamba-ssm causal-conv1d`, "
+            "then again; `mambaops diagnose` explains their errors",
         )
 
 
@@ -136,21 +140,22 @@ def _check(python: Path, after: Environment) -> None:
             )
 
 
-def _notes(found: Environment) -> list[str]:
+def _notes(found: Environment, python: Path) -> list[str]:
     """What mamba_ssm needs besides, said now instead of at its import."""
     notes = []
+    pip = f"{shlex.quote(str(python))} -m pip install"
     if found.versions.get("mamba-ssm") is None:
         notes.append(
-            "mamba-ssm itself is not installed; its Python part alone: MAMBA_SKIP_CUDA_BUILD=TRUE "
-            "MAMBA_FORCE_BUILD=TRUE pip install --no-deps --no-build-isolation mamba-ssm"
+            "mamba-ssm itself is not installed; its Python part alone: `MAMBA_SKIP_CUDA_BUILD=TRUE "
+            f"MAMBA_FORCE_BUILD=TRUE {pip} --no-deps --no-build-isolation mamba-ssm`"
         )
     if found.versions.get("causal-conv1d") is None:
         notes.append(
             "causal-conv1d itself is not installed (mamba_ssm then convolves with torch); its Python "
-            "part alone: CAUSAL_CONV1D_SKIP_CUDA_BUILD=TRUE CAUSAL_CONV1D_FORCE_BUILD=TRUE pip "
-            "install --no-deps --no-build-isolation causal-conv1d"
+            "part alone: `CAUSAL_CONV1D_SKIP_CUDA_BUILD=TRUE CAUSAL_CONV1D_FORCE_BUILD=TRUE "
+            f"{pip} --no-deps --no-build-isolation causal-conv1d`"
         )
     notes += [
-        f"{name} is missing and mamba_ssm imports it: pip install {name}" for name in found.missing
+        f"{name} is missing and mamba_ssm imports it: `{pip} {name}`" for name in found.missing
     ]
     return notes

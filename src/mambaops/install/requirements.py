@@ -83,7 +83,7 @@ def _warn_of_missing_torch(lines: Sequence[Line], before: TargetEnvironment, say
     if "torch" not in before.installed and any(line.name == "torch" for line in lines):
         say(
             "warning: no torch is installed here, so the file's own is taken, whatever its CUDA; "
-            "`mambaops build-mamba --profile NAME` installs the one that fits this machine first"
+            "`mambaops build-mamba` installs the one that fits this machine first"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import msgspec
 
@@ -29,6 +30,7 @@ class ToolkitRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     toolkit: list[ToolkitRow]
     minor_compat: dict[str, str]
+    variants: dict[str, dict[str, str]]
 
 
 @functools.cache
@@ -76,9 +78,47 @@ def driver_runs(driver_cuda: str, cuda: str) -> bool:
 
 
 def nvcc_can_target(nvcc_version: str, arch: str) -> bool | None:
-    """Whether that nvcc makes machine code for `arch` ("12.0"); None when we do not know the release."""
+    """Whether that nvcc makes code for `arch` ("12.0", "9.0a"); None when we do not know the release."""
     row = toolkit(nvcc_version)
-    return None if row is None else arch in row.archs
+    if row is None:
+        return None
+    base = arch.rstrip("af")
+    first = variant_since(arch)
+    known = first is not None and version_key(row.version) >= version_key(first)
+    return base in row.archs and (base == arch or known)
+
+
+def variant_since(arch: str) -> str | None:
+    """The first toolkit that makes code for "9.0a" or "12.0f"; None for one that no toolkit makes."""
+    base, kind = arch.rstrip("af"), arch[-1]
+    floors = _table().variants.get(kind, {}).items()
+    fitting = [first for lowest, first in floors if version_key(lowest) <= version_key(base)]
+    return max(fitting, key=version_key, default=None)
+
+
+@functools.cache
+def targets(oldest: str = "11.0") -> tuple[str, ...]:
+    """Every compute capability that a toolkit of that release or a newer one compiles for, in ascending order."""
+    rows = [row for row in toolkits() if version_key(row.version) >= version_key(oldest)]
+    return tuple(sorted({arch for row in rows for arch in row.archs}, key=version_key))
+
+
+def toolkit_for(build: str, archs: Sequence[str]) -> str | None:
+    """The toolkit for a torch of CUDA `build` that compiles for all of `archs` ("9.0", "12.0a").
+
+    The one of that very release where it can, else the oldest newer one of the same major version, which torch
+    accepts too; None where none can. A release that the table lacks is taken as it is.
+    """
+    if toolkit(build) is None:
+        return build
+    newer = [
+        row.version
+        for row in toolkits()
+        if row.version.split(".")[0] == build.split(".")[0]
+        and version_key(row.version) >= version_key(minor_of(build))
+    ]
+    can = (one for one in newer if all(nvcc_can_target(one, arch) for arch in archs))
+    return next(can, None)
 
 
 def cubin_runs_on(cubin: str, capability: str) -> bool:

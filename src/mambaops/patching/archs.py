@@ -10,24 +10,12 @@ import re
 from collections.abc import Sequence
 
 from mambaops.core.errors import UsageError
+from mambaops.knowledge.cuda import targets, variant_since
+from mambaops.knowledge.gpus import capability_of
 from mambaops.knowledge.packages import Architectures
 
-# Compute capabilities that CUDA 11.0 to 13.x compile for.
-# Source: `nvcc --list-gpu-code` of 11.8, 12.8 and 13.0, and the CUDA release notes.
-KNOWN = frozenset(
-    f"{major}.{minor}"
-    for major, minors in {
-        5: "023",
-        6: "012",
-        7: "025",
-        8: "06789",
-        9: "0",
-        10: "0137",
-        11: "0",
-        12: "01",
-    }.items()
-    for minor in minors
-)
+# what any toolkit of the table compiles for
+KNOWN = frozenset(targets())
 # What torch.utils.cpp_extension makes of the family names.
 FAMILIES = {
     "maxwell": "5.0;5.2+PTX",
@@ -72,15 +60,14 @@ def _parse_one(word: str, whole: str) -> tuple[str, bool]:
     found = _ARCH.fullmatch(word)
     if not found:
         raise UsageError(f"{word!r} in {whole!r} is no compute capability", hint=_hint(word))
-    number = f"{found['major']}.{found['minor']}"
-    # newer ones than the table knows are let through: nvcc itself will judge them
-    if number not in KNOWN and int(found["major"]) <= 12:
+    number = f"{int(found['major'])}.{found['minor']}"
+    if number not in KNOWN:
         raise UsageError(
-            f"there is no compute capability {number} (in {whole!r})",
-            hint="known: " + ", ".join(sorted(KNOWN, key=_order)),
+            f"no CUDA toolkit compiles for {number} (in {whole!r})",
+            hint="there are: " + ", ".join(sorted(KNOWN, key=_order)),
         )
     kind = found["kind"].lower()
-    if kind and int(found["major"]) < {"a": 9, "f": 10}[kind]:
+    if kind and variant_since(number + kind) is None:
         raise UsageError(
             f"there is no architecture {number}{kind} (in {whole!r})",
             hint="`a` exists from 9.0 on, `f` from 10.0 on",
@@ -89,14 +76,23 @@ def _parse_one(word: str, whole: str) -> tuple[str, bool]:
 
 
 def _hint(word: str) -> str:
-    digits = re.fullmatch(r"(?:sm_?|compute_?)?(\d{1,2})(\d)([af]?)(\+PTX)?", word, re.IGNORECASE)
-    if digits:
-        return f'write it with a point: "{digits[1]}.{digits[2]}{digits[3]}{digits[4] or ""}"'
-    if re.fullmatch(r"\d+", word):
-        return f'write major and minor: "{word}.0"'
+    meant = _meant(word)
+    if meant:
+        return f'write it as a compute capability: "{meant}"'
     if word.lower() in {"native", "all", "auto", "common"}:
         return "name the architectures; `mambaops facts` shows this machine's GPUs"
     return _EXAMPLE
+
+
+def _meant(word: str) -> str:
+    """The architecture that a person will have meant by `12`, `sm_90`, `120f` or `h100`; "" where nobody knows."""
+    number = re.fullmatch(r"(?:sm_?|compute_?)?(\d+)([af]?)(\+PTX)?", word, re.IGNORECASE)
+    if number is None:
+        return "" if word.isdigit() else capability_of(word) or ""
+    digits, rest = number[1], number[2].lower() + (number[3] or "").upper()
+    # "12" is 12.0 and not 1.2: the reading that a toolkit compiles for
+    readings = [f"{digits[:-1]}.{digits[-1]}", f"{digits}.0"]
+    return next((one + rest for one in readings if one in KNOWN), "")
 
 
 def _order(arch: str) -> tuple[int, int, str]:

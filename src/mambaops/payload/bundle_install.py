@@ -135,7 +135,7 @@ def check_machine(manifest: Dict[str, Any]) -> None:
     if problems:
         fail(
             "this bundle does not fit this machine: " + "; ".join(problems),
-            "run `mambaops facts --json > FILE` here and make one with `mambaops bundle --facts FILE`",
+            "run `mambaops facts --json > facts.json` here and make one there with `mambaops bundle --facts facts.json -o local.tar`",
             4,
         )
 
@@ -340,7 +340,7 @@ def check_imports(python: str, manifest: Dict[str, Any]) -> None:
     if manifest["imports"] and subprocess.call(argv, env=environment, cwd="/") != 0:
         fail(
             "the packages are installed, but do not import (see above)",
-            "`mambaops diagnose --log FILE` names causes and remedies",
+            "`mambaops diagnose` on what was printed names causes and remedies",
         )
 
 

@@ -11,7 +11,7 @@ from mambaops.steps.step import Instance
 
 def command_of(case: Case, instance: Instance) -> str:
     """What a person pastes to do one step (a check: to have it explained)."""
-    words = ["mambaops", "doctor", "--profile", case.profile.name]
+    words = ["mambaops", "doctor", "--profile", case.flags.profile or case.profile.name]
     if instance.step.act is None:
         return shlex.join(words)
     words[1] = instance.step.id

@@ -16,7 +16,7 @@ from mambaops.steps.step import Instance
 HEAD = """#!/bin/sh
 # {title}
 # Profile {name}: Python {python}, torch {torch}, kernels for {archs}.
-# Made by `mambaops plan --profile {name} --script`; run it in an empty folder.
+# Made by `mambaops plan --profile {profile} --script`; run it in an empty folder.
 set -eu
 ENV={env}
 PY="$ENV/bin/python"
@@ -29,6 +29,7 @@ def to_script(case: Case) -> str:
     head = HEAD.format(
         title=case.profile.title,
         name=case.profile.name,
+        profile=shlex.quote(case.flags.profile or case.profile.name),
         python=choice.python,
         torch=choice.torch_version,
         archs=";".join(choice.archs) or "no GPU",

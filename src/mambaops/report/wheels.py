@@ -59,7 +59,7 @@ def _elsewhere(selection: Selection, facts: Facts) -> Iterator[str]:
         yield f"  its publisher lists wheels for this torch, if any, at {page}: --online reads it"
     elif package is None or not package.wheels.published:
         yield "  nobody is known to publish wheels of it"
-    yield f"  mambaops build-wheel --package {selection.package}"
+    yield f"  `mambaops build-wheel --package {selection.package}`"
 
 
 def verdict_lines(prefix: str, verdict: Verdict) -> Iterator[str]:
@@ -69,7 +69,7 @@ def verdict_lines(prefix: str, verdict: Verdict) -> Iterator[str]:
     yield f"  from {verdict.source}: {verdict.url or 'no address'}"
     yield from (f"  note: {note}" for note in verdict.notes)
     if verdict.repair:
-        yield f"  after fetching: mambaops repair-wheel {verdict.name} --glibc {verdict.repair}"
+        yield f"  after fetching: `mambaops repair-wheel {verdict.name} --glibc {verdict.repair}`"
 
 
 def pair_text(pair: Pair, facts: Facts) -> str:

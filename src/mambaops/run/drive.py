@@ -95,7 +95,7 @@ def _conclude(run: Run, outcome: Outcome, seconds: float, only: tuple[str, ...],
             say(
                 "no kernels were compiled: no GPU is visible and no --arch was given. "
                 "To compile for one:\n"
-                f"  mambaops build-mamba --profile {run.profile.name} --arch 9.0    "
+                "  `mambaops build-mamba --arch 9.0`    "
                 "(8.0 A100, 8.6 RTX 30, 8.9 RTX 40, 9.0 H100, 12.0 RTX 50)"
             )
 
@@ -124,6 +124,6 @@ def verified(profile: str, flags: Flags) -> Verification:
     if case.target is None:
         raise MambaopsError(
             f"there is no environment at {run.where.env}",
-            hint=f"`mambaops build-mamba --profile {run.profile.name}` makes it",
+            hint="`mambaops build-mamba` makes it",
         )
     return verify(case, Path(run.where.python))

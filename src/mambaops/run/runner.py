@@ -184,6 +184,7 @@ class Run:
         context = self._context(log)
         log.write("facts-before.json", before)
         log.write("plan.json", plan)
+        log.write("flags.json", {**msgspec.to_builtins(self.flags), "jobs": self.jobs})
         try:
             for step in steps:
                 self._step(context, step.id)

@@ -16,7 +16,12 @@ from mambaops import __version__
 from mambaops.core.errors import MachineError
 from mambaops.decide.case import Case
 from mambaops.decide.packages import compiles, has_prebuilt, is_installed, still_to_look, to_build
-from mambaops.decide.toolkit import fitting_toolkit, host_compiler
+from mambaops.decide.toolkit import (
+    compiler_floor,
+    cxx_standard,
+    fitting_toolkit,
+    host_compiler,
+)
 from mambaops.decide.verdict import Verdict, done, needed
 from mambaops.steps.step import Step
 
@@ -72,7 +77,7 @@ def _tools(context: Context, case: Case) -> Tools:
     toolkit, refused = fitting_toolkit(case)
     if toolkit is None:
         raise MachineError("no nvcc fits: " + "; ".join(refused or ["none was found"]))
-    compiler = host_compiler(case.facts, toolkit.gcc_max)
+    compiler = host_compiler(case.facts, toolkit.gcc_max, compiler_floor(cxx_standard(case)))
     if compiler is None:
         raise MachineError(f"no g++ that nvcc {toolkit.version} takes")
     return Tools(
@@ -202,6 +207,7 @@ def _manifest(
         jobs=jobs,
         seconds=round(built.seconds, 1),
         seconds_per_file={name: round(s, 1) for name, s in sorted(built.durations.items())},
+        began_per_file={name: round(s, 1) for name, s in sorted(built.began.items())},
         flags=compiler_flags(tree),
         host=BuildHost(distribution=host.distribution.name, glibc=host.glibc, cores=host.cores),
         extensions=modules(found),

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from mambaops.decide.case import Case
 from mambaops.decide.packages import compiles
-from mambaops.decide.toolkit import cxx_standard, host_compiler, major
+from mambaops.decide.toolkit import compiler_floor, cxx_standard, host_compiler, major
 from mambaops.decide.verdict import Verdict, blocked, done
 from mambaops.steps.step import Step
-
-# C++ standard -> first g++ major that compiles torch's headers with it (torch's own build asks for 11.3)
-GCC_FLOOR = {20: 11}
 
 
 def assess(case: Case) -> Verdict:
     """A C++ compiler that works and knows the standard."""
-    compiler = host_compiler(case.facts)
+    floor = compiler_floor(cxx_standard(case))
+    compiler = host_compiler(case.facts, floor=floor) or host_compiler(case.facts)
     if compiler is None:
         return blocked(
             "there is no working g++ (looked on PATH)",
             "`sudo apt-get install g++` (Debian, Ubuntu), `dnf install gcc-c++`, or conda's gxx_linux-64",
         )
-    floor = GCC_FLOOR.get(cxx_standard(case), 0)
     if major(compiler.version) < floor:
         return blocked(
             f"{compiler.name} {compiler.version} does not know C++{cxx_standard(case)}, which the "
             f"headers of torch {case.choice.torch} demand (g++ {floor} or newer)",
-            f"a newer compiler (conda's gxx_linux-64={floor}), or an older torch: `--torch 2.10.0`",
+            f"`sudo apt-get install g++-{floor}` (it is found by itself), or conda's gxx_linux-64={floor}, or an older torch: `--torch 2.10.0`",
         )
     return done(f"{compiler.name} {compiler.version} at {compiler.path}")
 

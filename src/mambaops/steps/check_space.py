@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from mambaops.decide.case import Case
+from mambaops.decide.room import GIB, too_little_memory
 from mambaops.decide.verdict import Verdict, blocked, done
 from mambaops.facts.model import Disk, Facts
 from mambaops.steps.step import Step
 
-GIB = 1024**3
 # a torch with its CUDA libraries, the toolkit's wheels and both build trees (measured: 8.1 GiB)
 DISK_NEEDED = 10 * GIB
 CPU_DISK_NEEDED = 3 * GIB
-# one nvcc for one architecture peaks near 2.5 GiB (flash-attention and these packages, measured)
-MEMORY_NEEDED = 3 * GIB
 
 
 def assess(case: Case) -> Verdict:
@@ -29,10 +27,9 @@ def assess(case: Case) -> Verdict:
             f"{disk.path} has {disk.free / GIB:.1f} GiB free, {wanted / GIB:.0f} are needed",
             "make room, or put `.mambaops` elsewhere: `export MAMBAOPS_HOME=/big/disk/mambaops`",
         )
-    memory = _memory(case.facts)
-    if case.choice.kernels and memory is not None and memory < MEMORY_NEEDED:
+    if case.choice.kernels and (why := too_little_memory(case.facts)):
         return blocked(
-            f"{memory / GIB:.1f} GiB of memory, one nvcc needs about {MEMORY_NEEDED / GIB:.0f}",
+            why,
             "add swap (WSL: `memory=` in .wslconfig), or build on another machine with --cross",
         )
     return done("room enough")
@@ -45,12 +42,6 @@ def _disk(facts: Facts) -> Disk | None:
             if disk.why == why:
                 return disk
     return None
-
-
-def _memory(facts: Facts) -> int | None:
-    limits = [facts.host.memory_total, facts.host.memory_limit]
-    known = [one for one in limits if one is not None]
-    return min(known) + (facts.host.swap_total or 0) if known else None
 
 
 STEP = Step(

@@ -35,7 +35,7 @@ def assess(case: Case) -> Verdict:
     if found != wanted:
         return blocked(
             f"{case.situation.env} has Python {found}, wanted is {wanted}",
-            f"`mambaops create-venv --profile {case.profile.name} --recreate` makes it anew",
+            "`mambaops create-venv --recreate` makes it anew",
         )
     if not {"pip"} & {*case.target.distributions, *case.target.packages}:
         return needed(f"{case.situation.env} has no pip: its making was ended half-way")

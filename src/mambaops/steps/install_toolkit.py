@@ -11,7 +11,13 @@ from mambaops.core.errors import MachineError
 from mambaops.core.files import replace_link
 from mambaops.decide.case import Case
 from mambaops.decide.packages import compiles
-from mambaops.decide.toolkit import fitting_toolkit, host_compiler
+from mambaops.decide.toolkit import (
+    cannot_compile,
+    compiler_floor,
+    cxx_standard,
+    fitting_toolkit,
+    host_compiler,
+)
 from mambaops.decide.verdict import Verdict, blocked, done, needed
 from mambaops.facts.model import Toolkit
 from mambaops.knowledge import cuda as cuda_tables
@@ -31,6 +37,11 @@ def assess(case: Case) -> Verdict:
     why = f"no nvcc fits (CUDA {choice.toolkit} wanted)" + (
         ": " + "; ".join(refused) if refused else ": none was found"
     )
+    if unknown := cannot_compile(case):
+        return blocked(
+            f"{why}; CUDA {choice.toolkit} does not compile for {', '.join(unknown)}",
+            "another architecture, or a torch of another CUDA: `--torch VERSION`",
+        )
     row = cuda_tables.toolkit(choice.toolkit)
     if "wheels" in case.profile.toolkit.routes and row is not None and row.wheels_on_index:
         return needed(f"{why}; nvcc {choice.toolkit} comes as wheels of the package index")
@@ -59,7 +70,8 @@ def _toolkit_hint(case: Case) -> str:
 
 
 def _compiler_bound(case: Case, toolkit: Toolkit) -> Verdict:
-    if host_compiler(case.facts, toolkit.gcc_max) is not None:
+    floor = compiler_floor(cxx_standard(case))
+    if host_compiler(case.facts, toolkit.gcc_max, floor) is not None:
         return done(f"nvcc {toolkit.version} at {toolkit.nvcc}")
     found = host_compiler(case.facts)
     if found is None or toolkit.gcc_max is None:

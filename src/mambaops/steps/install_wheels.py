@@ -121,7 +121,7 @@ def _requirements(context: Context, case: Case, missing: list[str]) -> None:
     except MambaopsError as error:
         raise MambaopsError(
             f"the requirements could not be installed without replacing torch: {error.message}",
-            hint=f"the whole log is {context.run.log(STEP.id)}; `mambaops install-requirements` shows "
+            hint=f"the whole log is {context.run.log(STEP.id)}; `mambaops --help install-requirements` shows "
             "what would have to change",
         ) from error
 

@@ -114,7 +114,7 @@ def _prune(store: Store, request: Request) -> Answer:
 
 def _add(store: Store, request: Request) -> Answer:
     if not request.file:
-        raise UsageError("`wheels add` wants a wheel", hint="`mambaops wheels add --file FILE`")
+        raise UsageError("`wheels add` wants a wheel", hint="`mambaops wheels add --file *.whl`")
     path = Path(request.file)
     key = key_of(path, inspect_wheel(path), request.torch)
     with tempfile.TemporaryDirectory(prefix="mambaops-") as folder:

@@ -21,6 +21,7 @@ from mambaops.core.paths import PACKAGE, data_dir
 from mambaops.core.process import run, which
 from mambaops.knowledge.addresses import addresses
 from mambaops.knowledge.tables import read
+from mambaops.patching.archs import parse_archs
 from mambaops.profiles.model import Profile
 
 RUNTIMES = ("docker", "podman")
@@ -68,6 +69,8 @@ def dockerfile(profile: Profile, *, arch: str) -> str:
             f"profile {profile.name} builds for the GPU it finds, and an image is built without one",
             hint='name it: --arch "8.0"',
         )
+    if arch:
+        parse_archs(arch)
     base, packages = base_image(profile), " ".join(_table().packages["apt"])
     return "\n".join(
         [

@@ -146,7 +146,7 @@ def deb_commands(facts: Facts, cuda: str, folder: str) -> list[list[str]]:
         name = facts.host.distribution.name or facts.host.system
         raise MachineError(
             f"NVIDIA has no apt repository for {name} on {facts.host.machine}",
-            hint="take the tar archive: mambaops cudnn-install --archive FILE",
+            hint="take the tar archive: `mambaops --help cudnn-install`",
         )
     return [*ready, ["apt-get", "install", "-y", f"cudnn9-cuda-{cuda.split('.')[0]}"]]
 

@@ -11,6 +11,7 @@ from typing import NoReturn
 from mambaops.core import interpreters
 from mambaops.core.errors import UsageError
 from mambaops.core.files import replace_link
+from mambaops.core.invocation import program
 from mambaops.core.paths import CHECKOUT, PACKAGE, cache_dir
 
 
@@ -35,10 +36,11 @@ def command(python: Path, module: str, words: Sequence[str]) -> list[str]:
 
 
 def environment(env: Mapping[str, str]) -> dict[str, str]:
-    """`env` with `import_path` in front of its `PYTHONPATH`."""
+    """`env` with `import_path` in front of its `PYTHONPATH`, and how hints are to name our program."""
     before = env.get("PYTHONPATH", "")
     ours = str(import_path())
-    return {**env, "PYTHONPATH": ours + (os.pathsep + before if before else "")}
+    path = ours + (os.pathsep + before if before else "")
+    return {**env, "PYTHONPATH": path, "MAMBAOPS_PROGRAM": program()}
 
 
 def hand_over(python: str, module: str, words: Sequence[str]) -> NoReturn:

@@ -70,7 +70,7 @@ def remedy(prefix: Path, library: str, found: list[Path], *, conda: bool) -> str
             f'  export LD_LIBRARY_PATH="{found[0]}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"'
         )
     if conda and "openblas" in library:
-        return f"  conda install -y -p {prefix} -c conda-forge libopenblas"
+        return f"  `conda install -y -p {prefix} -c conda-forge libopenblas`"
     if "openblas" in library:
-        return "  sudo apt-get install -y libopenblas0"
+        return "  `sudo apt-get install -y libopenblas0`"
     return f"nothing here holds {library}: install the package that it belongs to"

@@ -16,7 +16,7 @@ def command(words: Sequence[str], *, distribution: str = "", folder: str = "") -
     it. `folder` may be a Windows path: wsl.exe translates it.
     """
     if not words:
-        raise UsageError("no command was given", hint="mambaops wsl-run -- nvidia-smi")
+        raise UsageError("no command was given", hint="`mambaops wsl-run -- nvidia-smi`")
     return [
         "wsl.exe",
         *(["-d", distribution] if distribution else []),

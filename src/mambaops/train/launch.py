@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,7 +54,7 @@ def _profile_python(profile: str) -> Path:
     if not python.exists():
         raise UsageError(
             f"profile {name} has no environment yet ({python} is not there)",
-            hint=f"mambaops build-mamba --profile {profile}, or give --python",
+            hint=f"`mambaops build-mamba --profile {shlex.quote(profile)}`, or give --python",
         )
     return python
 
@@ -73,7 +74,8 @@ def check_packages(python: Path, needed: Sequence[str] = NEEDED) -> None:
         names = ["pillow" if name == "PIL" else name for name in missing]
         raise MachineError(
             f"{python} has no {', '.join(names)}, which training needs",
-            hint=f"{python} -m pip install {' '.join(names)}   (torch: mambaops build-mamba --profile NAME)",
+            hint=f"`{shlex.quote(str(python))} -m pip install {shlex.join(names)}`; "
+            "torch: `mambaops build-mamba`",
         )
 
 
@@ -101,7 +103,7 @@ def train(
     if install_only and train_only:
         raise UsageError("--install-only and --train-only exclude each other")
     if install_only and not profile:
-        raise UsageError("--install-only needs --profile", hint="mambaops profiles lists them")
+        raise UsageError("--install-only needs --profile", hint="`mambaops profiles` lists them")
     if profile and not python and not train_only:
         install(profile)
     if install_only:

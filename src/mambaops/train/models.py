@@ -32,5 +32,5 @@ def wanted_model(model: str, profile: str) -> str:
     raise UsageError(
         "which model? No --model was given"
         + (f" and profile {profile} lists none" if profile else ""),
-        hint="e.g. mambaops fetch-model --model state-spaces/mamba-130m-hf -o models/mamba-130m-hf",
+        hint="e.g. `mambaops fetch-model --model state-spaces/mamba-130m-hf -o models/mamba-130m-hf`",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mambaops.cli.call import gpu_of, pasted_plan, with_program
 from mambaops.cli.request import Request, planning_task
 from mambaops.cli.run_step import run_steps, show_plan
 from mambaops.cli.task import Context, emit, put, task, to_json
@@ -54,9 +55,9 @@ def plan(request: Request, facts: str = "", script: bool = False, json: bool = F
 
     case, found = planned(request.profile, flags_of(request), facts)
     if script:
-        put(to_script(case))
+        put(with_program(to_script(case)))
     else:
-        emit(found, as_json=json, text=plan_text)
+        emit(pasted_plan(found, gpu_of(case.facts)), as_json=json, text=plan_text)
     return MachineError.exit_code if found.with_status("blocked") else 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mambaops.cli.call import pasted
 from mambaops.cli.task import Context, emit, say, task
 
 
@@ -67,10 +68,10 @@ def bundle(
     emit(
         made,
         as_json=json,
-        text=lambda one: (
+        text=lambda one: pasted(
             f"{one.path}\n  {one.size / 1e6:.1f} MB, {len(one.manifest.files)} files, sha256 {one.sha256}\n"
-            f"there: mambaops install-bundle {one.path.name}\n"
-            f"   or: tar -xf {one.path.name} && sh {one.path.stem}/install.sh --into DIR"
+            f"there: `mambaops install-bundle {one.path.name}`\n"
+            f"   or: `tar -xf {one.path.name} && sh {one.path.stem}/install.sh --into {one.path.stem}-env`"
         ),
     )
 
@@ -117,7 +118,7 @@ def install_bundle(
     done = install(
         archive, folder, python=python, keep_files=keep_files, existing=existing, say=say
     )
-    prove = "" if into else f"\nprove it: mambaops verify --profile {done.name}"
+    prove = "" if into else "\n" + pasted(f"prove it: `mambaops verify --profile {done.name}`")
     emit(
         done,
         as_json=json,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import shlex
 
+from mambaops.cli.call import gpu_of, pasted_explanation
 from mambaops.cli.task import Context, emit, say, task
 
 
@@ -16,6 +17,7 @@ from mambaops.cli.task import Context, emit, say, task
     ),
     operand="log",
     needs={"markdown": "list"},
+    optional=("report",),
     help={
         "log": "log file to read, - for stdin (default: stdin when piped, else the newest log of a run)",
         "facts": "facts of the machine that wrote the log (`mambaops facts --json`)",
@@ -23,7 +25,7 @@ from mambaops.cli.task import Context, emit, say, task
         "json": "findings as JSON",
         "list": "print the catalogue instead",
         "markdown": "with --list: as a page, for the documentation",
-        "report": "write a report to hand to somebody to this file (private data masked)",
+        "report": "write a report to hand to somebody, to this file or among the runs (private data masked)",
         "plan": "with a report: file with the plan that was being carried out",
     },
 )
@@ -35,13 +37,13 @@ def diagnose(
     json: bool = False,
     list: bool = False,
     markdown: bool = False,
-    report: str = "",
+    report: str | bool = "",
     plan: str = "",
 ) -> int:
     """Say what went wrong in a log: the cause, the remedy, and what does not help.
 
     Exit status: 0 no failure in the log, 1 a failure (recognised or not), 2 the log cannot be read.
-    A failure that is not recognised also leaves a report to hand to somebody.
+    With --report: a report to hand to somebody, for what is not recognised.
     """
     from mambaops.diagnose import catalogue, command, rules
 
@@ -56,11 +58,13 @@ def diagnose(
         return 0
     known = command.facts_for(facts, here=here)
     path = command.log_path(log)
-    found = command.explain(path, known)
+    found = pasted_explanation(command.explain(path, known), gpu_of(known))
     emit(found.diagnosis, as_json=json, text=lambda _: found.text())
-    written = command.report(
-        found, known, log=path, plan=plan, target=Path(report) if report else None
-    )
-    if written is not None:
+    if report:
+        target = "" if report is True else str(report)
+        written = command.report(found, known, log=path, plan=plan, target=target)
         say(f"report to hand to somebody: {written}")
+    elif found.diagnosis.failed and not found.recognised:
+        again = f" --log {shlex.quote(str(path))}" if path else ""
+        say(f"a report to hand to somebody: `mambaops diagnose{again} --report`")
     return 1 if found.diagnosis.failed else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mambaops.cli.call import pasted_fields
 from mambaops.cli.task import Context, emit, say, task
 
 
@@ -48,6 +49,7 @@ def doctor(
     checks = command.check(request)
     if fix:
         checks = command.repaired(request, checks, sudo=sudo, tell=say)
+    checks = [pasted_fields(one, "cause", "remedy") for one in checks]
     shown = command.masked_report(checks) if report else render.text(checks)
     emit({"checks": checks, "exit_code": exit_code(checks)}, as_json=json, text=lambda _: shown)
     return exit_code(checks)

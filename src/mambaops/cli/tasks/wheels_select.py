@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mambaops.cli.call import pasted
 from mambaops.cli.task import Context, emit, say, task
 
 
@@ -87,7 +88,7 @@ def select_wheel(
         emit(
             found.as_json() if json else found,
             as_json=json,
-            text=lambda result: pair_text(result, machine),
+            text=lambda result: pasted(pair_text(result, machine)),
         )
         return 0 if found.first else 4
     package = package_named(package).name
@@ -96,6 +97,6 @@ def select_wheel(
     emit(
         selection.as_json() if json else selection,
         as_json=json,
-        text=lambda result: selection_text(result, machine, everything=all),
+        text=lambda result: pasted(selection_text(result, machine, everything=all)),
     )
     return 0 if selection.chosen else 4

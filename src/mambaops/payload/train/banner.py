@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from typing import Any, List
 
 import torch
@@ -30,7 +31,9 @@ def install_scan(wanted: str, model_type: str) -> str:
     try:
         report = scan.install(wanted or None, families=[model_type], say=lambda _line: None)
     except scan.ScanPolicyError as error:
-        raise InputError(str(error), hint="pip install 'transformers>=5.15'") from error
+        raise InputError(
+            str(error), hint=f"`{sys.executable} -m pip install 'transformers>=5.15'`"
+        ) from error
     return "\n      ".join(report.lines())
 
 

@@ -6,6 +6,7 @@ stopped by SIGINT and SIGTERM after the state was saved.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -51,7 +52,10 @@ def guarded(main: Callable[[], object]) -> int:
     except TrainError as error:
         print(f"error: {error.message}", file=sys.stderr)
         if error.hint:
-            print(f"\nhint: {error.hint}", file=sys.stderr, flush=True)
+            # how the person who started us reaches the program that the hint names
+            program = os.environ.get("MAMBAOPS_PROGRAM", "mambaops")
+            hint = error.hint.replace("`mambaops ", f"`{program} ")
+            print(f"\nhint: {hint}", file=sys.stderr, flush=True)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted: nothing was running that needed saving", file=sys.stderr)

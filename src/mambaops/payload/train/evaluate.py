@@ -69,7 +69,10 @@ def caption_scores(written: Sequence[str], wanted: Sequence[str]) -> Dict[str, A
         from pycocoevalcap.cider.cider import Cider
         from pycocoevalcap.rouge.rouge import Rouge
     except ImportError as error:
-        print(f"no BLEU, ROUGE, CIDEr: {error} (pip install pycocoevalcap)", file=sys.stderr)
+        print(
+            f"no BLEU, ROUGE, CIDEr: {error} (`{sys.executable} -m pip install pycocoevalcap`)",
+            file=sys.stderr,
+        )
         return {"bleu4": None, "rouge_l": None, "cider": None}
     truth = {number: [characters(text)] for number, text in enumerate(wanted)}
     guess = {number: [characters(text)] for number, text in enumerate(written)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import struct
 import sys
@@ -208,7 +209,8 @@ def main(argv: Sequence[str]) -> None:
         there = [f for f in (folder, cached_snapshot(model)) if f and not problems(f)]
         if not there:
             raise TrainError(
-                f"{model} is not complete here", hint=f"mambaops fetch-model --model {model}"
+                f"{model} is not complete here",
+                hint=f"`mambaops fetch-model --model {shlex.quote(model)}`",
             )
         return
     where = fetch(model, folder)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 
 from mambaops.payload.train.errors import InputError
 
+EXAMPLE = "state-spaces/mamba-130m-hf"
 _TRUE = ("1", "true", "yes", "on")
 
 
@@ -40,11 +42,12 @@ def explain_missing(name: str, flag: str, error: BaseException) -> InputError:
     state = "" if not is_offline() else " (HF_HUB_OFFLINE is set)"
     if os.path.isdir(name):
         where = "the folder is there, but not complete"
+    wanted = name if "/" in name and not os.path.isabs(name) else EXAMPLE
+    folder = "models/" + shlex.quote(wanted.rpartition("/")[2])
     return InputError(
         f"model {name} cannot be loaded: {where}{state}: {first}",
-        hint="where there is a network: mambaops fetch-model --model "
-        f"{name if '/' in name and not os.path.isabs(name) else 'ID'} -o models/NAME\n"
-        f"      copy the folder here and give {flag} models/NAME (or MAMBA_MODEL=models/NAME);\n"
+        hint=f"where there is a network: `mambaops fetch-model --model {shlex.quote(wanted)} -o {folder}`\n"
+        f"      copy the folder here and give {flag} {folder} (or MAMBA_MODEL={folder});\n"
         "      behind a mirror set HF_ENDPOINT",
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 import torch
@@ -75,7 +76,7 @@ def _nifti_slice(path: str, mask_path: str) -> Tensor:
     except ImportError:
         raise InputError(
             f"image {path} is NIfTI and the package nibabel is not installed here",
-            hint="pip install nibabel (into this environment), or give PNG slices",
+            hint=f"`{sys.executable} -m pip install nibabel`, or give PNG slices",
         ) from None
     volume = torch.tensor(nibabel.load(path).get_fdata(dtype="float32"))
     if volume.ndim == 2:

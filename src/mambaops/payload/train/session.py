@@ -78,7 +78,7 @@ def table(settings: Settings, path: str, flag: str) -> List[Any]:
     if not path:
         raise InputError(
             f"no caption table: neither --{flag} nor caption_csv_train in {settings.paths_yaml}",
-            hint="mambaops demo-data writes one to try with",
+            hint="`mambaops demo-data` writes one to try with",
         )
     return without_missing(
         read_rows(path, settings.question, settings.image_root), path, settings.max_missing

@@ -133,7 +133,10 @@ def _system_libraries(extension: Extension, m: Machine) -> Iterator[Obstacle]:
     if needed and m.glibc and version_key(needed) > version_key(m.glibc):
         names = sorted(s for need in extension.above("GLIBC", m.glibc) for s in need.symbols)
         repairable = names == [SUPPLIED_SYMBOL]
-        remedy, older = "repair it with `mambaops repair-wheel`", "take an older release's wheel"
+        remedy, older = (
+            "repair it (`mambaops --help repair-wheel`)",
+            "take an older release's wheel",
+        )
         yield Obstacle(
             f"`{extension.name}` was built on a newer system: it needs GLIBC_{needed} "
             f"({', '.join(names[:4])}); {m.where} has {m.glibc}: build here, or "

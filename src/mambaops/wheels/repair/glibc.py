@@ -206,7 +206,7 @@ def _refuse(path: Path, modules: dict[str, Path], glibc: str) -> None:
     if not modules:
         raise MambaopsError(
             f"`{path.name}` asks for nothing above GLIBC_{glibc}: there is nothing to repair",
-            hint="`mambaops inspect-wheel` tells what it needs",
+            hint="`mambaops inspect-wheel *.whl` tells what it needs",
         )
     extensions = [inspect_extension(file) for file in modules.values()]
     symbols = [symbol for extension in extensions for symbol in blocking(extension, glibc)]

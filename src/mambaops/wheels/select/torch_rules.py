@@ -51,7 +51,7 @@ def torch(c: Candidate, m: Machine) -> str | None:
 
 def _by_symbols(c: Candidate, torch: str) -> str | None:
     if c.torch_spec is None:
-        return "does not say which torch it is for: look inside with `mambaops inspect-wheel`"
+        return "does not say which torch it is for: look inside (`mambaops --help inspect-wheel`)"
     if SpecifierSet(c.torch_spec).contains(Version(torch).public, prereleases=True):
         return None
     return f"its symbols are those of torch {c.torch_spec}; this is {torch}"

@@ -81,7 +81,7 @@ def main() -> None:
     except ImportError as error:
         raise TrainError(
             f"torch cannot be imported by {sys.executable}: {error}",
-            hint="run it with an environment's python: mambaops run-graph-mamba --python PY …",
+            hint="run it with an environment's python: `mambaops --help run-graph-mamba` shows how",
         ) from error
     _native(flags, name, config)
 

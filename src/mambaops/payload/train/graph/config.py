@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from mambaops.payload.train.errors import InputError, TrainError
@@ -135,7 +136,9 @@ def read(path: str) -> Config:
     try:
         import yaml
     except ImportError:
-        raise TrainError("PyYAML is not installed", hint="python -m pip install pyyaml") from None
+        raise TrainError(
+            "PyYAML is not installed", hint=f"`{sys.executable} -m pip install pyyaml`"
+        ) from None
     try:
         with open(path, encoding="utf-8") as file:
             tree = yaml.safe_load(file) or {}
