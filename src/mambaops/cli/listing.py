@@ -55,6 +55,7 @@ ROWS: tuple[Row, ...] = (
     Row("diagnose", "diagnose", "diagnose", "mambaops.cli.tasks.diagnose", "Say what went wrong in a log: the cause, the remedy, and what does not help."),
     Row("doctor", "doctor", "diagnose", "mambaops.cli.tasks.doctor", "Say what is wrong with this machine, and which command puts it right."),
     Row("facts", "facts", "diagnose", "mambaops.cli.tasks.facts", "Look at this machine: driver, GPUs, compilers, Python, torch, packages."),
+    Row("report", "report", "diagnose", "mambaops.cli.tasks.report", "Write one HTML page of a run: timeline, plan, what was built and installed, proof, findings, facts."),
     Row("check-network", "check-network", "diagnose", "mambaops.cli.tasks.system", "Look up the names that downloads need; say how to name another resolver. Changes nothing."),
     Row("openblas-check", "openblas-check", "diagnose", "mambaops.cli.tasks.system", "Say which shared library an import lacks: e.g. libopenblas.so.0, and where it is."),
     Row("cudnn-check", "cudnn-check", "diagnose", "mambaops.cli.tasks.toolkit", "Say which cuDNN a toolkit holds, and that mamba needs none of its own."),

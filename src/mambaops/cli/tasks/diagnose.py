@@ -65,6 +65,7 @@ def diagnose(
         written = command.report(found, known, log=path, plan=plan, target=target)
         say(f"report to hand to somebody: {written}")
     elif found.diagnosis.failed and not found.recognised:
-        again = f" --log {shlex.quote(str(path))}" if path else ""
-        say(f"a report to hand to somebody: `mambaops diagnose{again} --report`")
+        again = f"--log {shlex.quote(str(path))} --report" if path else "--report"
+        same = "" if path else "the same pipe into "
+        say(f"a report to hand to somebody: {same}`mambaops diagnose {again}`")
     return 1 if found.diagnosis.failed else 0
