@@ -326,6 +326,6 @@ def test_nothing_is_wider_than_a_phone(browser: str, make: Make, tmp_path: Path)
     write(read(folder), tmp_path / "page.html")
     outer = tmp_path / "outer.html"
     outer.write_text(WIDTH.format(page="page.html"), encoding="utf-8")
-    words = ("--dump-dom", "--allow-file-access-from-files")
+    words = ("--dump-dom", "--allow-file-access-from-files", "--hide-scrollbars")
     dom = looked_at(browser, outer, tmp_path / "browser", *words)
     assert "<title>400 of 400</title>" in dom

@@ -123,6 +123,7 @@ DOCUMENTS: dict[str, Any] = {
     "plan": Plan,
     "profiles": {"profiles": list[Profile]},
     "purge-cache": {"caches": list[Purged]},
+    "report": {"run": str, "page": str},
     "release-gpu": {"holders": list[Holder]},
     "repair-wheel": {"wheel": str, "glibc": str, "done": list[str]},
     "run": {"profile": str, "folder": str, "steps": list[Done]},
