@@ -34,7 +34,7 @@ FORMS: dict[str, tuple[str, ...] | None] = {
     "sh": None,
     "tar": None,
     "timedatectl": ("set-ntp",),
-    "uv": ("pip",),
+    "uv": ("pip", "python"),
     "wsl": ("--shutdown", "--list", "--set-version"),
 }
 NOTATION = {"x", "COMMAND", "VERB", "STEP"}

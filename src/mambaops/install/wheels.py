@@ -145,7 +145,7 @@ def _inspect(wheel: WheelFile, facts: Facts | None) -> list[str]:
     verdict = check_compatibility(inspect_wheel(wheel.path), facts)
     if verdict.loads:
         return []
-    command = f"\n  mambaops repair-wheel {shlex.quote(str(wheel.path))}"
+    command = f"\n  `mambaops repair-wheel {shlex.quote(str(wheel.path))}`"
     return [verdict.reason + (command if verdict.repairable else "")]
 
 

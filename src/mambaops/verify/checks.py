@@ -184,7 +184,9 @@ def _glibc(case: Case, module: str, found: Extension) -> Check:
         return Check(id=identity, outcome="skipped", reason="not known here", value=value)
     # one that asks for no version loads on every glibc
     good = found.glibc is None or version_key(found.glibc) <= version_key(here)
-    reason = "" if good else f"needs GLIBC_{found.glibc}, here is {here}: `mambaops --help repair-wheel`"
+    reason = (
+        "" if good else f"needs GLIBC_{found.glibc}, here is {here}: `mambaops --help repair-wheel`"
+    )
     return Check(id=identity, outcome="ok" if good else "failed", reason=reason, value=value)
 
 
