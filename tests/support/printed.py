@@ -98,6 +98,7 @@ def _ours(command: str) -> str:
     if words[1] in ("--help", "--list") and not NOTATION & set(words[2:3]):
         known = words[1] == "--list" or by_name(words[2]) is not None
         return "" if known else "there is no such command"
+    words = [word for word in words if word != "--dry"]
     if NOTATION & set(words[1:3]):
         return ""  # the code puts the name of a command in, or a help text speaks of any
     try:
