@@ -73,7 +73,7 @@ def test_steps_act_in_their_order_and_leave_evidence(shop: Workshop) -> None:
     folder = Path(outcome.folder)
     assert folder.parent == run.where.runs
     assert {path.name for path in folder.iterdir()} == {
-        "facts-before.json", "plan.json", "outcome.json", "facts-after.json",
+        "facts-before.json", "plan.json", "flags.json", "outcome.json", "facts-after.json",
     }  # fmt: skip
     plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     assert [step["status"] for step in plan["steps"]] == ["needed", "needed"]
