@@ -14,6 +14,7 @@ import kernel_sources
 import pytest
 from kernel_runs import Finished, Run
 
+from mambaops.core.paths import PACKAGE
 from mambaops.runtime.wheel import files_of, write_tree
 
 HERE = Path(__file__).parent
@@ -52,7 +53,7 @@ def zygote(installed: Path, libcuda: Path) -> Iterator[subprocess.Popen[str]]:
     """A process with torch and the modules imported, which forks for every piece of a test."""
     env = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(installed), str(HERE)]),
+        "PYTHONPATH": os.pathsep.join([str(installed), str(HERE), str(PACKAGE.parent)]),
         "LD_LIBRARY_PATH": str(libcuda),
         "OMP_NUM_THREADS": "1",
     }

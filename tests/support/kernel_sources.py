@@ -117,3 +117,13 @@ class _fetched:
         for path in self._folder.iterdir():
             path.unlink()
         self._folder.rmdir()
+
+
+def nvcc() -> Path:
+    """A folder with nvcc of CUDA 13.0 and everything that it needs, for upstream's host code."""
+    names = [f"{one}==13.0.88" for one in ("nvidia-cuda-nvcc", "nvidia-nvvm", "nvidia-cuda-crt")]
+    nvrtc("13.0")  # skips where wheels are for another system
+    folder = _unpacked("nvcc-13.0", (*names, WHEELS["13.0"][1], CCCL["cccl13"]))
+    for program in (*folder.rglob("bin/*"), *folder.rglob("nvvm/bin/*")):
+        program.chmod(0o755)
+    return folder

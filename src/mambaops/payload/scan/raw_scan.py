@@ -60,7 +60,8 @@ def bwd(
     if asked for, the gated out again."""
     with torch.no_grad(), torch.autocast(u.device.type, enabled=False):
         work = ScanWork(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
-        grads = work.backward(dout, None, _unpack(work, x), [True] * 8)
+        needs = [value is not None for value in (u, delta, A, B, C, D, z, delta_bias)]
+        grads = work.backward(dout, None, _unpack(work, x), needs)
         du, ddelta, dA, dB, dC, dD, dgate, dbias = grads
         result = [du, ddelta, dA, dB, dC, dD, dbias]
         if z is not None:

@@ -155,10 +155,11 @@ def _forward(
     states = _states("initial_states", initial, x, call) + _states("final_states", final, x, call)
     values = _values(call, x, weight, bias, out, silu)
     values += (0 if seq_idx is None else seq_idx.data_ptr(), *states)
-    family, instance, chunks = "conv_fwd", _vectors(x, call), False
+    family, instance = "conv_fwd", _vectors(x, call)
     if call.channel_last:
-        family, instance, chunks = "conv_fwd_channel_last", (seq_idx is not None,), True
-    _launch(family, instance, x, weight, values, FORWARD_FIELDS, call, chunks)
+        family, instance = "conv_fwd_channel_last", (seq_idx is not None,)
+    tensors = (x, weight, bias, seq_idx, initial, out, final)
+    _launch(family, instance, tensors, values, FORWARD_FIELDS, call)
     return out
 
 
@@ -236,7 +237,8 @@ def _backward(
     if call.channel_last:
         family = "conv_bwd_channel_last"
         instance = (length, bool(silu), seq_idx is not None, dfinal is not None, deterministic)
-    _launch(family, instance, x, weight, values, BACKWARD_FIELDS, call, call.channel_last)
+    tensors = (x, weight, bias, dout, seq_idx, initial, dfinal, *targets, *spaces)
+    _launch(family, instance, tensors, values, BACKWARD_FIELDS, call)
     for target, space in ((dweight, spaces[0]), (dbias, spaces[1])):
         if space is not None:
             target.add_(space.sum((0, 1) if call.channel_last else 0))
@@ -303,11 +305,12 @@ def _update(
     )
     values = _values(call, x, weight, bias, out, silu, (kept, *state.stride()), pointers)
     values += (0, *_NO_STATES, *_NO_STATES)
-    device = x.get_device()
+    device = max(x.get_device(), 0)
     types = (width, DTYPES[x.dtype], DTYPES[weight.dtype])
     kernel = launch.ready(device, "conv_update", (seqlens is not None, *types), FORWARD_FIELDS)
     grid = (batch, (dim + kernel.threads - 1) // kernel.threads, 1)
-    kernel.launch(values, grid, launch.stream_of(device))
+    tensors = (x, state, weight, bias, out, seqlens, indices)
+    kernel.launch(values, grid, launch.stream_of(device), tensors)
 
 
 def _check_types(x: Tensor, weight: Tensor) -> None:
@@ -514,18 +517,17 @@ def _vectors(x: Tensor, call: _Call) -> Tuple[object, ...]:
 def _launch(
     family: str,
     instance: Tuple[object, ...],
-    x: Tensor,
-    weight: Tensor,
+    tensors: Tuple[Any, ...],
     values: Tuple[Any, ...],
     names: Tuple[str, ...],
     call: _Call,
-    chunks: bool,
 ) -> None:
-    device = x.get_device()
+    x, weight = tensors[:2]
+    device = max(x.get_device(), 0)
     types = (call.width, DTYPES[x.dtype], DTYPES[weight.dtype])
     kernel = launch.ready(device, family, (*instance, *types), names)
     grid = (call.batch, call.dim, 1)
-    if chunks:
+    if call.channel_last:
         length, channels = kernel.extra["chunk_length"], kernel.extra["chunk_channels"]
         grid = (call.batch, -(-call.length // length), -(-call.dim // channels))
-    kernel.launch(values, grid, launch.stream_of(device))
+    kernel.launch(values, grid, launch.stream_of(device), tensors)

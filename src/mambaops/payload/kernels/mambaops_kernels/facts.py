@@ -17,30 +17,30 @@ class BadCode(ValueError):
     """Not a kernel of ours, or a damaged one."""
 
 
-def read(code: bytes) -> List[int]:
-    """The facts of a cubin or of PTX.
+def read(code: bytes, symbol: str = SYMBOL) -> List[int]:
+    """The facts of a cubin or of PTX, under their symbol.
 
     Raises:
         BadCode: no such symbol, or bytes that are no ELF file.
     """
     if code[:4] != b"\x7fELF":
-        return _of_ptx(code)
+        return _of_ptx(code, symbol.encode())
     try:
-        return _of_elf(code)
+        return _of_elf(code, symbol.encode())
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise BadCode(f"the cubin is damaged: {error}") from error
 
 
-def _of_ptx(text: bytes) -> List[int]:
-    match = re.search(rb"\.b8 " + SYMBOL.encode() + rb"\[(\d+)\] = \{([^}]*)\}", text)
+def _of_ptx(text: bytes, symbol: bytes) -> List[int]:
+    match = re.search(rb"\.b8 " + symbol + rb"\[(\d+)\] = \{([^}]*)\}", text)
     if match is None:
-        raise BadCode(f"no {SYMBOL} in the PTX")
+        raise BadCode(f"no {symbol.decode()} in the PTX")
     # bytes; zeros at the end may be left out
     data = bytes(int(one) for one in match[2].split(b",")).ljust(int(match[1]), b"\0")
     return list(struct.unpack(f"<{len(data) // 4}i", data))
 
 
-def _of_elf(data: bytes) -> List[int]:
+def _of_elf(data: bytes, symbol: bytes) -> List[int]:
     # the header of a 64-bit ELF file (https://refspecs.linuxfoundation.org/elf/elf.pdf)
     (table,) = struct.unpack_from("<Q", data, 0x28)
     size, count, _ = struct.unpack_from("<HHH", data, 0x3A)
@@ -52,10 +52,10 @@ def _of_elf(data: bytes) -> List[int]:
         for entry in range(offset, offset + length, 24):
             name, _, _, index, value, bytes_ = struct.unpack_from("<IBBHQQ", data, entry)
             begin = names + name
-            if data[begin : data.index(b"\0", begin)] == SYMBOL.encode():
+            if data[begin : data.index(b"\0", begin)] == symbol:
                 start = sections[index][4] + value
                 return list(struct.unpack_from(f"<{bytes_ // 4}i", data, start))
-    raise BadCode(f"no {SYMBOL} in the cubin")
+    raise BadCode(f"no {symbol.decode()} in the cubin")
 
 
 class Layout:

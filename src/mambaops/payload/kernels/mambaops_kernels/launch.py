@@ -5,40 +5,86 @@ from __future__ import annotations
 import ctypes
 import struct
 import threading
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import torch
+from torch import Tensor
 
 from . import compiler
 from .driver import Driver, driver
 from .errors import KernelError
+from .facts import Layout
 from .locate import Toolchain, find
 from .rules import LARGE_SHARED, Instance
-from .sources import Sources, installed
+from .sources import installed
+from .store import Stored
+
+Grid = Tuple[int, int, int]
+
+
+class Packing:
+    """Values into the bytes of a struct.
+
+    Attributes:
+        size: of the struct in bytes.
+    """
+
+    def __init__(self, layout: Layout, names: Sequence[str]) -> None:
+        """`names`: of the values that will come, in their order."""
+        self._packer = struct.Struct(layout.format())
+        order = [name for name, _, _ in layout.fields]
+        places = {name: place for place, name in enumerate(names)}
+        self._order = None if order == list(names) else [places.get(name) for name in order]
+        self._absent = [name for name in names if name not in order]
+        self._places = places
+        self.size = self._packer.size
+
+    def into(self, buffer: Any, values: Tuple[Any, ...]) -> None:
+        """Raises KernelError for a value that its field cannot hold, or that an older struct has no field for."""
+        try:
+            self._packer.pack_into(
+                buffer, 0, *(values if self._order is None else self._put(values))
+            )
+        except struct.error as error:
+            raise KernelError(
+                f"a size or stride is too large for the kernel's struct: {error}"
+            ) from error
+
+    def _put(self, values: Tuple[Any, ...]) -> Tuple[Any, ...]:
+        for name in self._absent:
+            if values[self._places[name]]:
+                raise KernelError(
+                    f"the installed kernels are of a release that has no {name}; install newer ones"
+                )
+        assert self._order is not None
+        return tuple(0 if place is None else values[place] for place in self._order)
 
 
 class Ready:
     """A loaded kernel of one device.
 
     Attributes:
-        threads: of a block; set by `extra` too: the numbers that the grid needs, by name.
+        threads: of a block.
+        extra: the numbers that the grid needs, by name.
+        process: the one that it was loaded in.
     """
 
     def __init__(
-        self, driver_: Driver, context: int, function: int, layout: Any, names: Sequence[str]
+        self, driver_: Driver, context: int, function: int, layout: Layout, names: Sequence[str]
     ) -> None:
         self._driver, self._context, self._function = driver_, context, function
-        self.threads, self.shared = layout.threads, layout.shared
-        self.extra: Dict[str, int] = layout.extra
-        self._packer = struct.Struct(layout.format())
-        order = [name for name, _, _ in layout.fields]
-        self._order = None if order == list(names) else [_place(names, name) for name in order]
-        self._absent = [i for i, name in enumerate(names) if name not in order]
-        self._names = names
+        self.threads, self.shared, self.extra = layout.threads, layout.shared, layout.extra
+        self.process = driver_.process
+        self._packing = Packing(layout, names)
         self._local = threading.local()
 
-    def launch(self, values: Tuple[Any, ...], grid: Tuple[int, int, int], stream: int) -> None:
+    def launch(
+        self, values: Tuple[Any, ...], grid: Grid, stream: int, tensors: Sequence[Optional[Tensor]]
+    ) -> None:
         """Start it with a struct of these values, in the order of the names that it was made with.
+
+        Args:
+            tensors: what the values point to; they stay alive until the kernel is in its stream.
 
         Raises:
             DriverError: the driver refuses the launch.
@@ -48,54 +94,74 @@ class Ready:
             buffer, pointers = self._local.parameters
         except AttributeError:
             buffer, pointers = self._local.parameters = self._buffers()
-        try:
-            self._packer.pack_into(
-                buffer, 0, *(values if self._order is None else self._put(values))
-            )
-        except struct.error as error:
-            raise KernelError(
-                f"a size or stride is too large for the kernel's struct: {error}"
-            ) from error
+        self._packing.into(buffer, values)
         if self._driver.is_current(self._context):
             self._driver.launch(self._function, grid, self.threads, self.shared, stream, pointers)
             return
         with self._driver.made_current(self._context):
             self._driver.launch(self._function, grid, self.threads, self.shared, stream, pointers)
 
-    def _buffers(self) -> Tuple[Any, Any]:
-        buffer = ctypes.create_string_buffer(max(self._packer.size, 1))
+    def _buffers(self) -> Tuple[Any, int]:
+        buffer = ctypes.create_string_buffer(max(self._packing.size, 1))
         # one parameter: the struct; the array of its addresses lives as long as the thread does
         pointers = (ctypes.c_void_p * 1)(ctypes.addressof(buffer))
         self._local.kept = pointers
         return buffer, ctypes.addressof(pointers)
 
-    def _put(self, values: Tuple[Any, ...]) -> Tuple[Any, ...]:
-        """Values in the struct's own order; one that an older struct lacks must not be needed."""
-        for index in self._absent:
-            if values[index]:
-                raise KernelError(
-                    f"the installed kernels are of a release that has no {self._names[index]}; install newer ones"
-                )
-        assert self._order is not None
-        return tuple(0 if place is None else values[place] for place in self._order)
+
+class Cuda:
+    """The GPUs of this machine, as torch sees them."""
+
+    def stream(self, device: int) -> int:
+        """The handle of the calling thread's current stream on a device."""
+        return torch._C._cuda_getCurrentRawStream(device)
+
+    def check(self, ready_: Ready) -> None:
+        """Raises DriverError in a process that was forked after the GPU was used."""
+        if ready_.process != driver().process:
+            raise KernelError("the kernel was loaded in another process")
+
+    def load(self, device: int, instance: Instance, names: Sequence[str]) -> Ready:
+        """Compile a kernel if need be, and load it.
+
+        Raises:
+            KernelError: a graph is being captured, the driver is too old, or it cannot be had.
+        """
+        if torch.cuda.is_current_stream_capturing():
+            raise KernelError(
+                f"{instance.family} is not loaded yet and a CUDA graph is being captured, during which nothing can "
+                "be compiled or loaded: run the model once with these shapes before the capture (a warm-up)"
+            )
+        found, sources = driver(), installed()
+        capability = torch.cuda.get_device_capability(device)
+        stored = compiler.packed(sources, instance, capability)
+        if stored is None:
+            stored = compiler.obtain(sources, instance, toolchain(), capability)
+        _check_driver(found.version(), stored)
+        layout = compiler.layout_of(sources, instance, stored)
+        context = found.context(device)
+        name, shared = stored.head["name"], layout.shared
+        function = found.load(context, stored.code, name, shared, LARGE_SHARED)
+        return Ready(found, context, function, layout, names)
 
 
-def _place(names: Sequence[str], name: str) -> Optional[int]:
-    return names.index(name) if name in names else None
+def _check_driver(known: int, stored: Stored) -> None:
+    made = stored.head.get("cuda", [0, 0])
+    if stored.head["kind"] == "cubin" and made[0] > known // 1000:
+        raise KernelError(
+            f"the kernel is of CUDA {made[0]}.{made[1]}, and the driver knows CUDA {known // 1000}."
+            f"{known % 1000 // 10} at most: update the driver, or install a PyTorch of the driver's CUDA"
+        )
 
 
-_READY: Dict[Tuple[int, Any], Ready] = {}
+# what kernels run on: the GPUs, or an emulator in their place (`emulated.use`)
+BACKENDS: List[Any] = [Cuda()]
+_READY: Dict[Tuple[int, str, Tuple[object, ...]], Ready] = {}
 _LOCK = threading.Lock()
-_TOOLCHAIN: Dict[str, Toolchain] = {}
+_TOOLCHAINS: Dict[str, Toolchain] = {}
 
 
-def ready(
-    device: int,
-    family: str,
-    values: Tuple[object, ...],
-    names: Sequence[str],
-    sources: Optional[Sources] = None,
-) -> Ready:
+def ready(device: int, family: str, values: Tuple[object, ...], names: Sequence[str]) -> Ready:
     """The kernel of an instance on a device; compiled and loaded when it is first asked for.
 
     Args:
@@ -104,53 +170,26 @@ def ready(
     Raises:
         KernelError: it cannot be compiled or loaded, or a graph is being captured and nothing is loaded yet.
     """
-    found = _READY.get((device, (family, values)))
-    if found is not None and found._driver is driver():
+    found = _READY.get((device, family, values))
+    if found is not None:
+        BACKENDS[-1].check(found)
         return found
     with _LOCK:
-        found = _READY.get((device, (family, values)))
+        found = _READY.get((device, family, values))
         if found is None:
-            _refuse_capture(Instance(family, values))
-            found = _load(device, Instance(family, values), names, sources or installed())
-            _READY[device, (family, values)] = found
+            found = BACKENDS[-1].load(device, Instance(family, values), names)
+            _READY[device, family, values] = found
     return found
-
-
-def _refuse_capture(instance: Instance) -> None:
-    if torch.cuda.is_current_stream_capturing():
-        raise KernelError(
-            f"{instance.family} is not loaded yet and a CUDA graph is being captured, during which nothing can be "
-            "compiled or loaded: run the model once with these shapes before the capture (a warm-up)"
-        )
-
-
-def _load(device: int, instance: Instance, names: Sequence[str], sources: Sources) -> Ready:
-    found = driver()
-    capability = torch.cuda.get_device_capability(device)
-    stored = compiler.packed(sources, instance, capability)
-    if stored is None:
-        stored = compiler.obtain(sources, instance, toolchain(), capability)
-    made = stored.head.get("cuda", [0, 0])
-    if stored.head["kind"] == "cubin" and made[0] > found.version() // 1000:
-        raise KernelError(
-            f"the kernel is of CUDA {made[0]}.{made[1]}, and the driver knows CUDA "
-            f"{found.version() // 1000}.{found.version() % 1000 // 10} at most: update the driver, or install a "
-            "PyTorch of the driver's CUDA"
-        )
-    layout = compiler.layout_of(sources, instance, stored)
-    context = found.context(device)
-    function = found.load(context, stored.code, stored.head["name"], layout.shared, LARGE_SHARED)
-    return Ready(found, context, function, layout, names)
 
 
 def toolchain() -> Toolchain:
     """The NVRTC that this process compiles with; found once."""
     cuda = torch.version.cuda or ""
-    if cuda not in _TOOLCHAIN:
-        _TOOLCHAIN[cuda] = find(cuda)
-    return _TOOLCHAIN[cuda]
+    if cuda not in _TOOLCHAINS:
+        _TOOLCHAINS[cuda] = find(cuda)
+    return _TOOLCHAINS[cuda]
 
 
 def stream_of(device: int) -> int:
     """The handle of the calling thread's current stream on a device."""
-    return torch._C._cuda_getCurrentRawStream(device)
+    return BACKENDS[-1].stream(device)

@@ -11,9 +11,8 @@ from typing import Any, List, NamedTuple, Optional, Tuple
 import torch
 from torch import Tensor
 
-from . import checks, launch
+from . import launch
 from .checks import DTYPES, check, last_contiguous, on_device, shape
-from .errors import KernelError
 from .rules import SCAN_CHUNK, scan_launch
 
 FORWARD_FIELDS = (
@@ -142,7 +141,8 @@ def fwd(
     )
     threads, items, even = scan_launch(call.length)
     instance = (threads, items, even, call.variable_B, call.variable_C, z is not None)
-    _launch("scan_fwd", instance, u, A, values, FORWARD_FIELDS, call)
+    tensors = (u, delta, A, B, C, D, z, delta_bias, out, x, out_z)
+    _launch("scan_fwd", instance, tensors, values, FORWARD_FIELDS, call)
     return [out, x] if out_z is None else [out, x, out_z]
 
 
@@ -199,7 +199,8 @@ def bwd(
     instance = (
         threads, items, even, call.variable_B, call.variable_C, bool(delta_softplus), z is not None,
     )  # fmt: skip
-    _launch("scan_bwd", instance, u, A, values, BACKWARD_FIELDS, call)
+    tensors = (u, delta, A, B, C, D, z, delta_bias, dout, x, out, out_z, *gradients)
+    _launch("scan_bwd", instance, tensors, values, BACKWARD_FIELDS, call)
     du, ddelta, dA, dB, dC, dD, dbias = grads
     assert dB is not None and dC is not None
     result: List[Optional[Tensor]] = [du, ddelta, dA, dB.to(B.dtype), dC.to(C.dtype), dD, dbias]
@@ -233,6 +234,8 @@ def _checked(
     state = A.size(1)
     variable_B, variable_C = B.dim() >= 3, C.dim() >= 3
     groups = B.size(1) if variable_B else 1
+    if groups == 0:
+        raise RuntimeError("B has no groups")
     if state > 256:
         raise RuntimeError("selective_scan only supports state dimension <= 256")
     run = (batch, dim, length)
@@ -371,7 +374,7 @@ def _values(
         call.state,
         call.groups,
         call.chunks,
-        call.dim // call.groups if call.groups else 0,
+        call.dim // call.groups,
         call.variable_B,
         call.variable_C,
         bool(softplus),
@@ -449,15 +452,13 @@ def _backward_values(
 def _launch(
     family: str,
     instance: Tuple[object, ...],
-    u: Tensor,
-    A: Tensor,
+    tensors: Tuple[Any, ...],
     values: Tuple[Any, ...],
     names: Tuple[str, ...],
     call: _Call,
 ) -> None:
-    if checks.KIND == "cuda" and call.groups == 0:
-        raise KernelError("B has no groups")
-    device = u.get_device()
+    u, A = tensors[0], tensors[2]
+    device = max(u.get_device(), 0)
     types = (DTYPES[u.dtype], DTYPES[A.dtype])
     kernel = launch.ready(device, family, instance + types, names)
-    kernel.launch(values, (call.batch, call.dim, 1), launch.stream_of(device))
+    kernel.launch(values, (call.batch, call.dim, 1), launch.stream_of(device), tensors)
