@@ -37,7 +37,7 @@ def _(u, delta, A, B, C, D, z, delta_bias, delta_softplus):  # type: ignore[no-u
     return made if z is None else [*made, torch.empty_like(z)]
 
 
-@torch.library.custom_op("mambaops::selective_scan_bwd", mutates_args=("dz",))
+@torch.library.custom_op("mambaops::selective_scan_bwd", mutates_args=())
 def backward(
     u: Tensor,
     delta: Tensor,
@@ -50,25 +50,22 @@ def backward(
     dout: Tensor,
     x: Optional[Tensor],
     out: Optional[Tensor],
-    dz: Optional[Tensor],
     delta_softplus: bool,
     recompute_out_z: bool,
 ) -> List[Tensor]:
-    """`scan.bwd` without its Nones, and without a `dz` that was given."""
+    """`scan.bwd` without its Nones, and with a dz of its own."""
     found = scan.bwd(
-        u, delta, A, B, C, D, z, delta_bias, dout, x, out, dz, delta_softplus, recompute_out_z
+        u, delta, A, B, C, D, z, delta_bias, dout, x, out, None, delta_softplus, recompute_out_z
     )
-    if dz is not None:
-        del found[7]
     return [one for one in found if one is not None]
 
 
 @backward.register_fake
 def _(  # type: ignore[no-untyped-def]
-    u, delta, A, B, C, D, z, delta_bias, dout, x, out, dz, delta_softplus, recompute_out_z
+    u, delta, A, B, C, D, z, delta_bias, dout, x, out, delta_softplus, recompute_out_z
 ):
     like = [u, delta, A, B, C, D, delta_bias]
-    if z is not None and dz is None:
+    if z is not None:
         like.append(z)
     if recompute_out_z:
         like.append(out)
@@ -78,11 +75,11 @@ def _(  # type: ignore[no-untyped-def]
 def scan_bwd(*args: Any) -> List[Optional[Tensor]]:
     """The arguments and the results of `scan.bwd`, by way of the operator."""
     D, z, delta_bias, dz, again = args[5], args[6], args[7], args[11], args[13]
-    given = iter(backward(*args))
+    given = iter(backward(*args[:11], *args[12:]))
     found: List[Optional[Tensor]] = [next(given) for _ in range(5)]
     found += [next(given) if one is not None else None for one in (D, delta_bias)]
     if z is not None:
-        found.append(dz if dz is not None else next(given))
+        found.append(next(given) if dz is None else dz.copy_(next(given)))
     if again:
         found.append(next(given))
     return found
