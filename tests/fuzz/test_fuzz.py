@@ -24,6 +24,7 @@ def fuzz(*words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.timeout(1500)  # half a minute where the machine is free
 def test_no_drawn_command_line_ends_in_a_traceback_or_hangs() -> None:
     """`nox -s fuzz` draws 2,000 new ones."""
     assert "300 cases, 0 wrong" in fuzz("300", "default")
