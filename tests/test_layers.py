@@ -26,12 +26,13 @@ ROOMS = (
     "wheels.sources",
     "wheels.select",
     "patching",
-    "runtime",
     "system",
     "compile",
+    "runtime",
     "decide",
     "state",
     "install",
+    "fallback",
     "verify",
     "diagnose",
     "steps",
@@ -42,7 +43,6 @@ ROOMS = (
     "bundle",
     "train",
     "gpu",
-    "fallback",
     "cli",
 )
 # run by the target environment's interpreter: named by path, imported by nobody

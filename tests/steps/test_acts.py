@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compiled_profiles import compiled
 from recorded import facts_of, varied
 from small_wheels import wheel_members, write_zip
 from target_environment import TargetEnvironment
@@ -16,7 +17,6 @@ from target_environment import TargetEnvironment
 from mambaops.core.errors import CommandFailed, MambaopsError
 from mambaops.decide.case import Case, make_case
 from mambaops.decide.situation import Flags, Prebuilt, Situation
-from mambaops.profiles.load import load_profile
 from mambaops.state.evidence import RunLog, read_notes
 from mambaops.state.places import places
 from mambaops.steps import find_wheels, install_wheels, prepare_build, verify
@@ -39,7 +39,7 @@ def case_of(env: TargetEnvironment, profile: str = "local", arch: str = "9.0", *
     facts: Mapping[str, Any] = more.pop("target", {})
     target = varied("no-gpu", {"packages": env.packages, **facts})
     situation = Situation(facts=target, target=target, **more)
-    return make_case(load_profile(profile), situation, Flags(arch=arch))
+    return make_case(compiled(profile), situation, Flags(arch=arch))
 
 
 def context_of(case: Case) -> Context:
@@ -82,7 +82,7 @@ def test_prepare_build_is_for_the_packages_of_the_run(
     (tmp_path / "scan-own.toml").write_text(OWN, encoding="utf-8")
     situation = Situation(facts=facts_of("hopper"), target=facts_of("hopper"))
     flags = Flags(add={"scan-own": str(tmp_path / "scan-own.toml")}, obtain=("source",))
-    case = make_case(load_profile("local"), situation, flags, only=only)
+    case = make_case(compiled("local"), situation, flags, only=only)
     assert ("pybind11>=2.12" in case.build_requirements) is wanted
     assert ("pybind11>=2.12" in prepare_build.assess(case).reason) is wanted
 

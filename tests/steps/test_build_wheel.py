@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 from acts import case_on, context_of, said
+from compiled_profiles import compiled
 from small_wheels import wheel_members, write_zip
 from target_environment import TargetEnvironment
 
@@ -20,7 +21,6 @@ from mambaops.compile.source_tree import SourceTree
 from mambaops.core.errors import MachineError, StepDidNotTake
 from mambaops.decide.case import Case
 from mambaops.decide.situation import Flags
-from mambaops.profiles.load import load_profile
 from mambaops.state.places import places
 from mambaops.steps.build_wheel import STEP, _jobs, _tools
 from mambaops.steps.context import Context
@@ -42,7 +42,7 @@ print("built")
 
 
 def case_with(tmp_path: Path, *, like: dict[str, Any] | None = None, **build: Any) -> Case:
-    profile = load_profile("local")
+    profile = compiled("local")
     profile = msgspec.structs.replace(
         profile, build=msgspec.structs.replace(profile.build, **build)
     )

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from acts import case_on, context_of, said
+from compiled_profiles import compiled
 from loopback import Handler, Server, page, serve, status, whole
 from recorded import varied
 from small_wheels import wheel_members, write_zip
@@ -16,7 +17,6 @@ from small_wheels import wheel_members, write_zip
 from mambaops.decide.case import Case, make_case
 from mambaops.decide.situation import Flags, Situation
 from mambaops.knowledge.packages import package
-from mambaops.profiles.load import load_profile
 from mambaops.profiles.model import PackageSpec
 from mambaops.state.evidence import read_notes
 from mambaops.state.observe import search_key
@@ -135,7 +135,7 @@ RELEASES = {"causal-conv1d": "1.7.0", "mamba-ssm": "2.3.2.post1"}
 
 def case_with(places: list[str], like: Mapping[str, Any] | None = None, **more: Any) -> Case:
     """A case that looks for wheels in `places`, for a torch that is installed."""
-    profile = msgspec.structs.replace(load_profile("local"), find_links=places)
+    profile = msgspec.structs.replace(compiled("local"), find_links=places)
     facts = varied("ubuntu22-cu118", {})
     target = varied("ubuntu22-cu118", {"torch": TORCH, **(like or {})})
     return make_case(profile, Situation(facts=facts, target=target, **more), Flags())
@@ -217,7 +217,7 @@ def test_after_four_that_are_not_there_no_more_are_asked_for() -> None:
 
 
 def test_nobody_publishes_it() -> None:
-    profile = load_profile("local")
+    profile = compiled("local")
     scan = PackageSpec.by_default(package("selective-scan"))
     facts = varied("ubuntu22-cu118", {"torch": TORCH})
     profile = msgspec.structs.replace(profile, packages={"selective-scan": scan})

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 from acts import case_on, context_of, said
+from compiled_profiles import compiled
 from standins import program
 from target_environment import TargetEnvironment
 
 from mambaops.core.errors import MachineError
 from mambaops.decide.case import Case
-from mambaops.profiles.load import load_profile
 from mambaops.profiles.model import Profile
 from mambaops.state.places import Places, places
 from mambaops.steps import install_toolkit
@@ -47,7 +47,7 @@ def act(case: Case) -> Context:
 
 
 def with_routes(name: str, *routes: str, **more: Any) -> Profile:
-    profile = load_profile(name)
+    profile = compiled(name)
     spec = msgspec.structs.replace(profile.toolkit, routes=list(routes), **more)
     return msgspec.structs.replace(profile, toolkit=spec)
 

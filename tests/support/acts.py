@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from compiled_profiles import compiled
 from recorded import varied
 
 from mambaops.decide.case import Case, make_case
 from mambaops.decide.situation import Flags, Situation
-from mambaops.profiles.load import load_profile
 from mambaops.profiles.model import Profile
 from mambaops.state.evidence import RunLog
 from mambaops.state.places import places
@@ -28,7 +28,7 @@ def case_on(
     **situation: Any,
 ) -> Case:
     """What is decided on a recorded machine (`like`: its changes) with no environment yet."""
-    made = load_profile(profile) if isinstance(profile, str) else profile
+    made = compiled(profile) if isinstance(profile, str) else profile
     facts = varied(machine, like or {})
     return make_case(made, Situation(facts=facts, **situation), flags or Flags(), only=only)
 

@@ -17,6 +17,7 @@ from machine_files import merged
 from recorded import facts_of, varied
 
 from mambaops.decide.case import Case, make_case
+from mambaops.decide.runtime import wanted_kernels
 from mambaops.decide.situation import Flags, Situation, elsewhere
 from mambaops.diagnose.rules import read_yaml
 from mambaops.facts.model import Facts
@@ -134,10 +135,13 @@ def _marks(case: CaseFile) -> bool:
 
 
 def _words(case: Case) -> dict[str, str]:
-    """`{wanted:mamba-ssm}`: the version that our own build of it carries. `{patched:…}`: patched as wanted."""
+    """`{wanted:mamba-ssm}`: the version that our own build of it carries. `{patched:…}`: patched as wanted.
+
+    `{kernels}`: the version of `mambaops-kernels` that the environment is to hold.
+    """
     found = {f"{{wanted:{name}}}": case.wanted_version(name) for name in case.packages}
     patched = {f"{{patched:{name}}}": case.setup_options(name).digest() for name in case.packages}
-    return {**found, **patched}
+    return {**found, **patched, "{kernels}": wanted_kernels(case)}
 
 
 def _filled(situation: Situation, changes: dict[str, Any], words: dict[str, str]) -> Situation:

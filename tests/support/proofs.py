@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from compiled_profiles import compiled
 from recorded import varied
 from target_environment import TargetEnvironment
 
 from mambaops.decide.case import Case, make_case
 from mambaops.decide.situation import Flags, Situation
-from mambaops.profiles.load import load_profile
 from mambaops.profiles.model import with_added
 from mambaops.verify.checks import verify
 from mambaops.verify.model import Check
@@ -36,7 +36,7 @@ def case_of(
     """
     target = env.facts(machine)
     situation = Situation(facts=varied(machine, facts), target=target)
-    profile = with_added(load_profile("local"), added or {})
+    profile = with_added(compiled("local"), added or {})
     if only is not None:
         kept = {name: spec for name, spec in profile.packages.items() if name in only}
         profile = msgspec.structs.replace(profile, packages=kept)

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from compiled_profiles import compiled
 from proofs import GOOD, HOPPER, IMPORTED, case_of, checked, lines
 from recorded import facts_of
 from target_environment import TargetEnvironment
@@ -15,7 +16,6 @@ from mambaops.decide.case import make_case
 from mambaops.decide.memory import Made
 from mambaops.decide.situation import Flags, Situation
 from mambaops.knowledge.releases import generation
-from mambaops.profiles.load import load_profile
 from mambaops.verify.checks import Check, Verification, report, verify
 
 
@@ -197,7 +197,7 @@ def test_a_compiled_module_that_is_none(env: TargetEnvironment) -> None:
     ("here", "outcome", "reason"),
     [
         ("2.2.5", "ok", ""),
-        ("2.2", "failed", "needs GLIBC_2.2.5, here is 2.2: `mambaops repair-wheel`"),
+        ("2.2", "failed", "needs GLIBC_2.2.5, here is 2.2: `mambaops --help repair-wheel`"),
         ("2.36", "ok", ""),
         (None, "skipped", "not known here"),
     ],
@@ -257,7 +257,7 @@ def test_a_third_package_has_a_module_of_its_own(env: TargetEnvironment) -> None
     env.packages["selective-scan"]["path"] = str(env.site)
     target = env.facts("debian10-a800")
     situation = Situation(facts=target, target=target)
-    case = make_case(load_profile("debian-a800"), situation, Flags(arch="8.0", cross=True))
+    case = make_case(compiled("debian-a800"), situation, Flags(arch="8.0", cross=True))
     found = checked(case, env.python)
     assert found["import:selective_scan_cuda_oflex"].outcome == "ok"
     assert found["architectures:selective_scan_cuda_oflex"].outcome == "ok"
@@ -380,7 +380,7 @@ def test_what_an_environment_was_made_for_is_proven_without_a_flag(env: TargetEn
     (env.site / "selective_scan_cuda.so").write_text("not ELF\n")
     made = Made(profile="local", archs=("9.0",), asked=True, torch="2.14.1", torch_cuda="13.0")
     situation = Situation(facts=facts_of("no-gpu"), target=env.facts(), made=made)
-    result = verify(make_case(load_profile("local"), situation), env.python)
+    result = verify(make_case(compiled("local"), situation), env.python)
     assert not result.passed
     found = {one.id: one for one in result.checks}
     assert found["import:selective_scan_cuda"].outcome == "failed"
@@ -393,7 +393,7 @@ def test_what_is_installed_is_proven_whoever_put_it_there(env: TargetEnvironment
     """Nothing is remembered, and the wheels are not ours."""
     (env.site / "selective_scan_cuda.so").write_text("not ELF\n")
     situation = Situation(facts=facts_of("no-gpu"), target=env.facts())
-    case = make_case(load_profile("local"), situation)
+    case = make_case(compiled("local"), situation)
     assert case.choice.archs == ()
     found = checked(case, env.python)
     assert found["import:selective_scan_cuda"].outcome == "failed"

@@ -81,6 +81,7 @@ ROWS: tuple[Row, ...] = (
     Row("install-headers", "install-headers", "steps", "mambaops.cli.tasks.steps", "Get Python.h for the build where it is missing, without root."),
     Row("install-torch", "install-torch", "steps", "mambaops.cli.tasks.steps", "Install the chosen torch, of the CUDA build that the driver and the GPU take."),
     Row("find-wheels", "find-wheels", "steps", "mambaops.cli.tasks.steps", "Look for prebuilt wheels that fit, and fetch them."),
+    Row("install-kernels", "install-kernels", "steps", "mambaops.cli.tasks.steps", "Install kernels that torch's NVRTC compiles, and the Python part of their packages: no nvcc, no g++."),
     Row("install-toolkit", "install-toolkit", "steps", "mambaops.cli.tasks.steps", "Get nvcc for the build, by the first route of the profile that is open."),
     Row("prepare-build", "prepare-build", "steps", "mambaops.cli.tasks.steps", "Install what setup.py needs beside torch."),
     Row("patch-cpp-extension", "patch-cpp-extension", "steps", "mambaops.cli.tasks.patch", "Add a CUDA release to a torch's compiler tables: the profile's torch, or one named."),

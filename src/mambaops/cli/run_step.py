@@ -13,10 +13,17 @@ if TYPE_CHECKING:
 
 # flags that only some steps look at
 READ_BY = {
-    "jobs": {"build-wheel"},
+    "jobs": {"build-wheel", "install-kernels"},
     "sudo": {"install-toolkit"},
-    "source": {"fetch-sources", "find-wheels", "patch-setup", "build-wheel", "install-wheels"},
-    "obtain": {"find-wheels", "build-wheel", "install-wheels"},
+    "source": {
+        "fetch-sources",
+        "find-wheels",
+        "patch-setup",
+        "build-wheel",
+        "install-kernels",
+        "install-wheels",
+    },
+    "obtain": {"find-wheels", "build-wheel", "install-kernels", "install-wheels"},
 }
 
 
@@ -34,9 +41,22 @@ def run_steps(request: Request, *only: str, **asked: bool) -> None:
     flags = msgspec.structs.replace(flags_of(request), **asked)
     for flag in idle_flags(request, only):
         say(f"note: --{flag} changes nothing here: {', '.join(only)} does not look at it")
-    outcome = drive(request.profile, flags, jobs=request.jobs, only=only, say=say)
+    outcome = drive(request.profile, flags, jobs=request.jobs, only=only, say=say, ask=_agreed)
     if output.WANTED.json:
         output.emit_json(run_document(outcome))
+
+
+def _agreed(question: str) -> bool:
+    """The person's answer; no where nobody can be asked."""
+    from mambaops.cli.confirm import confirm
+    from mambaops.core.errors import MambaopsError
+
+    try:
+        confirm(question, yes=False)
+    except MambaopsError as error:
+        say(str(error))
+        return False
+    return True
 
 
 def run_document(outcome: Outcome) -> dict[str, Any]:

@@ -109,6 +109,6 @@ def after(step: str, made: Made | None, wanted: Made, arch_flag: str) -> Made | 
             torch=wanted.torch,
             torch_cuda=wanted.torch_cuda,
         )
-    if step == "install-wheels" and wanted.archs:
+    if step in ("install-kernels", "install-wheels") and wanted.archs:
         return msgspec.structs.replace(before, archs=wanted.archs, asked=named)
     return None

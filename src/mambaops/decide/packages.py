@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from mambaops.decide.case import Case
 from mambaops.decide.environment import same_torch
+from mambaops.decide.runtime import refusal, wanted_kernels, wanted_python_part
 from mambaops.profiles.model import PackageSpec
+
+KERNELS = "mambaops-kernels"
 
 
 def strategies(case: Case) -> tuple[str, ...]:
@@ -12,19 +15,58 @@ def strategies(case: Case) -> tuple[str, ...]:
     return case.flags.obtain or tuple(case.profile.obtain)
 
 
+def served(case: Case) -> tuple[str, ...]:
+    """Packages whose kernels are compiled without nvcc, by torch's NVRTC: all that can be, or none.
+
+    One distribution holds the modules of all of them, and would hide compiled ones.
+    """
+    order = strategies(case)
+    names = tuple(name for name in case.packages if case.described(name).runtime)
+    if not names or not case.choice.kernels or "runtime" not in order or refusal(case):
+        return ()
+    before = order[: order.index("runtime")]
+    if "source" in before or all(_compiled(case, name, before) for name in names):
+        return ()
+    looking = [name for name in names if name not in case.situation.prebuilt]
+    return () if looking and "prebuilt" in before else names
+
+
+def _compiled(case: Case, package: str, before: tuple[str, ...]) -> bool:
+    """Is there a compiled build of it that goes before: installed, stored, or found ready-made?"""
+    stored = "store" in before and package in case.situation.wheels
+    ready = "prebuilt" in before and has_prebuilt(case, package)
+    return stored or ready or is_installed(case, package)
+
+
+def has_kernels(case: Case) -> bool:
+    """Does the environment hold the very `mambaops-kernels` that is wanted?"""
+    installed = case.target.distributions if case.target else {}
+    return installed.get(KERNELS) == wanted_kernels(case)
+
+
+def has_python_part(case: Case, package: str) -> bool:
+    """Does it hold the package's Python part, of the wanted release?"""
+    found = case.target.packages.get(package) if case.target else None
+    return found is not None and found.version == wanted_python_part(case, package)
+
+
 def wants_prebuilt(case: Case) -> bool:
     """Does the order of strategies put prebuilt wheels before the source build?"""
     order = strategies(case)
     if case.choice.named or case.flags.source or any("+PTX" in arch for arch in case.choice.archs):
         return False  # no prebuilt wheel is made for a list of one's own
-    return "prebuilt" in order and (
-        "source" not in order or order.index("prebuilt") < order.index("source")
+    return (
+        "prebuilt" in order
+        and ("source" not in order or order.index("prebuilt") < order.index("source"))
+        and len(served(case)) < len(case.packages)
     )
 
 
 def compiles(case: Case) -> bool:
     """May anything be compiled at all?"""
-    return case.choice.kernels and "source" in strategies(case)
+    if not case.choice.kernels or "source" not in strategies(case):
+        return False
+    return not case.packages or len(served(case)) < len(case.packages)
 
 
 def has_prebuilt(case: Case, package: str) -> bool:
@@ -54,10 +96,14 @@ def is_there(case: Case, package: str) -> bool:
 
 def to_build(case: Case) -> list[tuple[str, PackageSpec]]:
     """The packages of the run that have to be compiled: no wheel, not installed, none found ready-made."""
+    without_nvcc = served(case)
     return [
         (name, spec)
         for name, spec in case.packages.items()
-        if case.concerns(name) and not is_there(case, name) and not has_prebuilt(case, name)
+        if case.concerns(name)
+        and name not in without_nvcc
+        and not is_there(case, name)
+        and not has_prebuilt(case, name)
     ]
 
 

@@ -51,6 +51,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
         sources: unpacked sources for the wanted build.
         wheels: whole wheels for the wanted build.
         prebuilt: what the search for prebuilt wheels brought; a package is missing until it was looked for.
+        refused: strategies that were tried on this very machine and did not pass `verify`, with the reason.
         cpp_extension: CUDA version that torch's compiler tables were patched for.
         verified: fingerprint of the environment that passed `verify` last.
         fingerprint: fingerprint of the environment as it is.
@@ -63,6 +64,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, SourceTree] = {}
     wheels: dict[str, str] = {}
     prebuilt: dict[str, Prebuilt] = {}
+    refused: dict[str, str] = {}
     cpp_extension: str = ""
     verified: str = ""
     fingerprint: str = ""

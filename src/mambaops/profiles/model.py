@@ -15,7 +15,7 @@ from mambaops.knowledge.packages import Package, known, package
 
 Version = Annotated[str, Meta(pattern=r"^\d+(\.\d+)*([.+-]?[a-z0-9.]+)?$")]
 Route = Literal["machine", "wheels", "conda", "apt", "runfile"]
-Strategy = Literal["store", "prebuilt", "source", "fallback"]
+Strategy = Literal["store", "runtime", "prebuilt", "source", "fallback"]
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -148,7 +148,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     obtain: Annotated[
         list[Strategy],
         Meta(description="strategies to get each package, in the order in which they are tried"),
-    ] = msgspec.field(default_factory=lambda: ["store", "prebuilt", "source", "fallback"])
+    ] = msgspec.field(
+        default_factory=lambda: ["store", "runtime", "prebuilt", "source", "fallback"]
+    )
     requirements: Annotated[
         list[str], Meta(description="installed beside the packages; never replaces torch")
     ] = []

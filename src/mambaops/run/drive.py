@@ -7,28 +7,43 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from mambaops.core.amounts import duration
 from mambaops.core.errors import Interrupted, MambaopsError
+from mambaops.decide.packages import compiles
 from mambaops.decide.situation import Flags
 from mambaops.plan import Plan
 from mambaops.profiles.load import load_profile
+from mambaops.profiles.model import Profile
+from mambaops.run.other_strategy import Ask, without_runtime
 from mambaops.run.recovery import apply
 from mambaops.run.runner import Outcome, Run
+from mambaops.steps import all_steps
 from mambaops.verify.model import Verification
 
 Say = Callable[[str], None]
 
 
 def drive(
-    profile: str, flags: Flags, *, jobs: int = 0, only: tuple[str, ...] = (), say: Say
+    profile: str,
+    flags: Flags,
+    *,
+    jobs: int = 0,
+    only: tuple[str, ...] = (),
+    say: Say,
+    ask: Ask = lambda question: False,
 ) -> Outcome:
     """Run a profile's plan (or some steps of it) and tell the person what became of it.
+
+    Args:
+        ask: puts a question to the person, True for yes; by itself nobody can be asked.
 
     Raises:
         MambaopsError: as the runner; a failing step's log has been explained by then.
     """
     loaded = load_profile(profile)
-    run = Run(loaded, flags, say, jobs)
+    run = Run(loaded, as_asked(loaded, flags, only), say, jobs)
     started = time.monotonic()
     try:
         outcome = run.all(only, announce=lambda plan: _announce(plan, say, only))
@@ -36,12 +51,22 @@ def drive(
         raise  # nothing has failed, and nothing is tried again
     except MambaopsError:
         rules = _explain(run, say)
-        if not apply(run, rules, say):
+        if not (apply(run, rules, say) or without_runtime(run, ask, say)):
             raise
         say("trying once more")
         outcome = _again(run, only, say)
     _conclude(run, outcome, time.monotonic() - started, only, say)
     return outcome
+
+
+def as_asked(profile: Profile, flags: Flags, only: tuple[str, ...]) -> Flags:
+    """A step of the source build that is asked for by itself is done, though the plan may need no nvcc at all."""
+    known = {step.id: step for step in all_steps()}
+    named = [known.get(one.partition(":")[0]) for one in only]
+    if flags.obtain or not named or not all(one and one.wanted is compiles for one in named):
+        return flags
+    later = tuple(one for one in profile.obtain if one != "runtime")
+    return msgspec.structs.replace(flags, obtain=later)
 
 
 def _announce(plan: Plan, say: Say, only: tuple[str, ...] = ()) -> None:

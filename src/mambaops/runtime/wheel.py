@@ -8,12 +8,12 @@ from pathlib import Path
 
 from mambaops.core import paths
 from mambaops.core.files import replacing
+from mambaops.runtime.identity import BASE as VERSION
 from mambaops.runtime.installation import KernelSource, tree_of_sources
 from mambaops.wheels.record import entry_of, write_record
 
 NAME = "mambaops-kernels"
 PACKAGE = "mambaops_kernels"
-VERSION = "1.0"
 _METADATA = """Metadata-Version: 2.1
 Name: {name}
 Version: {version}

@@ -10,6 +10,7 @@ import msgspec
 
 from mambaops.compile.sources import read_tree
 from mambaops.decide.case import Case, make_case
+from mambaops.decide.runtime import wanted_kernels
 from mambaops.decide.situation import Flags, Prebuilt, Situation, SourceTree
 from mambaops.facts.collect import collect
 from mambaops.facts.model import Facts
@@ -46,6 +47,7 @@ def observe(
         sources=_sources(case, where),
         wheels=_wheels(case),
         prebuilt=_prebuilt(case, where),
+        refused=_refused(case, where),
         cpp_extension=str(read_notes(where.notes).get("cpp_extension", "")),
         verified=str(read_notes(where.verified).get("fingerprint", "")),
         fingerprint=fingerprint(case, target),
@@ -87,6 +89,21 @@ def _prebuilt(case: Case, where: Places) -> dict[str, Prebuilt]:
     if not any(one.url for one in found.values()) and time.time() - notes["when"] > STALE_SECONDS:
         return {}
     return found
+
+
+def _refused(case: Case, where: Places) -> dict[str, str]:
+    """Strategies that failed at `verify` with this very torch, GPU, driver and kernels."""
+    notes = read_notes(where.notes).get("refused", {})
+    if notes.get("for") != refusal_key(case):
+        return {}
+    return msgspec.convert(notes.get("strategies", {}), type=dict[str, str])
+
+
+def refusal_key(case: Case) -> str:
+    """Identity of what a strategy failed with: any other machine, torch or kernels are tried anew."""
+    gpus = [f"{gpu.name} {gpu.compute_capability}" for gpu in case.facts.gpus]
+    parts = [case.choice.torch_version, str(case.facts.driver.version), wanted_kernels(case), *gpus]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def search_key(case: Case) -> str:

@@ -15,7 +15,14 @@ import msgspec
 from mambaops import __version__
 from mambaops.core.errors import MachineError
 from mambaops.decide.case import Case
-from mambaops.decide.packages import compiles, has_prebuilt, is_installed, still_to_look, to_build
+from mambaops.decide.packages import (
+    compiles,
+    has_prebuilt,
+    is_installed,
+    served,
+    still_to_look,
+    to_build,
+)
 from mambaops.decide.toolkit import (
     compiler_floor,
     cxx_standard,
@@ -37,6 +44,8 @@ if TYPE_CHECKING:
 def assess(case: Case) -> Verdict:
     """There is a wheel of `case.package` for the wanted build, or none has to be made."""
     package = case.package
+    if package in served(case):
+        return done("not compiled: torch's NVRTC compiles its kernels (install-kernels)")
     if package in case.situation.wheels:
         return done(case.situation.wheels[package])
     installed = is_installed(case, package)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mambaops.decide.case import Case
+from mambaops.decide.packages import compiles
 from mambaops.decide.room import GIB, too_little_memory
 from mambaops.decide.verdict import Verdict, blocked, done
 from mambaops.facts.model import Disk, Facts
@@ -27,7 +28,7 @@ def assess(case: Case) -> Verdict:
             f"{disk.path} has {disk.free / GIB:.1f} GiB free, {wanted / GIB:.0f} are needed",
             "make room, or put `.mambaops` elsewhere: `export MAMBAOPS_HOME=/big/disk/mambaops`",
         )
-    if case.choice.kernels and (why := too_little_memory(case.facts)):
+    if compiles(case) and (why := too_little_memory(case.facts)):
         return blocked(
             why,
             "add swap (WSL: `memory=` in .wslconfig), or build on another machine with --cross",

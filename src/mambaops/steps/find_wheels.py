@@ -15,7 +15,7 @@ import msgspec
 
 from mambaops.core.errors import MambaopsError
 from mambaops.decide.case import Case
-from mambaops.decide.packages import is_there, wants_prebuilt
+from mambaops.decide.packages import is_there, served, wants_prebuilt
 from mambaops.decide.situation import Prebuilt
 from mambaops.decide.verdict import Verdict, done, needed
 from mambaops.facts.model import Facts
@@ -32,10 +32,13 @@ MOST_TRIES = 4
 
 def assess(case: Case) -> Verdict:
     """Prebuilt wheels are looked for before anything is compiled, where the profile says so."""
+    without_wheel = served(case)
     missing = [
         name
         for name, spec in case.packages.items()
-        if not is_there(case, name) and name not in case.situation.prebuilt
+        if name not in without_wheel
+        and not is_there(case, name)
+        and name not in case.situation.prebuilt
     ]
     if not missing:
         return done(_found_prebuilt(case))
@@ -61,10 +64,11 @@ def act(context: Context, case: Case) -> None:
 
     assert case.target is not None
     facts = msgspec.structs.replace(case.target, gpus=case.facts.gpus, driver=case.facts.driver)
+    without_wheel = served(case)
     found = {
         name: _search(context, case, name, spec.version, facts)
         for name, spec in case.profile.packages.items()
-        if name not in case.situation.wheels
+        if name not in case.situation.wheels and name not in without_wheel
     }
     found = _pairs_only(context, found)
     context.note(

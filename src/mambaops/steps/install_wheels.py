@@ -16,7 +16,8 @@ from packaging.utils import canonicalize_name
 from mambaops.core.errors import MambaopsError
 from mambaops.decide.case import Case
 from mambaops.decide.environment import unsatisfied
-from mambaops.decide.packages import has_prebuilt, is_installed
+from mambaops.decide.packages import KERNELS, has_prebuilt, is_installed, served
+from mambaops.decide.runtime import wanted_python_part
 from mambaops.decide.verdict import Verdict, done, needed
 from mambaops.steps.step import Step
 
@@ -29,15 +30,26 @@ KEPT = ("torch", "triton", "torchvision", "torchaudio")
 
 def assess(case: Case) -> Verdict:
     """Both packages and what they really need, in the target environment."""
+    without_wheel = served(case)
     absent = [
         name
         for name in case.packages
-        if case.choice.kernels and not is_installed(case, name) and not _prebuilt_in(case, name)
+        if case.choice.kernels
+        and name not in without_wheel
+        and not is_installed(case, name)
+        and not _prebuilt_in(case, name)
     ]
     lacking = unsatisfied(case, case.requirements)
-    if absent or lacking:
-        return needed(" and ".join(absent + lacking))
+    hiding = [f"{KERNELS} would hide the compiled modules"] if _hidden(case) else []
+    if absent or lacking or hiding:
+        return needed(" and ".join(absent + lacking + hiding))
     return done("installed")
+
+
+def _hidden(case: Case) -> bool:
+    """An import takes a folder before a compiled module: `mambaops-kernels` must go where those are wanted."""
+    there = case.target is not None and KERNELS in case.target.distributions
+    return there and case.choice.kernels and not served(case)
 
 
 def _prebuilt_in(case: Case, package: str) -> bool:
@@ -45,7 +57,9 @@ def _prebuilt_in(case: Case, package: str) -> bool:
     if not has_prebuilt(case, package) or case.target is None:
         return False
     found = case.target.packages.get(package)
-    return found is not None and found.version.split("+")[0] == case.packages[package].version
+    if found is None or found.version == wanted_python_part(case, package):
+        return False
+    return found.version.split("+")[0] == case.packages[package].version
 
 
 def act(context: Context, case: Case) -> None:
@@ -57,6 +71,9 @@ def act(context: Context, case: Case) -> None:
     """
     if case.choice.kernels:
         _wheels(context, case)
+    if _hidden(case):
+        context.pip(STEP.id, ["uninstall", "--yes", KERNELS])
+        context.say(f"{KERNELS} is removed: compiled modules take its place")
     missing = unsatisfied(case, case.requirements)
     if missing:
         _requirements(context, case, missing)
@@ -76,7 +93,8 @@ def _wheels(context: Context, case: Case) -> None:
 
 def _files(case: Case) -> list[str]:
     found = []
-    for name in case.packages:
+    without_wheel = served(case)
+    for name in [one for one in case.packages if one not in without_wheel]:
         installed = case.target.packages.get(name) if case.target else None
         if installed is not None and installed.version == case.wanted_version(name):
             continue
@@ -140,5 +158,5 @@ STEP = Step(
     assess=assess,
     act=act,
     script=script,
-    after=("build-wheel", "find-wheels", "install-torch"),
+    after=("build-wheel", "find-wheels", "install-kernels", "install-torch"),
 )

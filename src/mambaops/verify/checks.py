@@ -13,13 +13,14 @@ from typing import Any
 from mambaops.core import process
 from mambaops.core.paths import payload_file
 from mambaops.decide.case import Case
+from mambaops.decide.packages import served
 from mambaops.facts.model import Facts
 from mambaops.facts.model import Package as Installed
 from mambaops.knowledge.cuda import cubin_runs_on, ptx_runs_on
 from mambaops.knowledge.packages import Package, pairs
 from mambaops.knowledge.releases import generation
 from mambaops.verify.model import Check, Verification
-from mambaops.verify.results import json_lines, results, target_environment
+from mambaops.verify.results import json_lines, kernels, results, target_environment
 from mambaops.wheels.inspect.elf import NotAnExtension, inspect_extension
 from mambaops.wheels.inspect.extension import Extension, version_key
 
@@ -38,7 +39,10 @@ def verify(case: Case, python: Path, log: Path | None = None) -> Verification:
     names = [package.name for package in packages]
     checks = [*_imports(case, python, packages, log), *_places(case.target, names)]
     checks += [_generation(case.target, pair) for pair in pairs() if set(pair) <= set(names)]
-    checks += _binaries(case, packages)
+    without_nvcc = served(case)
+    checks += _binaries(case, [one for one in packages if one.name not in without_nvcc])
+    if without_nvcc:
+        checks += kernels(case, python, log)
     checks += results(case, python, packages, log)
     gpu_needed = bool(case.facts.gpus) and bool(packages)
     skips = [one.id for one in checks if one.outcome == "skipped" and gpu_needed]

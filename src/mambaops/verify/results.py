@@ -13,6 +13,7 @@ import msgspec
 from mambaops.core import process
 from mambaops.core.paths import payload_file
 from mambaops.decide.case import Case
+from mambaops.decide.runtime import packed
 from mambaops.knowledge.packages import Package
 from mambaops.verify.model import Check
 
@@ -35,6 +36,15 @@ def json_lines(text: str) -> Iterator[dict[str, Any]]:
             continue  # what a package prints while it is imported
         if isinstance(value, dict):
             yield value
+
+
+def kernels(case: Case, python: Path, log: Path | None) -> Iterator[Check]:
+    """The kernels that are compiled on first use: whose modules they are, the pack, and whether they compile."""
+    words: list[str | Path] = [python, payload_file("kernels_check.py")]
+    words += [word for arch in packed(case) for word in ("--packed", arch)]
+    gpus = {gpu.compute_capability for gpu in case.facts.gpus if gpu.compute_capability}
+    words += [word for capability in sorted(gpus) for word in ("--gpu", capability)]
+    yield from _run("kernels", [*words, "--cuda", case.choice.torch_cuda or ""], log)
 
 
 def results(case: Case, python: Path, packages: list[Package], log: Path | None) -> Iterator[Check]:

@@ -131,7 +131,11 @@ class Patch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Package(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One package. `failures` are rules in the form of the failure catalogue, tried with the others."""
+    """One package. `failures` are rules in the form of the failure catalogue, tried with the others.
+
+    Attributes:
+        runtime: its kernels can also be compiled by NVRTC when they are first used (`mambaops.runtime`).
+    """
 
     name: Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
     title: str
@@ -139,6 +143,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     build: Build = Build()
     architectures: Architectures
     modules: Modules
+    runtime: bool = False
     wheels: Wheels = Wheels()
     together: Together = Together()
     check: Check = Check()
