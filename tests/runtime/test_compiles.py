@@ -48,7 +48,8 @@ HANDFUL = (
 def test_the_cudas_of_the_notes(run: Run, cuda: str, capability: tuple[int, int]) -> None:
     option = f"sm_{capability[0]}{capability[1]}"
     lines = COMPILE.format(instances=HANDFUL, cuda=cuda, capability=capability, option=option)
-    assert int(run(lines, cuda=cuda).stdout) == 3 + -(-138 // 19)
+    # NVRTC 13 looks at the driver too, and the stand-in is too little of one for it
+    assert int(run(lines, cuda=cuda, LD_LIBRARY_PATH="").stdout) == 3 + -(-138 // 19)
 
 
 @pytest.mark.skipif(
