@@ -32,6 +32,7 @@ FOLDERS = {
 OTHERS = {
     ("install-bundle", "into"),  # an environment: tests/bundle/test_install.py
     ("doctor", "report"),  # a switch
+    ("report", "output"),  # needs a run: tests/report
     ("wsl-run", "folder"),  # where a command starts
     ("shell-env", "write"),  # a block in a file: tests/system/test_shell_env.py
     ("run-graph-mamba", "out-dir"),  # the program's own: tests/train

@@ -94,7 +94,7 @@ def test_a_report_replaces_a_report_and_nothing_else(tmp_path: Path) -> None:
     assert mambaops(*words, "mine.md", cwd=tmp_path).returncode == 1
     assert mambaops(*words, "mine.md", cwd=tmp_path).returncode == 1
     done = mambaops(*words, "build.log", cwd=tmp_path)
-    assert (done.returncode, "left as it is" in done.stderr) == (2, True)
+    assert (done.returncode, "mambaops did not write it" in done.stderr) == (2, True)
     assert (tmp_path / "build.log").read_text() == UNKNOWN
 
 

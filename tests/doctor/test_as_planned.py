@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import recorded
+from compiled_profiles import compiled
 from recorded import names, varied
 
 from mambaops.decide.situation import elsewhere
@@ -11,7 +12,6 @@ from mambaops.doctor.examine import examine
 from mambaops.facts.complete import complete
 from mambaops.facts.model import Facts
 from mambaops.plan import make_plan
-from mambaops.profiles.load import load_profile
 
 GIB = 1024**3
 # where the plan of `local` compiles; the others have no GPU, no torch that fits, or no room on the disk
@@ -26,7 +26,7 @@ BOTH = [*OLD, {"name": "g++-12", "path": "/usr/bin/g++-12", "version": "12.2.0"}
 
 def refused(facts: Facts) -> dict[str, bool]:
     """What the plan of `local` blocks, by its step."""
-    plan = make_plan(load_profile("local"), elsewhere("local", facts))
+    plan = make_plan(compiled("local"), elsewhere("local", facts))
     steps = {step.id: step for step in plan.steps}
     compiler, space = steps.get("check-compiler"), steps["check-space"]
     # where a prebuilt wheel may fit, what stands in the way of a build is said and not yet in the way
@@ -40,7 +40,7 @@ def refused(facts: Facts) -> dict[str, bool]:
 
 def failed(facts: Facts) -> dict[str, bool]:
     """What the doctor shows as failed for the same profile."""
-    found = examine(facts, load_profile("local"))
+    found = examine(facts, compiled("local"))
     ids = {check.id for check in found if check.state == "failed"}
     compiler = {"compiler-missing", "compiler-broken", "compiler-too-old"}
     return {"compiler": bool(ids & compiler), "memory": "memory-low" in ids}

@@ -87,7 +87,7 @@ def test_build_folders_older_than_torch(
 
 def test_a_build_is_ours_where_any_name_of_its_setup_is(tmp_path: Path) -> None:
     setup = clone(tmp_path / "two").parent / "setup.py"
-    setup.write_text('name = "a-part"\nPACKAGE_NAME = "mamba_ssm"\n')
+    setup.write_text('name = "a-part"\nPACKAGE_NAME = "mamba_ssm"\nsetup(name=PACKAGE_NAME)\n')
     clone(tmp_path / "none").with_name("setup.py").unlink()
     torch = tmp_path / "torch"
     torch.mkdir()

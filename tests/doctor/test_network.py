@@ -102,7 +102,7 @@ def test_pips_index_answers(tmp_path: Path) -> None:
 def test_pips_index_does_not_answer(tmp_path: Path, said: str, cause: str) -> None:
     check = network._index(stand_in(tmp_path, said))
     assert (check.id, check.state, check.cause) == ("pip-index-unreachable", "failed", cause)
-    assert check.remedy.startswith("pip config list")
+    assert check.remedy.startswith("`pip config list")
 
 
 def test_a_known_failure_of_pip_is_named(tmp_path: Path) -> None:

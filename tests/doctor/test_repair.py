@@ -181,7 +181,7 @@ def clone(folder: Path) -> Path:
     """A clone of one of our packages with a build that is older than torch."""
     (folder / "build" / "lib").mkdir(parents=True)
     (folder / "mamba_ssm.egg-info").mkdir()
-    (folder / "setup.py").write_text('PACKAGE_NAME = "mamba_ssm"\n', encoding="utf-8")
+    (folder / "setup.py").write_text('setup(name="mamba_ssm")\n', encoding="utf-8")
     os.utime(folder / "build", (0, 0))
     return folder
 
@@ -195,7 +195,7 @@ def test_every_stale_build_goes_with_what_it_left_beside_it(tmp_path: Path, pyth
     made, told = carried_out([finding("stale-build")], facts, tmp_path)
     assert made == 1
     assert sorted(told) == sorted(
-        f"removed {one / name}" for one in clones for name in ("build", "mamba_ssm.egg-info")
+        f"removed {one / name}" for one in clones for name in ("build/lib", "mamba_ssm.egg-info")
     )
     assert [sorted(path.name for path in one.iterdir()) for one in clones] == [["setup.py"]] * 2
     assert carried_out([finding("stale-build")], facts, tmp_path) == (0, [])
@@ -212,4 +212,4 @@ def test_the_link_for_the_linker_lies_in_our_own_folder(
     link = tmp_path / "cache" / "libcuda" / "libcuda.so"
     assert made == 1
     assert link.resolve() == library
-    assert told[0].splitlines()[1].strip() == f"export LIBRARY_PATH={link.parent}:$LIBRARY_PATH"
+    assert told[0].splitlines()[1].strip() == f"`export LIBRARY_PATH={link.parent}:$LIBRARY_PATH`"

@@ -45,7 +45,7 @@ def kept(gpu: emulated_gpu.Gpu, outputs: list[torch.Tensor]) -> Kept:
 def ready_fields(gpu: emulated_gpu.Gpu) -> list[tuple[str, int, int]]:
     """Name, offset and size of every field of the struct that was launched with."""
     facts = gpu.modules.compiler.facts
-    ((_, (family, _)),) = gpu.modules.launch._READY
+    ((_, family, _),) = gpu.modules.launch._READY
     sources = gpu.modules.sources.installed()
     extra = [name for name, _ in gpu.modules.rules.RULES[family].extra]
     assert gpu.driver is not None

@@ -62,6 +62,9 @@ def _flags(command: Command, words: list[str]) -> tuple[argparse.Namespace, list
     for word in words:
         if re.match(r"-[a-z][a-z-]+", word) and f"-{word}" in known_flags(command):
             raise UsageError(f"`{word}` has one dash", hint=f"did you mean `-{word}`?")
+        if re.fullmatch(r"-[^=]*=--", word):
+            # argparse takes these two dashes for the end of the flags
+            raise UsageError(f"`{word}` has no value", hint=_help_of(command))
     try:
         return _parser(command).parse_known_args(words)
     except argparse.ArgumentError as error:

@@ -29,6 +29,11 @@ def run(argv: Sequence[str]) -> int:
     except MambaopsError as error:
         output.say_error(error)
         return error.exit_code
+    except OSError as error:
+        if error.filename is None:
+            raise  # a stream of ours: nothing more can be said there
+        output.say_error(MambaopsError(f"{error.filename}: {error.strerror}"))
+        return 1
 
 
 def _without_dry(words: list[str]) -> tuple[list[str], bool]:

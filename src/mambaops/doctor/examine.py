@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from mambaops.core.errors import MambaopsError
+from mambaops.decide.case import make_case
+from mambaops.decide.packages import compiles
+from mambaops.decide.situation import elsewhere
 from mambaops.doctor import compilers, hardware, packages, python, resources, toolkits
 from mambaops.doctor.model import Check, Examiner
 from mambaops.facts.model import Facts
 from mambaops.profiles.model import Profile
 
+# beside the areas of nvcc and the host compiler
+FOR_NVCC = ("memory-low", "python-headers-missing")
 EXAMINERS: tuple[Examiner, ...] = (
     hardware.driver,
     hardware.gpu,
@@ -28,7 +36,25 @@ def examine(facts: Facts, profile: Profile | None = None) -> list[Check]:
     Args:
         profile: what the machine should become; without one only what is true of every build is checked.
     """
-    return [check for examiner in EXAMINERS for check in examiner(facts, profile)]
+    found = [check for examiner in EXAMINERS for check in examiner(facts, profile)]
+    return found if profile is None or _compiles(facts, profile) else [_eased(one) for one in found]
+
+
+def _compiles(facts: Facts, profile: Profile) -> bool:
+    """Does the profile compile with nvcc on this machine? Where nobody can tell, it may."""
+    try:
+        return compiles(make_case(profile, elsewhere(profile.name, facts)))
+    except MambaopsError:
+        return True
+
+
+def _eased(check: Check) -> Check:
+    """What only a source build needs is no failure where torch's NVRTC compiles the kernels."""
+    for_nvcc = check.area in ("toolkit", "compiler") or check.id in FOR_NVCC
+    if check.state != "failed" or not for_nvcc:
+        return check
+    what = f"{check.what}; only `--obtain source` needs it"
+    return msgspec.structs.replace(check, state="warning", what=what)
 
 
 def exit_code(checks: list[Check]) -> int:

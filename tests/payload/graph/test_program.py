@@ -188,7 +188,7 @@ def test_a_missing_torch_is_said(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "torch cannot be imported by" in done.stderr
-    assert "--python PY" in done.stderr
+    assert "run-graph-mamba" in done.stderr
 
 
 @pytest.mark.parametrize(
