@@ -70,6 +70,7 @@ class Proof:
 
         text = (data_dir("env_profiles") / "local.yaml").read_text(encoding="utf-8")
         text = text.replace("[machine, wheels, conda]", "[wheels]")
+        text = text.replace("[store, runtime, ", "[store, ")
         self.profile.write_text(text.replace("\nname: local\n", "\nname: real\n"), encoding="utf-8")
 
     def mambaops(self, *words: str) -> float:

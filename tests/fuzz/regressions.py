@@ -24,7 +24,9 @@ FOUND = [
     Case(words=["inspect-wheel", "cut-1.0-py3-none-any.whl"]),
     Case(words=["repair-wheel", "flipped-1.0-py3-none-any.whl"]),
     Case(words=["wheels", "add", "torn-1.0-py3-none-any.whl"]),
-    Case(words=["select-wheel", "--find-links=--", "gsplat"]),  # argparse takes it for the flags' end
+    Case(
+        words=["select-wheel", "--find-links=--", "gsplat"]
+    ),  # argparse takes it for the flags' end
     Case(words=["wheels", "path", "--json", "--store", "flipped-1.0-py3-none-any.whl"]),  # a file
     Case(words=[], encoding="latin-1"),
     Case(words=["--list"], stdout="gone"),
