@@ -16,7 +16,7 @@ from pathlib import Path
 
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-# e.g. "global.find-links='/opt/wheels'", ":env:.cert='/etc/x.crt'"
+# e.g. "global.find-links='/srv/wheels'", ":env:.cert='/etc/x.crt'"
 _SETTING = re.compile(r"^(?:global|install|:env:)\.([\w-]+)=(.*)$")
 # settings of pip that say where packages are; the others are a person's taste
 WHERE = ("index-url", "extra-index-url", "find-links", "trusted-host", "default-timeout", "timeout")
