@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,9 +31,10 @@ def run(argv: Sequence[str]) -> int:
         output.say_error(error)
         return error.exit_code
     except OSError as error:
-        if error.filename is None:
+        if error.errno in (errno.EPIPE, errno.ENOSPC, errno.EIO):
             raise  # a stream of ours: nothing more can be said there
-        output.say_error(MambaopsError(f"{error.filename}: {error.strerror}"))
+        where = f"{error.filename}: " if error.filename else ""
+        output.say_error(MambaopsError(f"{where}{error.strerror or error}"))
         return 1
 
 

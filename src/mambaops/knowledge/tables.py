@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
+from mambaops.core.errors import UsageError
 from mambaops.core.files import regular
 from mambaops.knowledge.mirrors import in_table
 
@@ -42,13 +43,20 @@ def load_toml(path: Path, shape: type[T]) -> T:
             raise ValueError("it is nested too deeply") from None
 
 
+class NoVersion(UsageError, ValueError):
+    """A text in the place of a version: in facts that were written by hand, or by another program."""
+
+
 def version_key(version: str) -> tuple[int, ...]:
     """Numbers of a dotted version, so that "12.10" sorts after "12.9", e.g. "535.104.12" → (535, 104, 12).
 
     Raises:
-        ValueError: a part is no number.
+        NoVersion: a part is no number.
     """
-    return tuple(int(part) for part in version.split("."))
+    try:
+        return tuple(int(part) for part in version.split("."))
+    except ValueError:
+        raise NoVersion(f"`{version!r}` is no version: numbers and dots are wanted") from None
 
 
 def minor_of(version: str) -> str:
