@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from checked import check
+
 from mambaops.core.paths import data_dir
 from mambaops.knowledge.packages import package, packages
 
@@ -88,12 +90,6 @@ class Proof:
             check(inside[name]["ptx"] == [], f"{name}: no PTX")
         for name in described.modules.host:
             check(inside[name]["cubins"] == inside[name]["ptx"] == [], f"{name}: no GPU code")
-
-
-def check(good: bool, what: str) -> None:
-    print(f"   {'ok' if good else 'FAILED'}: {what}", flush=True)
-    if not good:
-        sys.exit(1)
 
 
 if __name__ == "__main__":

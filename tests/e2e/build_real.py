@@ -19,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from checked import check
+
 HERE = Path(__file__).resolve().parent
 MAMBAOPS = [sys.executable, "-m", "mambaops"]
 OBJECTS = 14  # files that both packages compile
@@ -118,12 +120,6 @@ class Proof:
             now = self.objects()
             kept = [path for path, when in self.whole.items() if now.get(path) == when]
             check(len(kept) == len(self.whole), "objects that were whole were not compiled again")
-
-
-def check(good: bool, what: str) -> None:
-    print(f"   {'ok' if good else 'FAILED'}: {what}", flush=True)
-    if not good:
-        sys.exit(1)
 
 
 if __name__ == "__main__":

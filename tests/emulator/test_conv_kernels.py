@@ -12,14 +12,12 @@ import emulated_gpu
 import pytest
 import scan_reference
 import torch
+from scan_reference import DTYPES, ROUNDING
 from torch import Tensor
 
 from mambaops.emulator import MemoryFault
 
 pytestmark = pytest.mark.network
-
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-ROUNDING = {torch.float32: 0.0, torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8}
 
 
 class Case(NamedTuple):

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from checked import check
 from recorded import facts_of
 from stand_in_machine import Machine, pythons
 
@@ -140,12 +141,6 @@ def kernels(machine: Machine, profile: str, *flags: str) -> None:
     failed = [line for line in done.said.splitlines() if line.strip().startswith("failed")]
     # no GPU answers: that one line may be there, and no other
     check(all("cuda-available" in line for line in failed), "everything but the launch")
-
-
-def check(good: bool, what: str) -> None:
-    print(f"   {'ok' if good else 'FAILED'}: {what}", flush=True)
-    if not good:
-        sys.exit(1)
 
 
 if __name__ == "__main__":

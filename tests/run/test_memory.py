@@ -10,7 +10,7 @@ from recorded import facts_of
 from small_steps import Workshop
 
 from mambaops.decide.case import Case
-from mambaops.decide.memory import Made
+from mambaops.decide.memory import Made, after
 from mambaops.decide.situation import Flags
 from mambaops.profiles.load import load_profile
 from mambaops.run.runner import Run
@@ -82,3 +82,15 @@ def test_a_broken_memory_is_none(shop: Workshop, text: str) -> None:
     assert made() is None
     run_of(shop, "install-torch", arch="9.0").all()
     assert json.loads(where.made.read_text())["archs"] == ["9.0"]
+
+
+@pytest.mark.parametrize("step", ["install-kernels", "install-wheels"])
+def test_what_was_installed_is_remembered(step: str) -> None:
+    wanted = Made(profile="local", archs=("9.0",), torch="2.14.1", torch_cuda="13.0")
+    before = Made(profile="local", archs=("8.0",), asked=True)
+    assert after(step, before, wanted, "9.0") == Made(profile="local", archs=("9.0",), asked=True)
+
+
+def test_what_installs_no_kernels_changes_no_memory() -> None:
+    wanted = Made(profile="local", archs=("9.0",))
+    assert after("fetch-sources", Made(profile="local", archs=("8.0",)), wanted, "9.0") is None

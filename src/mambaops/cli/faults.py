@@ -27,7 +27,7 @@ def guarded(command: Callable[[], int]) -> int:
     except BrokenPipeError:
         return _reader_gone()
     except OSError as error:
-        _tell(f"error: {_of_the_system(error)}")
+        _tell(f"error: {of_the_system(error)}")
         _into_nothing()
         return 1
     except Exception as error:
@@ -67,7 +67,7 @@ def fault(error: BaseException) -> int:
     return FAULT
 
 
-def _of_the_system(error: OSError) -> str:
+def of_the_system(error: OSError) -> str:
     """What the system refused, and for which file."""
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or error}"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mambaops.cli import output
+from mambaops.cli.faults import of_the_system
 from mambaops.core.errors import MambaopsError, UsageError
 
 HELP = ("-h", "--help", "help")
@@ -33,8 +34,7 @@ def run(argv: Sequence[str]) -> int:
     except OSError as error:
         if error.errno in (errno.EPIPE, errno.ENOSPC, errno.EIO):
             raise  # a stream of ours: nothing more can be said there
-        where = f"{error.filename}: " if error.filename else ""
-        output.say_error(MambaopsError(f"{where}{error.strerror or error}"))
+        output.say_error(MambaopsError(of_the_system(error)))
         return 1
 
 

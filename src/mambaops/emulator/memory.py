@@ -16,16 +16,12 @@ _GUARD = 1 << 20  # between two allocations: a step too far meets no neighbour
 _ALIGN = 256  # cudaMalloc's
 
 
-class Allocation:
-    """One array under an address."""
+class Bytes:
+    """Bytes that are read and written as numbers of any size; `written` marks each that somebody wrote, None: all were."""
 
-    def __init__(self, name: str, address: int, data: Any, writable: bool, written: bool) -> None:
-        self.name = name
-        self.address = address
+    def __init__(self, data: Any, written: Any) -> None:
         self.data = data
-        self.size = int(data.size)
-        self.writable = writable
-        self.written = None if written else np.zeros(self.size, np.uint8)
+        self.written = written
         self._views: Dict[int, Any] = {}
 
     def view(self, size: int) -> Any:
@@ -39,6 +35,17 @@ class Allocation:
         if -size not in self._views:
             self._views[-size] = byte_view(self.written, size)
         return self._views[-size]
+
+
+class Allocation(Bytes):
+    """One array under an address."""
+
+    def __init__(self, name: str, address: int, data: Any, writable: bool, written: bool) -> None:
+        self.name = name
+        self.address = address
+        self.size = int(data.size)
+        self.writable = writable
+        super().__init__(data, None if written else np.zeros(self.size, np.uint8))
 
     def __str__(self) -> str:
         return "{} ({} bytes at {:#x})".format(self.name, self.size, self.address)

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 import numpy as np
 
 from .errors import AccessError
-from .memory import Allocation, Memory, byte_view
+from .memory import Allocation, Bytes, Memory
 
 
 class Window(NamedTuple):
@@ -34,7 +34,7 @@ def window_of(addresses: Any) -> Any:
     return found
 
 
-class Arena:
+class Arena(Bytes):
     """Memory that each unit (a block for shared, a thread for local memory) has a piece of its own of.
 
     Addresses begin at 0 in each. What nobody has written is known byte by byte.
@@ -46,24 +46,12 @@ class Arena:
         self.name = name
         self.size = size
         self.stride = -(-max(size, 1) // 16) * 16
-        self.data = np.zeros(units * self.stride, np.uint8)
-        self.written: Optional[Any] = np.zeros(units * self.stride, np.uint8)
+        data = np.zeros(units * self.stride, np.uint8)
         if written is not None:
-            self.data.reshape(units, -1)[:, :size] = written
-            self.written = None
+            data.reshape(units, -1)[:, :size] = written
         self.bases = unit_of_lane.astype(np.int64) * self.stride
         self.writable = written is None
-        self._views: Dict[int, Any] = {}
-
-    def view(self, size: int) -> Any:
-        if size not in self._views:
-            self._views[size] = byte_view(self.data, size)
-        return self._views[size]
-
-    def marks(self, size: int) -> Any:
-        if -size not in self._views:
-            self._views[-size] = byte_view(self.written, size)
-        return self._views[-size]
+        super().__init__(data, np.zeros_like(data) if written is None else None)
 
     def offsets(self, addresses: Any, lanes: Any, total: int) -> Any:
         """Addresses of lanes (numbers; None for all) to places in `data`.

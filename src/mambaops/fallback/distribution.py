@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mambaops.core import paths
 from mambaops.core.errors import MachineError
-from mambaops.wheels.record import entry_of, read_record, write_record
+from mambaops.wheels.pure import with_dist_info
+from mambaops.wheels.record import read_record
 
 NAME = "mambaops-fallback"
 PACKAGE = "mambaops_fallback"
@@ -21,7 +22,6 @@ Summary: Stand-ins for selective_scan_cuda and causal_conv1d_cuda in plain PyTor
 License: MIT
 Requires-Python: >=3.8
 """
-_WHEEL = "Wheel-Version: 1.0\nGenerator: mambaops\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
 def write(purelib: Path) -> list[str]:
@@ -84,13 +84,8 @@ def _files() -> dict[str, bytes]:
         files[f"{PACKAGE}/{source.name}"] = source.read_bytes()
     for name in MODULES:
         files[name] = paths.payload_file("standins", name).read_bytes()
-    info = _info()
-    files[f"{info}/METADATA"] = _METADATA.format(name=NAME, version=_version()).encode()
-    files[f"{info}/WHEEL"] = _WHEEL.encode()
-    files[f"{info}/INSTALLER"] = b"mambaops\n"
-    entries = [entry_of(name, content) for name, content in files.items()]
-    files[f"{info}/RECORD"] = write_record(entries, f"{info}/RECORD").encode()
-    return files
+    metadata = _METADATA.format(name=NAME, version=_version())
+    return with_dist_info(_info(), metadata, files, {"INSTALLER": b"mambaops\n"})
 
 
 def _info() -> str:

@@ -5,20 +5,15 @@ Upstream's setup.py would compile; what is wanted of it here is a copy of its fo
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
 
 from mambaops.core.errors import MambaopsError
-from mambaops.core.files import replacing
 from mambaops.knowledge.packages import Package
-from mambaops.wheels.record import entry_of, write_record
+from mambaops.wheels.pure import write_pure_wheel
 
-_WHEEL = "Wheel-Version: 1.0\nGenerator: mambaops\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-# zip files know no time before this
-_TIME = (1980, 1, 1, 0, 0, 0)
 # headers of an sdist's metadata that hold for its Python part as well
 _KEPT = ("Summary", "Home-page", "Author", "Author-email", "License", "License-Expression", "Requires-Python", "Requires-Dist")  # fmt: skip
 
@@ -32,23 +27,11 @@ def write_python_part(package: Package, version: str, tree: Path, folder: Path) 
     Raises:
         MambaopsError: the tree lacks the package's folders.
     """
-    name = package.name.replace("-", "_")
-    info = f"{name}-{version}.dist-info"
     files = dict(_modules(package, tree))
-    for one in sorted([*tree.glob("LICEN[CS]E*"), *tree.glob("AUTHORS*")]):
-        files[f"{info}/licenses/{one.name}"] = one.read_bytes()
-    files[f"{info}/METADATA"] = _metadata(package, version, tree).encode()
-    files[f"{info}/WHEEL"] = _WHEEL.encode()
-    entries = [entry_of(path, content) for path, content in files.items()]
-    files[f"{info}/RECORD"] = write_record(entries, f"{info}/RECORD").encode()
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{name}-{version}-py3-none-any.whl"
-    with replacing(target) as aside, zipfile.ZipFile(aside, "w") as archive:
-        for path, content in files.items():
-            member = zipfile.ZipInfo(path, _TIME)
-            member.external_attr = 0o644 << 16
-            archive.writestr(member, content, zipfile.ZIP_DEFLATED)
-    return target
+    licences = sorted([*tree.glob("LICEN[CS]E*"), *tree.glob("AUTHORS*")])
+    more = {f"licenses/{one.name}": one.read_bytes() for one in licences}
+    name, metadata = package.name.replace("-", "_"), _metadata(package, version, tree)
+    return write_pure_wheel(name, version, metadata, files, folder, more=more)
 
 
 def _modules(package: Package, tree: Path) -> Iterator[tuple[str, bytes]]:

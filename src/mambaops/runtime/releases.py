@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from mambaops.compile.sources import download_sdist, unpack
+from mambaops.compile.sources import digest_of, download_sdist, unpack
 from mambaops.core.errors import UsageError
 from mambaops.core.files import sha256_of
 from mambaops.core.paths import cache_dir
@@ -31,7 +31,7 @@ def kernel_source(name: str, *, python: Path, given: str = "", log: Path) -> Ker
         package=name,
         version=f"of {given}" if given else known.version,
         tree=tree,
-        sha256=known.sha256,
+        sha256=digest_of(Path(given).expanduser()) if given else known.sha256,
     )
 
 

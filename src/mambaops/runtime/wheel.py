@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from mambaops.core import paths
-from mambaops.core.files import replacing
 from mambaops.runtime.identity import BASE as VERSION
 from mambaops.runtime.installation import KernelSource, tree_of_sources
-from mambaops.wheels.record import entry_of, write_record
+from mambaops.wheels.pure import write_pure_wheel
 
 NAME = "mambaops-kernels"
 PACKAGE = "mambaops_kernels"
@@ -21,9 +19,6 @@ Summary: selective_scan_cuda and causal_conv1d_cuda without a compiler: kernels 
 License: MIT AND Apache-2.0 AND BSD-3-Clause AND Apache-2.0 WITH LLVM-exception
 Requires-Python: >=3.8
 """
-_WHEEL = "Wheel-Version: 1.0\nGenerator: mambaops\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-# zip files know no time before this
-_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def files_of(
@@ -56,23 +51,9 @@ def write_wheel(files: Mapping[str, bytes], folder: Path, *, local: str = "") ->
         local: local version, "cu128.sm120" for a pack of compiled kernels.
     """
     version = f"{VERSION}+{local}" if local else VERSION
-    info = f"{PACKAGE}-{version}.dist-info"
-    every = {
-        **files,
-        f"{info}/METADATA": _METADATA.format(name=NAME, version=version).encode(),
-        f"{info}/WHEEL": _WHEEL.encode(),
-        f"{info}/top_level.txt": b"causal_conv1d_cuda\nmambaops_kernels\nselective_scan_cuda\n",
-    }
-    entries = [entry_of(name, content) for name, content in every.items()]
-    every[f"{info}/RECORD"] = write_record(entries, f"{info}/RECORD").encode()
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{PACKAGE}-{version}-py3-none-any.whl"
-    with replacing(target) as aside, zipfile.ZipFile(aside, "w") as archive:
-        for name, content in every.items():
-            member = zipfile.ZipInfo(name, _TIME)
-            member.external_attr = 0o644 << 16
-            archive.writestr(member, content, zipfile.ZIP_DEFLATED)
-    return target
+    metadata = _METADATA.format(name=NAME, version=version)
+    more = {"top_level.txt": b"causal_conv1d_cuda\nmambaops_kernels\nselective_scan_cuda\n"}
+    return write_pure_wheel(PACKAGE, version, metadata, files, folder, more=more)
 
 
 def write_tree(files: Mapping[str, bytes], folder: Path) -> Path:

@@ -93,6 +93,7 @@ def _kernels(context: Context, case: Case) -> Path:
 
 
 def _sources(context: Context, case: Case) -> tuple[KernelSource, ...]:
+    from mambaops.runtime.identity import kernel_packages
     from mambaops.runtime.releases import kernel_source
 
     return tuple(
@@ -102,14 +103,8 @@ def _sources(context: Context, case: Case) -> tuple[KernelSource, ...]:
             given=case.flags.source.get(name, ""),
             log=_log(context),
         )
-        for name in _kernel_packages()
+        for name in kernel_packages()
     )
-
-
-def _kernel_packages() -> tuple[str, ...]:
-    from mambaops.runtime.identity import kernel_packages
-
-    return kernel_packages()
 
 
 def _pack(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence, Tuple
+from typing import Sequence
 
 import torch
 from torch import Tensor
@@ -42,12 +42,3 @@ def last_contiguous(name: str, tensor: Tensor) -> None:
     """The last axis lies close together, or has one element."""
     if not (tensor.stride(-1) == 1 or tensor.size(-1) == 1):
         check(False, f"{name}.stride(-1) == 1 || {name}.size(-1) == 1")
-
-
-def same_device(first: Tensor, *others: Tuple[str, "Tensor | None"]) -> None:
-    """Upstream does not ask, and would launch on memory of another GPU: an error here."""
-    for name, tensor in others:
-        if tensor is not None and tensor.device != first.device:
-            raise RuntimeError(
-                f"{name} is on {tensor.device}, and the first argument on {first.device}: all must be on one device"
-            )

@@ -32,17 +32,38 @@ def compile_kernel(
         CompileError: NVRTC refuses it; with its log.
         KernelError: NVRTC cannot be loaded.
     """
+    said, code = run_nvrtc(job_of(sources, instance, toolchain, wanted))
+    return stored_of(sources, instance, toolchain, wanted, said, code)
+
+
+def job_of(
+    sources: Sources, instance: Instance, toolchain: Toolchain, wanted: Target
+) -> Dict[str, Any]:
+    """What `nvrtc.py` is handed."""
     program, kernel = sources.program(instance)
-    said, code = run_nvrtc(
-        {
-            "library": toolchain.library,
-            "builtins": toolchain.builtins,
-            "program": program,
-            "kernel": kernel,
-            "options": options(sources, instance, toolchain, wanted),
-            "kind": wanted.kind,
-        }
-    )
+    return {
+        "library": toolchain.library,
+        "builtins": toolchain.builtins,
+        "program": program,
+        "kernel": kernel,
+        "options": options(sources, instance, toolchain, wanted),
+        "kind": wanted.kind,
+    }
+
+
+def stored_of(
+    sources: Sources,
+    instance: Instance,
+    toolchain: Toolchain,
+    wanted: Target,
+    said: Dict[str, Any],
+    code: bytes,
+) -> store.Stored:
+    """The kernel of an answer.
+
+    Raises:
+        CompileError: NVRTC refused it; with its log.
+    """
     if said["error"]:
         raise CompileError(
             f"{instance.name} does not compile with {toolchain.library} for {wanted.option}: "

@@ -14,18 +14,18 @@ import sys
 import tempfile
 import threading
 from queue import Empty, Queue
-from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
-from . import compiler, facts, store
+from . import compiler, store
 from .architectures import Target, Version, makes
-from .errors import CompileError, KernelError
+from .errors import KernelError
 from .locate import Toolchain, find
 from .rules import RULES, Instance, conv_instances, scan_instances
 from .sources import HERE, Sources, installed
 
 # from here on NVRTC keeps compiled headers between the programs of one process: most of a kernel's time
 PCH_SINCE = (12, 8)
-# programs that one child is handed at once; all of one file, so that its headers are compiled once
+# programs that one child is handed at once
 CHUNK = 12
 
 
@@ -91,13 +91,6 @@ def jobs_of(
     return found
 
 
-def chunks(jobs: List[Job]) -> Iterator[List[Job]]:
-    """Jobs of one file and one target side by side."""
-    for begin in range(0, len(jobs), CHUNK):
-        part = sorted(jobs[begin : begin + CHUNK], key=lambda job: RULES[job.instance.family].file)
-        yield part
-
-
 def compile_all(
     sources: Sources, toolchain: Toolchain, jobs: List[Job], workers: int, said: int, of: int
 ) -> None:
@@ -107,9 +100,10 @@ def compile_all(
         KernelError: a kernel does not compile, or cannot be written; the others that are whole stay.
     """
     queue: "Queue[List[Job]]" = Queue()
+    # side by side what includes the same file: its headers are compiled once
     ordered = sorted(jobs, key=lambda job: (RULES[job.instance.family].file, job.wanted))
-    for chunk in chunks(ordered):
-        queue.put(chunk)
+    for begin in range(0, len(ordered), CHUNK):
+        queue.put(ordered[begin : begin + CHUNK])
     failures: List[Exception] = []
     count = [said]
     lock = threading.Lock()
@@ -157,34 +151,12 @@ class _Child:
         self._headers.cleanup()
 
     def compile(self, job: Job) -> None:
-        program, kernel = self._sources.program(job.instance)
-        options = compiler.options(self._sources, job.instance, self._toolchain, job.wanted)
+        given = (self._sources, job.instance, self._toolchain, job.wanted)
+        asked = compiler.job_of(*given)
         if self._toolchain.cuda >= PCH_SINCE:
-            options += ["--pch", "--pch-dir=" + self._headers.name, "--pch-messages=false"]
-        said, code = self._ask(
-            {
-                "library": self._toolchain.library,
-                "builtins": self._toolchain.builtins,
-                "program": program,
-                "kernel": kernel,
-                "options": options,
-                "kind": "cubin",
-            }
-        )
-        if said["error"]:
-            raise CompileError(
-                f"{job.instance.name} does not compile: {said['error']}\n{said['log']}"
-            )
-        head = {
-            "name": said["name"],
-            "numbers": facts.read(code),
-            "kind": "cubin",
-            "arch": list(job.wanted.arch),
-            "instance": job.instance.name,
-            "cuda": list(self._toolchain.cuda),
-            "release": self._sources.release(job.instance.family),
-        }
-        if not store.save(job.path, store.Stored(head, code)):
+            asked["options"] += ["--pch", "--pch-dir=" + self._headers.name, "--pch-messages=false"]
+        said, code = self._ask(asked)
+        if not store.save(job.path, compiler.stored_of(*given, said, code)):
             raise KernelError(f"{job.path} cannot be written: is the disk full?")
 
     def _ask(self, job: Dict[str, Any]) -> Tuple[Dict[str, Any], bytes]:

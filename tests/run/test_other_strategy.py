@@ -1,0 +1,126 @@
+"""After kernels of torch's NVRTC have failed at `verify` on this GPU: remembered for it alone, said, and asked about."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from recorded import facts_of, varied
+from target_environment import TargetEnvironment
+
+from mambaops.decide.packages import served
+from mambaops.decide.situation import Flags
+from mambaops.profiles.load import load_profile
+from mambaops.run.drive import as_asked
+from mambaops.run.other_strategy import without_runtime
+from mambaops.run.runner import Done, Run
+from mambaops.state.places import places
+
+BOTH = ("causal-conv1d", "mamba-ssm")
+FAILED = [Done(step="install-torch", outcome="done"), Done(step="verify", outcome="failed")]
+said: list[str] = []
+asked: list[str] = []
+
+
+def agree(question: str) -> bool:
+    asked.append(question)
+    return True
+
+
+@pytest.fixture
+def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TargetEnvironment:
+    monkeypatch.setenv("MAMBAOPS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MAMBAOPS_CACHE", str(tmp_path / "cache"))
+    said.clear()
+    asked.clear()
+    return TargetEnvironment(places("local").env, tmp_path / "shared")
+
+
+def run_on(env: TargetEnvironment, machine: str, flags: Flags | None = None) -> Run:
+    """A run on a recorded machine whose environment holds torch and the kernels' Python parts."""
+    place = {
+        "prefix": str(env.folder),
+        "executable": str(env.python),
+        "kind": "venv",
+        "version": ".".join(map(str, sys.version_info[:3])),
+    }
+    torch = {"version": "2.14.1+cu130", "cuda": "13.0", "path": "/x/torch"}
+    facts = varied(machine, {"python": place, "torch": torch})
+    env.take_over({"probe.py": (msgspec.json.encode(facts).decode(), "", 0)})
+    run = Run(load_profile("local"), flags or Flags(), said.append)
+    run.machine = facts_of(machine)
+    return run
+
+
+def test_it_is_said_asked_and_remembered(env: TargetEnvironment) -> None:
+    run = run_on(env, "hopper")
+    assert served(run.case()) == BOTH
+    run.done = [*FAILED]
+    assert without_runtime(run, agree, said.append)
+    assert "causal-conv1d and mamba-ssm" in said[-1]
+    assert "store, prebuilt, source" in said[-1]
+    assert "an hour" in asked[0]
+    assert served(run_on(env, "hopper").case()) == ()
+
+
+def test_where_nobody_agrees_it_is_remembered_all_the_same(env: TargetEnvironment) -> None:
+    run = run_on(env, "hopper")
+    run.done = [*FAILED]
+    assert not without_runtime(run, lambda question: False, said.append)
+    assert served(run.case()) == ()
+
+
+def test_with_another_driver_they_are_tried_anew(env: TargetEnvironment) -> None:
+    run = run_on(env, "hopper")
+    run.done = [*FAILED]
+    without_runtime(run, agree, said.append)
+    assert run.machine is not None
+    driver = msgspec.structs.replace(run.machine.driver, version="999.1")
+    run.machine = msgspec.structs.replace(run.machine, driver=driver)
+    assert served(run.case()) == BOTH
+
+
+@pytest.mark.parametrize(
+    "done",
+    [[], FAILED[:1], [Done(step="install-torch", outcome="failed")], [FAILED[1], Done(step="install-wheels", outcome="failed")]],
+)  # fmt: skip
+def test_another_failure_is_not_theirs(env: TargetEnvironment, done: list[Done]) -> None:
+    run = run_on(env, "hopper")
+    run.done = done
+    assert not without_runtime(run, agree, said.append)
+    assert served(run.case()) == BOTH
+    assert asked == []
+
+
+def test_without_a_gpu_verify_has_not_run_them(env: TargetEnvironment) -> None:
+    run = run_on(env, "no-gpu", Flags(arch="9.0"))
+    run.done = [*FAILED]
+    assert not without_runtime(run, agree, said.append)
+    assert served(run.case()) == BOTH
+
+
+def test_where_it_is_the_only_strategy_nothing_is_asked(env: TargetEnvironment) -> None:
+    run = run_on(env, "hopper", Flags(obtain=("runtime",)))
+    run.done = [*FAILED]
+    assert not without_runtime(run, agree, said.append)
+    assert "no strategy is left" in said[-1]
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("only", "obtain", "wanted"),
+    [
+        (("patch-setup",), (), ("store", "prebuilt", "source", "fallback")),
+        (("build-wheel:mamba-ssm",), (), ("store", "prebuilt", "source", "fallback")),
+        (("fetch-sources", "verify"), (), ()),
+        (("install-torch",), (), ()),
+        ((), (), ()),
+        (("patch-setup",), ("runtime",), ("runtime",)),
+    ],
+)
+def test_a_step_of_the_source_build_that_is_named_is_done(
+    only: tuple[str, ...], obtain: tuple[str, ...], wanted: tuple[str, ...]
+) -> None:
+    assert as_asked(load_profile("local"), Flags(obtain=obtain), only).obtain == wanted
