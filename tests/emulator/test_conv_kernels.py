@@ -96,8 +96,19 @@ def test_convolution(gpu: emulated_gpu.Gpu, case: Case, monkeypatch: pytest.Monk
     check_convolution(gpu, case)
 
 
-def check_convolution(gpu: emulated_gpu.Gpu, case: Case) -> None:
+def cut_out(tensor: Tensor, room: int, last: bool) -> Tensor:
+    """The same values, not beginning at a whole vector: rows have room behind them, channels 8 - room before them."""
+    if not last:
+        return torch.nn.functional.pad(tensor, (0, room))[..., :-room]
+    wide = torch.nn.functional.pad(tensor.transpose(1, 2), (room, 8 - room))
+    return wide[..., room : room - 8].transpose(1, 2)
+
+
+def check_convolution(gpu: emulated_gpu.Gpu, case: Case, room: int = 0) -> None:
     given = drawn(case)
+    for name in ("x", "dout", "initial", "dfinal") if room else ():
+        if given[name] is not None:
+            given[name] = cut_out(given[name], room, "l" in case.has)
     silu, width = "a" in case.has, case.width
     names = ("x", "weight", "bias", "initial")
     wide = {
@@ -140,26 +151,42 @@ def check_convolution(gpu: emulated_gpu.Gpu, case: Case) -> None:
             close("d" + name, one, wide[name].grad)
 
 
-@pytest.mark.parametrize(("dtype", "length"), [("fp32", 513), ("bf16", 1025)])
-def test_upstream_forgets_steps_before_a_chunk_that_is_nearly_empty(
-    gpu: emulated_gpu.Gpu, dtype: str, length: int
+# the last chunk (512 steps of float32, 1024 of half precision) has fewer steps than a vector has elements
+SHORT = [Case(513, 4, "fp32", "fp32", "ba", dim=2), Case(1031, 3, "bf16", "bf16", "bad", dim=2)]
+
+
+@pytest.mark.parametrize("case", SHORT, ids=lambda case: f"{case.length}-{case.dtype}")
+def test_a_chunk_that_is_nearly_empty(
+    gpu: emulated_gpu.Gpu,
+    case: Case,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A defect of the releases up to 1.7.0: gradients with SiLU are wrong, on a GPU too.
-
-    Where the last chunk (512 steps of float32, 1024 of half precision) has fewer steps than a vector has elements,
-    the steps before it are taken for zeros (`if (chunk * kChunkSize + i < params.seqlen)`).
-    """
+    """Rows are made longer; without that upstream's gradients (up to 1.7.0) are wrong, on a GPU too."""
+    check_convolution(gpu, case)
+    assert f"forgets steps of rows of {case.length}" in capsys.readouterr().err
+    monkeypatch.setattr(gpu.modules.repairs, "missing_steps", lambda *_: 0)
     with pytest.raises(AssertionError, match="dx: "):
-        check_convolution(gpu, Case(length, 4, dtype, "fp32", "a", dim=2))
+        check_convolution(gpu, case)
 
 
-def test_upstream_reads_final_states_beyond_the_last_channel(gpu: emulated_gpu.Gpu) -> None:
-    """A defect of the releases up to 1.7.0: fewer steps than states, and channels that do not fill a block.
-
-    What is read beyond the end is not used.
-    """
+def test_fewer_steps_than_final_states(
+    gpu: emulated_gpu.Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The final states' gradient gets room; upstream (up to 1.7.0) reads beyond its last channel."""
+    for case in (Case(1, 4, "fp32", "fp32", "lbaif"), Case(2, 4, "bf16", "bf16", "lif", dim=72)):
+        check_convolution(gpu, case)
+    monkeypatch.setattr(gpu.modules.repairs, "with_room", lambda states: states)
     with pytest.raises(MemoryFault, match=r"'ld\.global\.f32"):
-        check_convolution(gpu, Case(1, 4, "fp32", "fp32", "lbaif", dim=8))
+        check_convolution(gpu, Case(1, 4, "fp32", "fp32", "lbaif"))
+
+
+@pytest.mark.parametrize(
+    "case", [Case(64, 4, "fp32", "fp32", "ba"), Case(40, 3, "bf16", "bf16", "lbif", dim=16)]
+)
+def test_what_does_not_begin_at_whole_vectors(gpu: emulated_gpu.Gpu, case: Case) -> None:
+    """Rows or channels cut out of wider ones: on a GPU upstream's kernels stop at the first address."""
+    check_convolution(gpu, case, room=1)
 
 
 class Step(NamedTuple):

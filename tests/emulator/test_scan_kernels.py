@@ -106,8 +106,11 @@ def test_scan(gpu: emulated_gpu.Gpu, case: Case) -> None:
     check_scan(gpu, case)
 
 
-def check_scan(gpu: emulated_gpu.Gpu, case: Case) -> None:
+def check_scan(gpu: emulated_gpu.Gpu, case: Case, room: int = 0) -> None:
     given = drawn(case)
+    for name in ("u", "delta", "B", "C", "z"):
+        if room:
+            given[name] = torch.nn.functional.pad(given[name], (0, room))[..., :-room]
     dout = torch.randn(given["u"].shape, generator=torch.Generator().manual_seed(7)).to(
         given["u"].dtype
     )
@@ -142,8 +145,26 @@ def check_scan(gpu: emulated_gpu.Gpu, case: Case) -> None:
         close("gated again", grads[8], gated, 4)
 
 
-def test_upstream_adds_beyond_dB_where_complex_matrices_have_groups(gpu: emulated_gpu.Gpu) -> None:
-    """A defect of the releases up to 2.3.2: the stride of dB's groups is not halved for complex numbers."""
-    case = Case(37, "fp32", "complex", "BC", "zDbs", groups=2, batch=1)
+# batch 1, several groups: upstream's own launch adds to memory beyond dB and dC (releases up to 2.3.2)
+GROUPED = Case(37, "fp32", "complex", "BC", "zDbs", groups=2, batch=1)
+
+
+def test_complex_matrices_in_groups(gpu: emulated_gpu.Gpu) -> None:
+    """The stride of dB's groups is halved where it is launched, as the kernel does not."""
+    check_scan(gpu, GROUPED)
+    check_scan(gpu, GROUPED._replace(matrices="B", groups=4, batch=2))
+
+
+def test_upstream_adds_beyond_dB_where_complex_matrices_have_groups(
+    gpu: emulated_gpu.Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the repair is for; a release without it is noticed here."""
+    monkeypatch.setattr(gpu.modules.sources.installed(), "faults", frozenset())
     with pytest.raises(MemoryFault, match=r"'atom\.global\.add\.f32"):
-        check_scan(gpu, case)
+        check_scan(gpu, GROUPED)
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_rows_that_do_not_begin_at_whole_vectors(gpu: emulated_gpu.Gpu, dtype: str) -> None:
+    """128 steps, cut out of rows of 131: upstream takes the kernel for whole vectors, which a GPU refuses."""
+    check_scan(gpu, Case(128, dtype, "real", "BC", "zDbs"), room=3)

@@ -113,6 +113,7 @@ class Modules:
             conv,
             driver,
             launch,
+            repairs,
             rules,
             scan,
             sources,
@@ -120,7 +121,7 @@ class Modules:
 
         self.architectures, self.checks, self.compiler = architectures, checks, compiler
         self.conv, self.driver, self.launch, self.sources = conv, driver, launch, sources
-        self.rules, self.scan = rules, scan
+        self.repairs, self.rules, self.scan = repairs, rules, scan
 
 
 @contextmanager

@@ -55,6 +55,11 @@ _FILES = {
     ),
 }
 
+# faults that a kernel file's text tells of: name, as in `repairs.py`, -> file, text
+_FAULTS = {
+    "complex groups": ("selective_scan_bwd_kernel.cuh", "+ group_id * params.dB_group_stride)"),
+}
+
 
 def eras() -> dict[str, dict[str, str]]:
     """Kernel file -> digest of its launchers -> era of the launch rules."""
@@ -124,6 +129,7 @@ def tree_of_sources(
     """
     files: dict[str, bytes] = {}
     manifest: dict[str, object] = {"format": 1, "files": {}, "structs": {}, "releases": {}}
+    manifest["faults"] = []
     for source in sources:
         _add_source(files, manifest, source)
     for name, folder in cccl.items():
@@ -138,7 +144,9 @@ def _add_source(files: dict[str, bytes], manifest: dict[str, object], source: Ke
     _, structs, folder, wanted = _FILES[source.package]
     release = f"{source.package} {source.version}"
     described, known, releases = manifest["files"], manifest["structs"], manifest["releases"]
+    faults = manifest["faults"]
     assert isinstance(described, dict) and isinstance(known, dict) and isinstance(releases, dict)
+    assert isinstance(faults, list)
     changed = []
     for name, one in kernel_files(source).items():
         files[f"{folder}/{name}"] = one.text.encode()
@@ -147,6 +155,9 @@ def _add_source(files: dict[str, bytes], manifest: dict[str, object], source: Ke
         if name in wanted:
             era = era_of(source, name, one)
             described[name] = {"era": era, "folder": folder, "release": release}
+        faults += [
+            fault for fault, (where, text) in _FAULTS.items() if where == name and text in one.text
+        ]
         if name == structs:
             known.update(fields(one.text))
     releases[source.package] = {"version": source.version, "sha256": source.sha256}

@@ -23,7 +23,7 @@ from typing import Any, List, NamedTuple, Optional, Tuple
 import torch
 from torch import Tensor
 
-from . import launch
+from . import launch, repairs
 from .checks import DTYPES, check, on_device, shape
 from .rules import backward_chunk, conv_vectors
 from .sources import installed
@@ -153,9 +153,14 @@ def _forward(
     if out is None:
         out = torch.empty_like(x)
     states = _states("initial_states", initial, x, call) + _states("final_states", final, x, call)
+    if call.channel_last and not repairs.all_aligned(x, initial, out, final):
+        x, initial, *own = repairs.copied("causal_conv1d_fwd", x, initial, out, final)
+        _forward(x, weight, bias, seq_idx, initial, own[0], own[1], silu)
+        repairs.write((out, own[0]), (final, own[1]))
+        return out
     values = _values(call, x, weight, bias, out, silu)
     values += (0 if seq_idx is None else seq_idx.data_ptr(), *states)
-    family, instance = "conv_fwd", _vectors(x, call)
+    family, instance = "conv_fwd", _vectors(call, x, out)
     if call.channel_last:
         family, instance = "conv_fwd_channel_last", (seq_idx is not None,)
     tensors = (x, weight, bias, seq_idx, initial, out, final)
@@ -225,6 +230,24 @@ def _backward(
     _check_dx(dx, x, call)
     before = _states("initial_states", initial, x, call)
     after = _states("dfinal_states", dfinal, x, call, close=False)
+    if call.channel_last and not repairs.all_aligned(x, dout, initial, dx, dinitial):
+        x, dout, initial, *own = repairs.copied("causal_conv1d_bwd", x, dout, initial, dx, dinitial)
+        into = (own[0], dweight, dbias, own[1])
+        _backward(x, weight, bias, dout, seq_idx, initial, dfinal, into, silu)
+        repairs.write((dx, own[0]), (dinitial, own[1]))
+        return
+    steps = 0
+    if silu and not call.channel_last:
+        steps = repairs.missing_steps(call.length, x.element_size())
+    if steps:
+        x, dout, own_dx = repairs.longer(call.length, steps, x, dout, dx)
+        into = (own_dx, dweight, dbias, dinitial)
+        _backward(x, weight, bias, dout, seq_idx, initial, dfinal, into, silu)
+        dx.copy_(own_dx[..., : call.length])
+        return
+    if dfinal is not None and dinitial is not None and call.length < call.width - 1:
+        dfinal = repairs.with_room(dfinal)
+        after = _states("dfinal_states", dfinal, x, call, close=False)
     deterministic = _deterministic()
     era = installed().era("conv_bwd")
     length = backward_chunk(call.length, era)
@@ -233,7 +256,7 @@ def _backward(
     values += (0 if seq_idx is None else seq_idx.data_ptr(), *before, *_NO_STATES)
     values += _backward_values(call, dx, dweight, dbias, dout, dinitial, after)
     values += _workspace_values(call, deterministic, spaces)
-    family, instance = "conv_bwd", (*_vectors(x, call), bool(silu), deterministic)
+    family, instance = "conv_bwd", (*_vectors(call, x, dout, dx), bool(silu), deterministic)
     if call.channel_last:
         family = "conv_bwd_channel_last"
         instance = (length, bool(silu), seq_idx is not None, dfinal is not None, deterministic)
@@ -510,8 +533,9 @@ def _workspace_values(
     )
 
 
-def _vectors(x: Tensor, call: _Call) -> Tuple[object, ...]:
-    return (conv_vectors(call.length, DTYPES[x.dtype]),)
+def _vectors(call: _Call, *rows: Tensor) -> Tuple[object, ...]:
+    """Whether the kernel for whole vectors is taken: upstream asks for the length only, and crashes."""
+    return (conv_vectors(call.length, DTYPES[rows[0].dtype]) and repairs.all_aligned(*rows),)
 
 
 def _launch(

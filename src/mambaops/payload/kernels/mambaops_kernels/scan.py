@@ -6,14 +6,16 @@ B, C (dim, state) or (batch, groups, state, length), twice as long where A is co
 
 from __future__ import annotations
 
-from typing import Any, List, NamedTuple, Optional, Tuple
+import functools
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
-from . import launch
+from . import launch, repairs
 from .checks import DTYPES, check, last_contiguous, on_device, shape
 from .rules import SCAN_CHUNK, scan_launch
+from .sources import installed
 
 FORWARD_FIELDS = (
     "batch",
@@ -87,6 +89,8 @@ BACKWARD_FIELDS = FORWARD_FIELDS + (
     "ddelta_ptr",
     "ddelta_bias_ptr",
 )
+# what is read and written in whole vectors where the length allows it
+_ROWS = ("u", "delta", "z", "out", "out_z", "dout", "du", "dz", "ddelta")
 _INPUTS = (torch.float32, torch.float16, torch.bfloat16)
 _INPUT_WORDS = " || ".join(
     f"input_type == at::ScalarType::{name}" for name in ("Float", "Half", "BFloat16")
@@ -139,7 +143,7 @@ def fwd(
     values = _values(
         call, u, delta, A, B, C, D, z, delta_bias, delta_softplus, out, x.data_ptr(), out_z
     )
-    threads, items, even = scan_launch(call.length)
+    threads, items, even = _template(call, values, FORWARD_FIELDS, u)
     instance = (threads, items, even, call.variable_B, call.variable_C, z is not None)
     tensors = (u, delta, A, B, C, D, z, delta_bias, out, x, out_z)
     _launch("scan_fwd", instance, tensors, values, FORWARD_FIELDS, call)
@@ -195,7 +199,7 @@ def bwd(
         out_z if out_z is not None else dout, out_z is not None,
     )  # fmt: skip
     values += _backward_values(call, dout, gradients)
-    threads, items, even = scan_launch(call.length)
+    threads, items, even = _template(call, values, BACKWARD_FIELDS, u)
     instance = (
         threads, items, even, call.variable_B, call.variable_C, bool(delta_softplus), z is not None,
     )  # fmt: skip
@@ -401,6 +405,37 @@ def _values(
     )
 
 
+def _template(
+    call: _Call, values: Sequence[Any], names: Tuple[str, ...], u: Tensor
+) -> Tuple[int, int, bool]:
+    """Threads, items, and whether rows are read in whole vectors: upstream asks for the length only, and crashes."""
+    threads, items, even = scan_launch(call.length)
+    if even:
+        strides, pointers = _rows(names, call.variable_B, call.variable_C)
+        even = repairs.aligned(
+            [values[place] for place in strides],
+            [values[place] for place in pointers],
+            u.element_size(),
+            items,
+        )
+    return threads, items, even
+
+
+@functools.lru_cache(maxsize=None)
+def _rows(
+    names: Tuple[str, ...], variable_B: bool, variable_C: bool
+) -> Tuple[Tuple[int, ...], Tuple[int, ...]]:
+    """Places of the strides and of the addresses of all rows in a struct's values."""
+    ends = ("batch_stride", "d_stride", "dstate_stride", "group_stride")
+    rows = [*_ROWS, *("B" * variable_B), *("C" * variable_C)]
+    strides = {f"{row}_{end}" for row in rows for end in ends}
+    pointers = {f"{row}_ptr" for row in rows}
+    return (
+        tuple(place for place, name in enumerate(names) if name in strides),
+        tuple(place for place, name in enumerate(names) if name in pointers),
+    )
+
+
 def _two(tensor: Tensor) -> Tuple[int, int]:
     strides = tensor.stride()
     return strides[0], strides[1]
@@ -423,6 +458,8 @@ def _backward_values(
     assert dA is not None and dB is not None and dC is not None
     batch_B, dim_B, state_B, group_B = _matrix_strides(dB, call.variable_B)
     batch_C, dim_C, state_C, group_C = _matrix_strides(dC, call.variable_C)
+    if call.groups > 1 and dA.is_complex() and repairs.COMPLEX_GROUPS in installed().faults:
+        group_B, group_C = group_B // 2, group_C // 2
     return (
         *_two(dout),
         *_two(dA),

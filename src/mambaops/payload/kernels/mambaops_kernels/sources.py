@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, FrozenSet, List, Tuple
 
 from .errors import KernelError
 from .rules import RULES, Instance, program
@@ -18,6 +18,7 @@ class Sources:
 
     Attributes:
         folder: where they lie.
+        faults: of its kernels, where the source tells of them (`repairs.py`).
         digest: of every file that a program can include, ours too; it stands in the names of cached kernels.
     """
 
@@ -32,6 +33,7 @@ class Sources:
             ) from error
         self.folder = folder
         self.digest: str = self._manifest["digest"]
+        self.faults: FrozenSet[str] = frozenset(self._manifest["faults"])
 
     def holds(self, family: str) -> bool:
         """Whether the release has the kernel at all."""
