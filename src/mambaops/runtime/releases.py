@@ -1,15 +1,16 @@
 """Releases for the runtime kernels: the newest ones' kernel files, and the Python part of the release that is wanted.
 
-Fetched once per machine by pip and its hash, kept unpacked in the cache, never patched.
+Fetched once per machine and checked by hash, kept unpacked in the cache, never patched.
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from mambaops.compile.sources import digest_of, download_sdist, unpack
+from mambaops.compile.sources import digest_of, unpack
 from mambaops.core.errors import UsageError
 from mambaops.core.files import sha256_of
 from mambaops.core.paths import cache_dir
@@ -17,8 +18,11 @@ from mambaops.knowledge.packages import package as package_named
 from mambaops.profiles.model import PackageSpec
 from mambaops.runtime.installation import KernelSource
 
+# puts the sdist of a package's release into a folder and says its path
+Fetch = Callable[[str, PackageSpec, Path], Path]
 
-def kernel_source(name: str, *, python: Path, given: str = "", log: Path) -> KernelSource:
+
+def kernel_source(name: str, fetch: Fetch, *, given: str = "") -> KernelSource:
     """The kernel files of a package: of the newest release that is known, or of the person's own source.
 
     Raises:
@@ -26,7 +30,7 @@ def kernel_source(name: str, *, python: Path, given: str = "", log: Path) -> Ker
     """
     known = package_named(name).source
     spec = PackageSpec(version=known.version, sha256=known.sha256)
-    tree = python_sources(name, spec, python=python, given=given, log=log)
+    tree = python_sources(name, spec, fetch, given=given)
     return KernelSource(
         package=name,
         version=f"of {given}" if given else known.version,
@@ -35,7 +39,7 @@ def kernel_source(name: str, *, python: Path, given: str = "", log: Path) -> Ker
     )
 
 
-def python_sources(name: str, spec: PackageSpec, *, python: Path, given: str, log: Path) -> Path:
+def python_sources(name: str, spec: PackageSpec, fetch: Fetch, *, given: str) -> Path:
     """The unpacked sdist of a release; a checkout or archive of the person's where one is given.
 
     Old sdists lack the kernels, which come from newer ones; their Python part is whole.
@@ -48,7 +52,7 @@ def python_sources(name: str, spec: PackageSpec, *, python: Path, given: str, lo
     digest = sha256_of(_file(given)) if given else spec.sha256
     folder = cache_dir() / "releases" / f"{name}-{spec.version}-{(digest or 'any')[:12]}"
     if not folder.is_dir():
-        _unpack(name, spec, folder, python=python, given=given, log=log)
+        _unpack(name, spec, folder, fetch, given)
     return next(path for path in folder.iterdir() if path.is_dir())
 
 
@@ -59,16 +63,12 @@ def _file(given: str) -> Path:
     return path
 
 
-def _unpack(
-    name: str, spec: PackageSpec, folder: Path, *, python: Path, given: str, log: Path
-) -> None:
+def _unpack(name: str, spec: PackageSpec, folder: Path, fetch: Fetch, given: str) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".release-", dir=folder.parent) as work:
         fetched = Path(work, "fetched")
         fetched.mkdir()
-        archive = (
-            _file(given) if given else download_sdist(name, spec, fetched, python=python, log=log)
-        )
+        archive = _file(given) if given else fetch(name, spec, fetched)
         whole = Path(work, "whole")
         whole.mkdir()
         unpack(archive, whole)

@@ -6,6 +6,8 @@ NVRTC: on first use where the GPU is at hand, beforehand for the architectures t
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ from mambaops.decide.verdict import Verdict, done, needed
 from mambaops.steps.step import Step
 
 if TYPE_CHECKING:
+    from mambaops.profiles.model import PackageSpec
     from mambaops.runtime.installation import KernelSource
     from mambaops.steps.context import Context
 
@@ -72,18 +75,18 @@ def _python_part(context: Context, case: Case, name: str) -> Path:
     from mambaops.runtime.releases import python_sources
 
     spec, given = case.packages[name], case.flags.source.get(name, "")
-    tree = python_sources(name, spec, python=context.where.python, given=given, log=_log(context))
+    tree = python_sources(name, spec, _sdists(context), given=given)
     folder = context.where.build / "kernels"
     return write_python_part(case.described(name), wanted_python_part(case, name), tree, folder)
 
 
 def _kernels(context: Context, case: Case) -> Path:
-    from mambaops.runtime.cccl import cccl
+    from mambaops.runtime import nvidia_wheels
     from mambaops.runtime.wheel import files_of, write_wheel
 
     cuda = case.choice.torch_cuda
     assert cuda is not None
-    headers = cccl(cuda, python=context.where.python, log=_log(context))
+    headers = nvidia_wheels.cccl(cuda, nvidia_wheels.pip(context.where.python, _log(context)))
     files = files_of(_sources(context, case), headers)
     archs = packed(case)
     if archs:
@@ -96,15 +99,17 @@ def _sources(context: Context, case: Case) -> tuple[KernelSource, ...]:
     from mambaops.runtime.identity import kernel_packages
     from mambaops.runtime.releases import kernel_source
 
+    given, sdists = case.flags.source, _sdists(context)
     return tuple(
-        kernel_source(
-            name,
-            python=context.where.python,
-            given=case.flags.source.get(name, ""),
-            log=_log(context),
-        )
-        for name in kernel_packages()
+        kernel_source(name, sdists, given=given.get(name, "")) for name in kernel_packages()
     )
+
+
+def _sdists(context: Context) -> Callable[[str, PackageSpec, Path], Path]:
+    """pip of the target environment: what it asks of setup.py needs its torch."""
+    from mambaops.compile.sources import download_sdist
+
+    return functools.partial(download_sdist, python=context.where.python, log=_log(context))
 
 
 def _pack(
