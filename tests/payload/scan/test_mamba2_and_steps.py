@@ -113,6 +113,26 @@ def test_packed_rows_do_not_see_each_other() -> None:
     torch.testing.assert_close(state, end)
 
 
+@pytest.mark.parametrize("chunk_size", [1, 4, 16, 256])
+def test_a_given_state_belongs_to_the_first_packed_sequence(chunk_size: int) -> None:
+    """It must not leak into the sequences that follow in the same chunk."""
+    given = case(60)
+    start = torch.randn(2, HEADS, HEAD_DIM, STATE, dtype=D, generator=torch.Generator())
+    along = ("x", "dt", "B", "C", "z")
+    seq_idx = torch.tensor([[0] * 7 + [1] * 20 + [2] * 33] * 2, dtype=torch.int32)
+    common: dict[str, Any] = {"dt_softplus": True, "return_final_states": True}
+    out, end = chunk_scan_combined(
+        **given, **common, chunk_size=chunk_size, seq_idx=seq_idx, initial_states=start
+    )
+    for first, last in ((0, 7), (7, 27), (27, 60)):
+        part = {n: t[:, first:last] if n in along else t for n, t in given.items()}
+        alone, state = chunk_scan_combined(
+            **part, **common, chunk_size=64, initial_states=None if first else start
+        )
+        torch.testing.assert_close(out[:, first:last], alone)
+    torch.testing.assert_close(end, state)
+
+
 def test_decoding_steps_equal_the_scan() -> None:
     given = case(9)
     wanted, end = judge(**given)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mambaops.payload.scan import selective_scan, selective_scan_loop
-from mambaops.payload.scan.recurrence import plan_segments, scan_, scan_back_
+from mambaops.payload.scan.recurrence import plan_segments, scan_, scan_back_, segment_shape
 from mambaops.payload.scan.work import ScanWork
 
 KINDS = ("constant", "variable", "grouped")
@@ -102,6 +102,36 @@ def test_plan_covers_every_step_once() -> None:
         plan = plan_segments(length, size, lanes)
         assert [t for s in plan for t in range(s.start, s.stop)] == list(range(length))
         assert all((s.stop - s.start) % s.lanes == 0 for s in plan)
+
+
+def test_every_plan_of_a_gpu_can_be_run() -> None:
+    """Every length and every width class: the segments tile the sequence and divide into their lanes."""
+    gpu = torch.device("cuda")
+    shapes = {segment_shape(1 << power, gpu) for power in range(8, 31)}
+    assert len(shapes) > 3, "the classes differ"
+    for size, lanes in shapes:
+        for length in range(2101):
+            plan = plan_segments(length, size, lanes)
+            ends = [s.stop for s in plan]
+            assert [s.start for s in plan] == [0, *ends][: len(plan)]
+            assert (ends or [0])[-1] == length
+            assert all((s.stop - s.start) % s.lanes == 0 for s in plan), (size, lanes, length)
+
+
+@pytest.mark.parametrize("width", [1 << 10, 1 << 19, 1 << 20, 1 << 26])
+@pytest.mark.parametrize("length", [3, 17, 100, 255, 300, 1021])
+def test_the_plan_of_a_gpu_gives_the_numbers_of_a_cpu(
+    arguments: Arguments, length: int, width: int
+) -> None:
+    given = arguments(1, 2, length, 2, groups=1)
+    whole, cut = (ScanWork(*given, True) for _ in range(2))
+    cut.segments = plan_segments(length, *segment_shape(width, torch.device("cuda")))
+    found = []
+    for work in (whole, cut):
+        out, last, starts = work.forward(keep=True)
+        found.append([out, last, *work.backward(given[0], last, starts, [True] * 8)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
 def test_a_wide_batch_is_done_in_pieces(arguments: Arguments) -> None:

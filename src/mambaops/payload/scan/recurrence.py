@@ -25,15 +25,17 @@ class Segment(NamedTuple):
 
 
 def plan_segments(length: int, size: int, lanes: int) -> List[Segment]:
-    """Cut `length` steps into segments of `size` steps; a rest that `lanes` does not divide goes in one lane."""
-    segments = [Segment(t, t + size, lanes) for t in range(0, length - size + 1, size)]
-    start = length - length % size
-    even = (length - start) // lanes * lanes if lanes > 1 else 0
-    if even:
-        segments.append(Segment(start, start + even, lanes))
-        start += even
-    if start < length:
-        segments.append(Segment(start, length, 1))
+    """Cut `length` steps into segments of `size` steps at most, each a multiple of its lanes.
+
+    What `lanes` does not divide at the end goes in one lane.
+    """
+    size = max(1, size // lanes) * lanes
+    whole, even = length - length % size, length - length % lanes
+    segments = [Segment(t, t + size, lanes) for t in range(0, whole, size)]
+    if even > whole:
+        segments.append(Segment(whole, even, lanes))
+    if length > even:
+        segments.append(Segment(even, length, 1))
     return segments
 
 

@@ -130,8 +130,10 @@ def _between_chunks(chunks: _Chunks, initial_states: Optional[Tensor]) -> Tuple[
     carried = []
     for k in range(x.shape[1]):
         reach = from_start[:, k]
-        if owner is not None and k:
-            reach = reach * (owner[:, k] == owner[:, k - 1, :, -1:])
+        if owner is not None:
+            # what is carried belongs to the sequence that was last; a given state to the first
+            carrier = owner[:, k - 1, :, -1:] if k else owner[:, 0, :, :1]
+            reach = reach * (owner[:, k] == carrier)
         carried.append((heads_C[:, k] * reach.unsqueeze(-1)) @ state.transpose(-1, -2))
         state = state * reach[..., -1, None, None] + added[:, k]
     return out + torch.stack(carried, dim=1), state

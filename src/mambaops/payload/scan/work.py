@@ -62,7 +62,7 @@ class ScanWork:
         self.rows = self._row_blocks()
         width = (self.rows[0].stop if self.rows else 1) * A.numel()
         size, lanes = segment_shape(width, u.device)
-        self.segments = plan_segments(sizes.length, min(size, max(sizes.length, 1)), lanes)
+        self.segments = plan_segments(sizes.length, size, lanes)
 
     def _matrix(self, matrix: Tensor) -> Tensor:
         if matrix.dim() == 2:
