@@ -16,18 +16,25 @@ import torch
 import torch.nn.functional as F
 from causal_conv1d import causal_conv1d_fn, causal_conv1d_update
 from causal_conv1d.causal_conv1d_interface import causal_conv1d_ref, causal_conv1d_update_ref
-from mamba_ssm import Mamba
+from causal_conv1d.causal_conv1d_varlen import (
+    causal_conv1d_varlen_states,
+    causal_conv1d_varlen_states_ref,
+)
+from mamba_ssm import Mamba, Mamba2, Mamba3, MambaLMHeadModel
+from mamba_ssm.models.config_mamba import MambaConfig
 from mamba_ssm.ops.selective_scan_interface import (
     mamba_inner_fn,
     mamba_inner_ref,
     selective_scan_fn,
     selective_scan_ref,
 )
+from mamba_ssm.ops.triton import layer_norm, layernorm_gated
 from mamba_ssm.ops.triton.selective_state_update import selective_state_update_ref
 from mamba_ssm.ops.triton.ssd_combined import (
     mamba_split_conv1d_scan_ref,
     ssd_chunk_scan_combined_ref,
 )
+from mamba_ssm.utils.generation import InferenceParams
 from mambaops_fallback import kernel_probe, selective_scan_loop
 
 FOUND = {}
@@ -90,6 +97,94 @@ def scans():
                     for f in (scan, judge)
                 ),
             )
+
+
+def scan_without_gate():
+    """z=None takes another way through mamba_ssm's autograd function."""
+    tensors = [torch.randn(2, 8, 150) for _ in range(2)] + [-torch.rand(8, 4) - 0.1]
+    tensors += [torch.randn(2, 4, 150) for _ in range(2)]
+    found = (with_gradients(f, tensors) for f in (selective_scan_fn, selective_scan_ref))
+    compare("selective_scan without z", *found)
+
+
+def decoded(model, rows):
+    """`model` on seven places at once, then on one after the other."""
+    state = InferenceParams(max_seqlen=rows.shape[1], max_batch_size=rows.shape[0])
+    found = []
+    for begin, end in [(0, 7), *((t, t + 1) for t in range(7, rows.shape[1]))]:
+        out = model(rows[:, begin:end], inference_params=state)
+        found.append(getattr(out, "logits", out))
+        state.seqlen_offset = end
+    return torch.cat(found, 1)
+
+
+def triton_functions():
+    """What mamba_ssm computes in Triton only, for CPU tensors: against its own references."""
+    rows = torch.randn(2, 12, 32)
+    for name, block in (
+        ("Mamba", Mamba(32, layer_idx=0)),
+        ("Mamba2", Mamba2(32, headdim=8, layer_idx=0)),
+    ):
+        compare(f"{name} decoded", [decoded(block, rows)], [block(rows)])
+    for whole in (True, False):
+        block = Mamba2(32, headdim=8, use_mem_eff_path=whole)
+        compare("Mamba2 block", *(
+            [out, *torch.autograd.grad(out.square().mean(), list(block.parameters()))]
+            for out in (block(rows), mamba2_in_reference(block, rows))
+        ))  # fmt: skip
+    ids = torch.randint(0, 64, (2, 12))
+    for kind in ({}, {"layer": "Mamba2", "headdim": 8}):
+        lm = MambaLMHeadModel(MambaConfig(d_model=32, n_layer=2, vocab_size=64, ssm_cfg=kind))
+        compare("language model decoded", [decoded(lm, ids)], [lm(ids).logits])
+    norms()
+    packed, starts = torch.randn(60, 16), torch.tensor([0, 2, 33, 60])
+    states = [
+        f(packed, starts, 4) for f in (causal_conv1d_varlen_states, causal_conv1d_varlen_states_ref)
+    ]
+    compare("states of packed rows", states[:1], states[1:])
+
+
+def mamba2_in_reference(block, rows):
+    return mamba_split_conv1d_scan_ref(
+        block.in_proj(rows),
+        block.conv1d.weight.squeeze(1),
+        block.conv1d.bias,
+        block.dt_bias,
+        -torch.exp(block.A_log),
+        block.D,
+        256,
+        rmsnorm_weight=block.norm.weight,
+        rmsnorm_eps=block.norm.eps,
+        outproj_weight=block.out_proj.weight,
+        headdim=8,
+        norm_before_gate=block.norm_before_gate,
+    )
+
+
+def norms():
+    x, residual, z = (torch.randn(3, 5, 32) for _ in range(3))
+    weight, bias = torch.randn(32), torch.randn(32)
+    for ours, judge in (
+        (layer_norm.layer_norm_fn, layer_norm.layer_norm_ref),
+        (layer_norm.rms_norm_fn, layer_norm.rms_norm_ref),
+    ):
+        found = ([*f(x, weight, bias, residual, eps=1e-5, prenorm=True)] for f in (ours, judge))
+        compare("norms", *found)
+    for before in (True, False):
+        found = (
+            [f(x, weight, bias, z, 1e-5, 8, before)]
+            for f in (layernorm_gated.rmsnorm_fn, layernorm_gated.rms_norm_ref)
+        )
+        compare("norms", *found)
+
+
+def refusal_of_mamba3():
+    """Its error, which must not be Triton's."""
+    try:
+        Mamba3(32, d_state=16, headdim=8)(torch.randn(1, 4, 32))
+    except NotImplementedError as error:
+        return str(error)
+    return "no error"
 
 
 def convolutions():
@@ -222,6 +317,8 @@ torch.set_num_threads(1)
 scans()
 convolutions()
 inner()
+scan_without_gate()
+triton_functions()
 probes()
 losses = blocks()
 print(
@@ -232,6 +329,7 @@ print(
             "standins": [m.__mambaops_standin__ for m in (selective_scan_cuda, causal_conv1d_cuda)],
             "errors": FOUND,
             "probes": PASSED,
+            "mamba3": refusal_of_mamba3(),
             "losses": [losses[0], losses[-1]],
         }
     )

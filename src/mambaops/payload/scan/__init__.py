@@ -6,8 +6,9 @@ is into any environment (`mambaops install-fallback` does).
 
 from __future__ import annotations
 
+from .choices import Report
 from .conv import causal_conv1d_fn, causal_conv1d_update
-from .dispatch import Report, ScanPolicyError, install, uninstall
+from .dispatch import ScanPolicyError, install, uninstall
 from .reference import selective_scan, selective_scan_loop
 from .ssd import chunk_scan_combined
 from .state_update import selective_state_update

@@ -9,54 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import inspect
 import os
 import sys
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 import torch
 
 from . import fallbacks
+from .choices import Report, report
 from .kernel_loading import load
 from .names import FAMILIES, KERNELS
 from .verdict import Verdict, probe
 
 POLICIES = ("auto", "kernels", "reference")
-
-
-class Choice(NamedTuple):
-    """What runs for one function on a GPU of this kind. `taken`: "kernel", "triton" or "pytorch"."""
-
-    function: str
-    taken: str
-    reason: str
-
-
-class Report(NamedTuple):
-    """The outcome of `install`.
-
-    Attributes:
-        policy: "auto", "kernels" or "reference", as it was resolved.
-        device: "cpu" or the GPU's name and capability.
-        choices: one per function.
-        problems: for every installed kernel that does not work, its true error.
-    """
-
-    policy: str
-    device: str
-    choices: Tuple[Choice, ...]
-    problems: Tuple[str, ...]
-
-    def lines(self) -> List[str]:
-        """The report for a person: alike choices share a line."""
-        together: Dict[Tuple[str, str], List[str]] = {}
-        for choice in self.choices:
-            together.setdefault((choice.taken, choice.reason), []).append(choice.function)
-        said = [
-            f"  {', '.join(names)}: {taken} ({reason})"
-            for (taken, reason), names in together.items()
-        ]
-        return [f"scan policy {self.policy} on {self.device}", *said]
 
 
 class ScanPolicyError(ValueError):
@@ -71,10 +38,10 @@ _WORKS: Dict[Tuple[Tuple[int, int], str], bool] = {}
 def install(
     policy: Optional[str] = None,
     *,
-    families: Sequence[str] = tuple(FAMILIES),
+    families: Optional[Sequence[str]] = None,
     say: Optional[Callable[[str], Any]] = None,
 ) -> Report:
-    """Put device-aware functions into transformers' Mamba, Mamba-2 and Falcon-Mamba.
+    """Put device-aware functions into transformers' models of the `names.FAMILIES`.
 
     The current CUDA device is probed, for all devices of its capability: under torchrun, call
     ``torch.cuda.set_device`` first.
@@ -83,13 +50,15 @@ def install(
         policy: "auto": the kernel where a probe has really launched it on the current device and its
             numbers were right; "kernels": trust what is installed; "reference": never a kernel. None:
             the environment's `MAMBA_FORCE_CUDA=1` means "kernels", else "auto".
-        families: which of "mamba", "falcon_mamba", "mamba2"; fewer are probed faster.
+        families: which of `names.FAMILIES`, such as "mamba2" or "bamba"; fewer are probed faster.
+            None: all that this transformers has.
         say: receives the report's lines; default: stderr. Pass ``lambda line: None`` for silence.
 
     Raises:
-        ScanPolicyError: unknown policy, or a transformers older than 5.15 (or absent).
+        ScanPolicyError: unknown policy or family, or a transformers older than 5.15 (or absent).
     """
     policy = resolve_policy(policy)
+    families = _known(families)
     names = sorted({name for family in families for name in FAMILIES[family].values()})
     device = _current_device()
     verdicts = _judge(policy, [*names, "triton_scan"], device)
@@ -99,10 +68,10 @@ def install(
     for family, module in modules:
         for variable, name in FAMILIES[family].items():
             _replace(module, variable, name)
-    report = _report(policy, device, names, verdicts)
-    for line in report.lines():
+    made = report(policy, device, names, verdicts)
+    for line in made.lines():
         (say or _say)(line)
-    return report
+    return made
 
 
 def uninstall() -> None:
@@ -124,6 +93,29 @@ def resolve_policy(policy: Optional[str]) -> str:
     if policy not in POLICIES:
         raise ScanPolicyError(f"scan policy must be one of {', '.join(POLICIES)}, got {policy!r}")
     return policy
+
+
+def _known(families: Optional[Sequence[str]]) -> List[str]:
+    """The families asked for, or all that this transformers has (the first one always, for its error).
+
+    Raises:
+        ScanPolicyError: one that we do not know.
+    """
+    if families is None:
+        return [name for k, name in enumerate(FAMILIES) if not k or _find(name)]
+    unknown = [name for name in families if name not in FAMILIES]
+    if unknown:
+        raise ScanPolicyError(
+            f"no family {', '.join(unknown)}; there are {', '.join(sorted(FAMILIES))}"
+        )
+    return list(families)
+
+
+def _find(family: str) -> bool:
+    try:
+        return importlib.util.find_spec(f"transformers.models.{family}") is not None
+    except ImportError:
+        return False
 
 
 def _say(line: str) -> None:
@@ -195,14 +187,20 @@ def _modeling(family: str) -> Any:
 
 
 def _replace(module: Any, variable: str, name: str) -> None:
-    key = (module.__name__, variable)
-    _ORIGINALS.setdefault(key, getattr(module, variable))
-    setattr(module, variable, device_aware(name))
+    original = _ORIGINALS.setdefault((module.__name__, variable), getattr(module, variable))
+    # of a function that we have no form of, transformers' own PyTorch form is below its choice
+    theirs = getattr(original, "__wrapped__", original)
+    setattr(module, variable, device_aware(name, theirs))
 
 
-def device_aware(name: str) -> Callable[..., Any]:
-    """The function `name` that calls the kernel for tensors on a GPU where it works, else ours."""
-    ours = fallbacks.FALLBACKS[name]
+def device_aware(name: str, theirs: Optional[Callable[..., Any]] = None) -> Callable[..., Any]:
+    """The function `name` that calls the kernel for tensors on a GPU where it works, else ours.
+
+    Args:
+        theirs: the PyTorch form to take where we have none.
+    """
+    ours = fallbacks.FALLBACKS.get(name) or theirs
+    assert ours is not None
     kernels: List[Callable[..., Any]] = []
 
     def choose(first: Any, *args: Any, **kwargs: Any) -> Any:
@@ -213,6 +211,7 @@ def device_aware(name: str) -> Callable[..., Any]:
                 return kernel(first, *args, **_accepted(kernel, kwargs))
         if name == "selective_scan_fn" and first.is_cuda and _works(first, "triton_scan"):
             return load("triton_scan")(first, *args, **_accepted(ours, kwargs))
+        _check_packed(name, ours, kwargs)
         return ours(first, *args, **_accepted(ours, kwargs))
 
     choose.__name__ = choose.__qualname__ = name
@@ -239,6 +238,18 @@ def _understands(kernel: Callable[..., Any], kwargs: Dict[str, Any]) -> bool:
     return all(kwargs.get(name) is None or name in _parameters(kernel) for name in _MATTERS)
 
 
+def _check_packed(name: str, ours: Callable[..., Any], kwargs: Dict[str, Any]) -> None:
+    """Raises:
+    ValueError: packed rows, which this PyTorch form would mix without a word.
+    """
+    packed = [key for key in ("cu_seqlens", "seq_idx") if kwargs.get(key) is not None]
+    apart = "seq_idx" in packed and "seq_idx" in _parameters(ours)
+    if packed and not apart and ours is not fallbacks.not_fused:
+        raise ValueError(
+            f"{name}: packed rows need seq_idx (batch, length), or a kernel; got {', '.join(packed)}"
+        )
+
+
 _PARAMETERS: Dict[Any, Any] = {}
 
 
@@ -246,34 +257,3 @@ def _parameters(function: Callable[..., Any]) -> Any:
     if function not in _PARAMETERS:
         _PARAMETERS[function] = frozenset(inspect.signature(function).parameters)
     return _PARAMETERS[function]
-
-
-def _report(
-    policy: str, device: Optional[int], names: Sequence[str], verdicts: Dict[str, Verdict]
-) -> Report:
-    choices = []
-    for name in names:
-        choices.append(_choice(name, verdicts[name], verdicts.get("triton_scan"), device))
-    problems = tuple(f"{n}: {v.reason}" for n, v in verdicts.items() if v.broken)
-    return Report(policy, _device_name(device), tuple(choices), problems)
-
-
-def _choice(
-    name: str, verdict: Verdict, triton: Optional[Verdict], device: Optional[int]
-) -> Choice:
-    if device is None:
-        if verdict.works:
-            return Choice(name, "pytorch", "the kernel is installed, but there is no GPU for it")
-        return Choice(name, "pytorch", f"{verdict.reason}; and no GPU")
-    if verdict.works:
-        return Choice(name, "kernel", verdict.reason)
-    if name == "selective_scan_fn" and triton is not None and triton.works:
-        return Choice(name, "triton", f"{verdict.reason}; Triton: {triton.reason}")
-    return Choice(name, "pytorch", verdict.reason)
-
-
-def _device_name(device: Optional[int]) -> str:
-    if device is None:
-        return "cpu"
-    major, minor = torch.cuda.get_device_capability(device)
-    return f"{torch.cuda.get_device_name(device)} (sm_{major}{minor})"

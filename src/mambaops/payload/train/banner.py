@@ -24,12 +24,13 @@ def install_scan(wanted: str, model_type: str) -> str:
         InputError: transformers is too old for it, or not there.
     """
     from mambaops.payload import scan
-    from mambaops.payload.scan.names import FAMILIES
+    from mambaops.payload.scan.names import FAMILIES, family_of
 
-    if model_type not in FAMILIES:
+    family = family_of(model_type)
+    if not family:
         return f"transformers' own: {model_type} is none of {', '.join(FAMILIES)}"
     try:
-        report = scan.install(wanted or None, families=[model_type], say=lambda _line: None)
+        report = scan.install(wanted or None, families=[family], say=lambda _line: None)
     except scan.ScanPolicyError as error:
         raise InputError(
             str(error), hint=f"`{sys.executable} -m pip install 'transformers>=5.15'`"
