@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,17 @@ def test_verify_of_an_environment_as_it_is(env: TargetEnvironment) -> None:
     result = verified("local", Flags(arch="9.0"))
     assert not result.passed
     assert "place:mamba-ssm" in {one.id for one in result.checks}
+    assert not places("local").verified.exists()
+
+
+def test_verify_by_itself_leaves_the_mark_that_the_whole_job_looks_for(
+    env: TargetEnvironment,
+) -> None:
+    whole = json.dumps({"module": "torch", "outcome": "ok", "reason": "", "file": "f"})
+    env.take_over({"probe.py": probe(env, {}), "smoke.py": (whole, "", 0), "-c": ("", "", 0)})
+    assert verified("local", Flags()).passed
+    _, plan = planned("local", Flags())
+    assert next(step.status for step in plan.steps if step.id == "verify") == "done"
 
 
 def test_a_plan_for_another_machine_is_made_of_its_facts(env: TargetEnvironment) -> None:

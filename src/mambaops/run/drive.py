@@ -136,11 +136,12 @@ def renew(profile: str, flags: Flags, step: str, *, say: Say) -> None:
 
 
 def verified(profile: str, flags: Flags) -> Verification:
-    """Verify a profile's environment as it is.
+    """Verify a profile's environment as it is, and remember that it passed.
 
     Raises:
         MambaopsError: there is no environment yet.
     """
+    from mambaops.steps.verify import remember
     from mambaops.verify.checks import verify
 
     run = Run(load_profile(profile), flags, lambda line: print(line, file=sys.stderr))
@@ -151,4 +152,7 @@ def verified(profile: str, flags: Flags) -> Verification:
             f"there is no environment at {run.where.env}",
             hint="`mambaops build-mamba` makes it",
         )
-    return verify(case, Path(run.where.python))
+    result = verify(case, Path(run.where.python))
+    if result.passed:
+        remember(run.where, case)
+    return result

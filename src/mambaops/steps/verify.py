@@ -11,6 +11,7 @@ from mambaops.decide.verdict import Verdict, done, needed
 from mambaops.steps.step import Step
 
 if TYPE_CHECKING:
+    from mambaops.state.places import Places
     from mambaops.steps.context import Context
 
 
@@ -30,7 +31,6 @@ def act(context: Context, case: Case) -> None:
     Raises:
         MambaopsError: a check failed, or one that this machine could make was skipped.
     """
-    from mambaops.state.evidence import write_notes
     from mambaops.verify.checks import report, verify
 
     result = verify(case, context.where.python, context.run.log("verify"))
@@ -43,10 +43,15 @@ def act(context: Context, case: Case) -> None:
             "the environment is not proven: " + "; ".join(f"{c.id}: {c.reason}" for c in bad),
             hint=f"`mambaops diagnose --log {context.run.log('verify')}` names causes and remedies",
         )
-    write_notes(
-        context.where.verified,
-        {"fingerprint": case.situation.fingerprint, "when": time.strftime("%Y-%m-%dT%H:%M:%S")},
-    )
+    remember(context.where, case)
+
+
+def remember(where: Places, case: Case) -> None:
+    """Leave the mark that this very environment has passed; a change of it takes the mark's worth."""
+    from mambaops.state.evidence import write_notes
+
+    now = time.strftime("%Y-%m-%dT%H:%M:%S")
+    write_notes(where.verified, {"fingerprint": case.situation.fingerprint, "when": now})
 
 
 def script(case: Case) -> list[str]:
