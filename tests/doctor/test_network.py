@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import Handler, serve, status
+from loopback import serve, status
 from recorded import varied
 
 from mambaops.diagnose.match import match
@@ -60,12 +60,7 @@ def test_what_an_answer_means(code: int, state: str) -> None:
 
 
 def test_the_page_to_which_an_address_leads_is_what_counts() -> None:
-    def moved(handler: Handler) -> None:
-        handler.send_response(302)
-        handler.send_header("Location", "/there")
-        handler.end_headers()
-
-    with serve(b"", moved, status(404)) as server:
+    with serve(b"", status(302, Location="/there"), status(404)) as server:
         assert "with 404" in network._page(Place("models", server.url("x"), "elsewhere")).what
 
 
