@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bare_system
 import cases
-from bare_system import SUITES, BareSystem, NoBareSystem, Ran, of_the_day
+from bare_system import SUITES, TESTING, BareSystem, NoBareSystem, Ran, of_the_day
 from machines_table import with_rows
 from readme_commands import NotTold, Told, told
 
@@ -78,7 +78,7 @@ def row(suite: str, what: str, ran: Ran, must_say: str = "") -> dict[str, object
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="newcomer", usage=__doc__)
-    parser.add_argument("suites", nargs="*", choices=[*SUITES, []])
+    parser.add_argument("suites", nargs="*", choices=[*SUITES, TESTING, []])
     parser.add_argument("--cases", nargs="*")
     parser.add_argument("--first-only", action="store_true")
     parser.add_argument("--write", action="store_true")  # into the table of docs/machines.md

@@ -17,6 +17,7 @@ from pathlib import Path
 import host_settings
 
 SUITES = ("bookworm", "trixie", "bullseye")
+TESTING = "testing"  # by name alone: what it holds changes by the day
 WEEK = 7 * 24 * 3600
 STAMP = "bare-system"
 CHROOT = shutil.which("chroot") or "/usr/sbin/chroot"

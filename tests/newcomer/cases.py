@@ -9,6 +9,7 @@ from pathlib import Path
 
 import bare_system
 from bare_system import BareSystem
+from loopback_proxy import proxy
 from readme_commands import Told
 
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[nox]'"
@@ -25,6 +26,7 @@ class Case:
         exit: the exit status that is right. says: what must be said. fetches: may torch be fetched?
         packages: instead of the README's; None leaves those. before: as root, in the system.
         given: run before as the user, not judged.
+        proxy: a proxy stands between; it must have been asked.
     """
 
     about: str
@@ -39,6 +41,20 @@ class Case:
     env: dict[str, str] = field(default_factory=dict)
     home: str = "/home/u"
     network: bool = True
+    proxy: bool = False
+
+
+def with_compiler(version: int, *suites: str) -> Case:
+    """What Debian's own compilers are good for is known before anything is fetched."""
+    return Case(
+        f"g++ {version} alone: the plan of a source build takes it",
+        given=INSTALL,
+        command=".venv/bin/mambaops plan --arch 9.0 --obtain source",
+        says=f"g++ {version}",
+        fetches=False,
+        suites=suites,
+        packages=("python3-venv", f"g++-{version}", "git"),
+    )
 
 
 CASES: dict[str, Case] = {
@@ -97,6 +113,14 @@ CASES: dict[str, Case] = {
         fetches=False,
         env={"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"},
     ),
+    "proxy": Case("everything by way of a proxy", proxy=True),
+    "offline-with-a-bundle": Case(
+        "no network, but a bundle that was made before",
+        given=f"{INSTALL} && .venv/bin/mambaops bundle --profile local -o ~/carried.tar",
+        command=".venv/bin/mambaops install-bundle ~/carried.tar && .venv/bin/mambaops verify",
+        says=" 0 failed",
+        network=False,
+    ),
     "offline": Case(
         "no network: the plan says what it can, the run stops at what it cannot have",
         given=INSTALL,
@@ -106,6 +130,11 @@ CASES: dict[str, Case] = {
         fetches=False,
         network=False,
     ),
+    "g++-11": with_compiler(11, "bookworm"),
+    "g++-12": with_compiler(12, "bookworm", "trixie"),
+    "g++-13": with_compiler(13, "trixie"),
+    "g++-14": with_compiler(14, "trixie"),
+    "g++-15": with_compiler(15, "testing"),
     "old-g++": Case(
         "g++ 10, which torch's headers are too new for",
         command="{first} --obtain source",
@@ -151,11 +180,14 @@ def _one(
             system.run(case.given, "given.log", env=case.env if "proxy" not in name else {})
         plain = readme.first.replace(" --arch 9.0", "")
         command = case.command.replace("{first}", readme.first).replace("{plain}", plain)
-        ran = system.run(command, "command.log", env=case.env, network=case.network)
+        with proxy() as between:
+            env = {**case.env, **(between.variables() if case.proxy else {})}
+            ran = system.run(command, "command.log", env=env, network=case.network)
     text = ran.log.read_text(errors="replace")
     wrong = [] if ran.code == case.exit else [f"exit {ran.code}, wanted {case.exit}"]
     wrong += [] if case.says in text else [f"`{case.says}` is not said"]
     wrong += ["a traceback"] if "Traceback (most recent call last)" in text else []
+    wrong += ["the proxy was not asked"] if case.proxy and not between.asked else []
     wrong += ["torch was fetched"] if not case.fetches and LARGE.search(text) else []
     print(
         f"{suite}: {name}: {'; '.join(wrong) or 'as wanted'} in {ran.seconds:.0f} s ({ran.log})",
