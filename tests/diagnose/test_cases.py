@@ -19,14 +19,14 @@ CASES = [
     for case in read_yaml(path.read_text(encoding="utf-8"))
 ]
 KEYS = {"name", "source", "log", "machine", "facts", "finds", "harmless", "follows", "line", "says"}
-KEYS |= {"fix", "first_error"}
+KEYS |= {"fix", "first_error", "verdict", "exit_code"}
 
 
 def verdict(case: dict[str, Any]) -> Diagnosis:
     facts = None
     if "machine" in case or "facts" in case:
         facts = varied(case.get("machine", "base"), case.get("facts", {}))
-    return examine(iter([case["log"]]), facts)
+    return examine(iter([case["log"]]), facts, exit_code=case.get("exit_code"))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -36,7 +36,8 @@ def test_case(case: dict[str, Any]) -> None:
     causes = [found for found in diagnosis.findings if not found.benign]
     assert [found.rule for found in causes] == case["finds"]
     assert diagnosis.recognised == bool(case["finds"])
-    assert diagnosis.failed == bool(case["finds"] or diagnosis.first_error is not None)
+    unknown = "failed" if case["finds"] or diagnosis.first_error is not None else diagnosis.verdict
+    assert diagnosis.verdict == case.get("verdict", unknown)
     lines = case["log"].removesuffix("\n").split("\n") if case["log"] else []
     assert diagnosis.lines == len(lines)
     assert (diagnosis.first_error is None) == (diagnosis.first_error_line_number is None)

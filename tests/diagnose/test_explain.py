@@ -1,9 +1,13 @@
 """Files of every kind, the printed text, the report, and the command."""
 
+import bz2
+import gzip
 import json
+import lzma
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,11 @@ from mambaops.diagnose import command
 from mambaops.diagnose.explain import explain_log
 from mambaops.diagnose.redaction import mask
 from mambaops.diagnose.report import write_report
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 FAILURE = "RuntimeError: mamba_ssm is only supported on CUDA 11.6 and above.\n"
 
@@ -26,12 +35,65 @@ def mambaops(*words: str, cwd: Path, stdin: str = "") -> subprocess.CompletedPro
     )
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 def test_encodings(tmp_path: Path, encoding: str) -> None:
     log = tmp_path / "build.log"
     log.write_bytes(f"日志\n{FAILURE}".encode(encoding))
-    (finding,) = explain_log(log).diagnosis.findings
-    assert (finding.rule, finding.line_number) == ("cuda-too-old-11-6", 2)
+    found = explain_log(log).diagnosis
+    assert [(one.rule, one.line_number) for one in found.findings] == [("cuda-too-old-11-6", 2)]
+    assert (found.verdict, found.notes) == ("failed", [])
+
+
+PACKERS = {"gz": gzip.compress, "zst": zstd.compress, "xz": lzma.compress, "bz2": bz2.compress}
+
+
+@pytest.mark.parametrize("pack", PACKERS.values(), ids=PACKERS)
+def test_a_packed_log_is_read_whatever_its_name(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    log = tmp_path / "build.log"
+    log.write_bytes(pack(b"fine\n") + pack(FAILURE.encode()))
+    found = explain_log(log).diagnosis
+    assert [(one.rule, one.line_number) for one in found.findings] == [("cuda-too-old-11-6", 2)]
+
+
+@pytest.mark.parametrize("pack", PACKERS.values(), ids=PACKERS)
+def test_a_packed_log_that_is_cut_is_said(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    log = tmp_path / "build.log.gz"
+    noise = "".join(f"{number * number} {number**7}\n" for number in range(50_000))
+    log.write_bytes(pack(noise.encode())[:-20_000])
+    found = explain_log(log).diagnosis
+    assert found.verdict == "cannot-tell"
+    assert "the packed log is cut: only what is before the cut is read" in found.notes
+
+
+@pytest.mark.parametrize("pack", PACKERS.values(), ids=PACKERS)
+def test_a_packed_log_that_is_damaged_is_said(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    log = tmp_path / "build.log.gz"
+    whole = pack(b"Successfully installed x-1\n" * 5)
+    log.write_bytes(whole[:12] + b"\xff" * 40)
+    found = explain_log(log).diagnosis
+    assert found.verdict == "cannot-tell"
+    assert any("only what is before" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("data", "note"),
+    [
+        (b"", "the log is empty"),
+        (bytes(range(256)) * 40, "the log looks like binary data and not like text"),
+        (b"Collecting x\n  Downlo", "the log ends in the middle of a line"),
+    ],
+)
+def test_what_tells_nothing_is_said(tmp_path: Path, data: bytes, note: str) -> None:
+    log = tmp_path / "build.log"
+    log.write_bytes(data)
+    found = explain_log(log)
+    assert found.diagnosis.verdict == "cannot-tell"
+    assert note in found.diagnosis.notes
+    assert f"  note: {note}" in found.text().splitlines()
 
 
 def test_binary_junk(tmp_path: Path) -> None:
@@ -48,10 +110,31 @@ def test_a_missing_log_is_a_users_mistake(tmp_path: Path) -> None:
 def test_the_text_has_cause_cure_and_what_does_not_help(tmp_path: Path) -> None:
     log = tmp_path / "build.log"
     log.write_text("x\n" + FAILURE)
-    text = explain_log(log).text()
-    assert "line 2: RuntimeError: mamba_ssm is only supported" in text
-    assert "mambaops install-toolkit`" in text
-    assert "does not help: editing the check" in text
+    first, second, *rest = explain_log(log).text().splitlines()
+    assert first == "failed: the nvcc that was found is older than CUDA 11.6 [cuda-too-old-11-6]"
+    assert second.startswith("do: `mambaops install-toolkit`: ")
+    assert "  line 2: RuntimeError: mamba_ssm is only supported" in "\n".join(rest)
+    assert any(line.startswith("  does not help: editing the check") for line in rest)
+
+
+def test_harmless_lines_and_consequences_are_shown_when_asked_for(tmp_path: Path) -> None:
+    log = tmp_path / "build.log"
+    log.write_text(
+        "No CUDA runtime is found, using CUDA_HOME='/usr/local/cuda'\n"
+        + FAILURE
+        + "RuntimeError: Error compiling objects for extension\n"
+    )
+    found = explain_log(log)
+    assert "harmless" not in found.text() and "follows from it" not in found.text()
+    text = found.text(everything=True)
+    assert "harmless: no GPU is visible while building [no-cuda-runtime-benign]" in text
+    assert "follows from it: line 3: RuntimeError: Error compiling objects" in text
+
+
+def test_a_line_is_no_consequence_of_itself(tmp_path: Path) -> None:
+    log = tmp_path / "build.log"
+    log.write_text("ImportError: x.so: undefined symbol: _ZN3c104cuda9SetDeviceEi\n")
+    assert "follows" not in explain_log(log).text(everything=True)
 
 
 def test_json_has_the_promised_shape(tmp_path: Path) -> None:
@@ -146,7 +229,33 @@ def test_without_a_pipe_it_is_the_newest_log(
 
 def test_a_log_without_failure_exits_0(tmp_path: Path) -> None:
     done = mambaops("diagnose", "--log", "-", cwd=tmp_path, stdin="Successfully installed x-1\n")
-    assert (done.returncode, "no failure found" in done.stdout) == (0, True)
+    assert (done.returncode, done.stdout) == (
+        0,
+        "succeeded: stdin, 1 lines: Successfully installed x-1\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "verdict"),
+    [
+        ([], 3, "cannot-tell"),
+        (["--exit-code", "0"], 0, "succeeded"),
+        (["--exit-code", "9"], 1, "failed"),
+    ],
+)
+def test_the_verdict_is_told_in_every_way(
+    tmp_path: Path, words: list[str], code: int, verdict: str
+) -> None:
+    done = mambaops("diagnose", "--log", "-", *words, "--json", cwd=tmp_path, stdin="working\n")
+    assert (done.returncode, json.loads(done.stdout)["verdict"]) == (code, verdict)
+    done = mambaops("diagnose", "--log", "-", *words, cwd=tmp_path, stdin="working\n")
+    assert done.returncode == code
+    assert done.stdout.startswith(verdict.replace("-", " ") + ": ")
+
+
+def test_an_exit_code_that_is_none_is_refused(tmp_path: Path) -> None:
+    done = mambaops("diagnose", "--log", "-", "--exit-code", "bad", cwd=tmp_path, stdin="x\n")
+    assert (done.returncode, "is no number" in done.stderr) == (2, True)
 
 
 def test_no_such_log_exits_2(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def test_log_yields_exactly_its_ids(name: str) -> None:
 def test_line_numbers_are_those_of_an_editor(name: str) -> None:
     lines = (LOGS / name).read_bytes().decode("utf-8", "replace").split("\n")
     for found in explain_log(LOGS / name).diagnosis.findings:
-        words = found.line.split()[0]
+        words = found.line.strip("…").split()[1]
         assert words in lines[found.line_number - 1].replace("\x1b[01;31m\x1b[K", "").replace(
             "\x1b[m\x1b[K", ""
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mambaops.diagnose.scan import HITS_PER_RULE, NEAR, SHOWN, WINDOW, _Piece, scan
+from mambaops.diagnose.piece import NEAR, SHOWN, WINDOW, Piece
+from mambaops.diagnose.scan import HITS_PER_RULE, scan
 
 OLD_CUDA = "RuntimeError: mamba_ssm is only supported on CUDA 11.6 and above."
 RULE = "cuda-too-old-11-6"
@@ -14,8 +15,8 @@ SYMBOL = "ImportError: x.so: undefined symbol: _ZN2at4_ops5zeros4callEv"
 HUNG = "  Building wheel for mamba-ssm (pyproject.toml): still running..."
 
 
-def piece(text: str, **more: str) -> _Piece:
-    return _Piece(more.get("before", ""), text, more.get("after", ""), 1)
+def piece(text: str, **more: str) -> Piece:
+    return Piece(more.get("before", ""), text, more.get("after", ""), 1)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_bounds_of_the_line_around_a_place(
 
 def test_numbers_of_lines() -> None:
     assert [piece("\na\nb").number(n) for n in (0, 1, 3)] == [1, 2, 3]
-    assert _Piece("", "a\nb", "", 7).number(2) == 8
+    assert Piece("", "a\nb", "", 7).number(2) == 8
 
 
 def test_what_stands_around_reaches_into_the_pieces_before_and_after() -> None:
@@ -68,7 +69,14 @@ def test_a_hit_tells_its_line_and_number(blank: str) -> None:
 
 def test_a_long_line_is_shown_in_part() -> None:
     (hit,) = scan([OLD_CUDA + "x" * 5000]).hits[RULE]
-    assert hit.line == (OLD_CUDA + "x" * 5000)[:SHOWN]
+    assert hit.line == (OLD_CUDA + "x" * 5000)[:SHOWN] + "…"
+
+
+def test_a_long_line_is_shown_around_what_matched() -> None:
+    (hit,) = scan(["x" * 900 + " " + OLD_CUDA + "y" * 900]).hits[RULE]
+    assert hit.line[0] == hit.line[-1] == "…"
+    assert "mamba_ssm is only supported on CUDA 11.6" in hit.line
+    assert len(hit.line) == SHOWN + 2
 
 
 def test_a_few_hits_of_a_rule_are_enough() -> None:

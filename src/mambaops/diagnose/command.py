@@ -13,9 +13,29 @@ from typing import TextIO
 from mambaops.core.errors import UsageError
 from mambaops.core.files import regular
 from mambaops.core.outputs import file_to_write
-from mambaops.diagnose.explain import Explanation, explain_log, explain_stdin
+from mambaops.diagnose.explain import Explanation, explain
+from mambaops.diagnose.reading import log_of, log_of_stream
+from mambaops.diagnose.verdict import Verdict
 from mambaops.facts import model
 from mambaops.facts.model import Facts
+
+STATUS: dict[Verdict, int] = {"succeeded": 0, "recovered": 0, "failed": 1, "cannot-tell": 3}
+
+
+def exit_code(given: str) -> int | None:
+    """What `--exit-code` tells; None when it was not given.
+
+    Raises:
+        UsageError: it is no number.
+    """
+    if not given:
+        return None
+    try:
+        return int(given)
+    except ValueError:
+        raise UsageError(
+            f"--exit-code `{given}` is no number", hint="what `echo $?` prints after the command"
+        ) from None
 
 
 def facts_for(file: str, *, here: bool) -> Facts | None:
@@ -66,16 +86,14 @@ def _newest_log() -> Path | None:
     return max(logs, key=lambda path: path.stat().st_mtime, default=None)
 
 
-def explain(path: Path | None, facts: Facts | None) -> Explanation:
+def explained(path: Path | None, facts: Facts | None, exit_code: int | None) -> Explanation:
     """Read the file, or stdin when there is none.
 
     Raises:
         UsageError: the file cannot be read, or nothing came through the pipe.
     """
-    if path is not None:
-        return explain_log(path, facts)
-    found = explain_stdin(facts)
-    if found.diagnosis.lines == 0:
+    found = explain(log_of(path) if path else log_of_stream(), facts, exit_code=exit_code)
+    if path is None and found.diagnosis.lines == 0 and exit_code is None:
         newest = _newest_log()
         last = (
             f"the last run's: `mambaops diagnose --log {shlex.quote(str(newest))}`"

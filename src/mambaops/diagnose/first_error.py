@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Literal
 
+from mambaops.diagnose.dress import messages
 from mambaops.diagnose.text import bare
 
 # cheap substrings that every error line holds one of, so that other lines cost nothing
@@ -35,6 +38,15 @@ MARKS = (
     "ZipFile",
     "NotFound",
     "E: ",
+    "core dumped",
+    "terminate called",
+    "panicked at",
+    "CRITICAL",
+    "non-zero",
+    "build stopped",
+    "xit code",
+    "exited with",
+    "o available output",
 )
 
 # what compilers call an error in the languages that gcc speaks
@@ -61,7 +73,8 @@ _REAL = tuple(
         # e.g. `ERROR: No matching distribution found for x`, `Error: x`, `error: command 'g++' failed`
         r"^(?:ERROR|Error|error|FATAL|fatal|FEHLER|E)\s?: ?\S",
         r"^E\d{4} ",
-        r"^\[ERROR\]",
+        # e.g. `[ERROR] x`, `ERROR    | x`, `CRITICAL - x`
+        r"^\[?(?:ERROR|FATAL|CRITICAL)\]?[\s|:-]+\S",
         r"^make(?:\[\d+\])?: \*\*\* ",
         r"^CMake Error",
         # e.g. `./x.sh: line 2: foo: command not found`, `sh: 1: nvcc: not found`
@@ -70,6 +83,10 @@ _REAL = tuple(
         r"^(?:\S{1,200}: ){1,2}command not found",
         # e.g. `./x.sh: line 9:  4711 Segmentation fault      ./a.out`
         r"(?:^|\s)Segmentation fault",
+        r"\(core dumped\)",
+        r"^terminate called (?:after|without)",
+        r"^thread '.{1,80}' panicked at",
+        r"Assertion [`'].{1,300} failed",
         r"(?:^|\s)Killed(?:$|\s)",
         r"^LLVM ERROR",
         r"^(?:bash|sh|curl|wget|git|tar|conda|docker|patch): .{0,300}(?:error|fatal|rror:|cannot|failed|No such file)",
@@ -100,16 +117,35 @@ _WRAPPERS = tuple(
         r"ERROR: No available output|No available output\.",
         r"pip's dependency resolver does not currently take into account",
         r"^(?:Fatal )?Python runtime state",
+        r"[Pp]rocess (?:completed|finished) with exit code [1-9]",
+        r"exited with (?:exit )?(?:code|status):? [1-9]",
+        r"returned a non-zero code",
+        r"failed to solve: process",
         r"Error 1 \(ignored\)",
         r"Call to `\S{1,100}` failed \(exit status",
         r"^(?:SystemExit: ?0?)$",
     )
 )
 
+# wrappers that also stand where nothing has failed
+_ASIDES = re.compile(
+    "|".join(
+        (
+            "pip's dependency resolver does not currently take into account",
+            "The above exception was the direct cause|During handling of the above exception",
+            r"Error \d+ \(ignored\)",
+            r"^SystemExit: ?0?$",
+            "This error originates from a subprocess",
+        )
+    )
+)
+
 _WARNING = re.compile(
     r"\bwarning\s?[:：]|Warning: |\bnote: |警告|^WARNING\b|^DEPRECATION\b|^hint: ", re.IGNORECASE
 )
+TRACEBACK = "Traceback (most recent call last)"
 
+Kind = Literal["error", "wrapper", ""]
 
 # one expression each: every line that holds a mark is put to them
 _REAL_START = re.compile(
@@ -126,12 +162,23 @@ def is_wrapper(line: str) -> bool:
     return _WRAPPER.search(line) is not None
 
 
-def is_real_error(line: str) -> bool:
-    """The line itself reports an error: not a warning, not a wrapper. `line` as it stands in the log."""
-    plain = bare(line)
-    if not (_REAL_START.match(plain) or _REAL_INSIDE.search(plain)):
+def kind_of(line: str, neighbours: Sequence[str] = ()) -> Kind:
+    """What a line reports, as it stands in the log: an error, that something else failed, or neither.
+
+    Args:
+        neighbours: lines before and after it, whose common start is taken for a runner's prefix.
+    """
+    if is_wrapper(line):
+        return "" if _ASIDES.search(bare(line)) else "wrapper"
+    if _only_warns(bare(line)):
+        return ""
+    return "error" if any(map(_reports, messages(line, neighbours))) else ""
+
+
+def _reports(message: str) -> bool:
+    if not (_REAL_START.match(message) or _REAL_INSIDE.search(message)):
         return False
-    return not is_wrapper(plain) and not _only_warns(plain)
+    return not _only_warns(message)
 
 
 def _only_warns(line: str) -> bool:

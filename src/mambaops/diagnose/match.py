@@ -13,9 +13,10 @@ from collections.abc import Iterable
 import msgspec
 
 from mambaops.diagnose.predicates import Evidence, holds
-from mambaops.diagnose.rules import Catalogue, Rule, load
+from mambaops.diagnose.rules import Rule, load
 from mambaops.diagnose.scan import Hit, Scan, scan
 from mambaops.diagnose.text import chunks
+from mambaops.diagnose.verdict import Verdict, judge, network_explains
 from mambaops.facts.model import Facts
 
 
@@ -51,20 +52,29 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     """What a log says.
 
     Attributes:
+        verdict: `failed`, `succeeded`, `recovered` (something failed and what counts succeeded after it) or
+            `cannot-tell` (neither a failure nor evidence of success).
         findings: causes, the one to repair first comes first; harmless lines last.
         first_error: the first line that reports an error at all, recognised or not.
+        evidence: the line that shows the good or bad end, "" where there is none.
+        exit_code: what the command ended with, as far as it was told.
         lines: how many lines were read.
+        notes: what is odd about the log: empty, cut, binary.
     """
 
+    verdict: Verdict
     findings: list[Finding]
     first_error: str | None = None
     first_error_line_number: int | None = None
+    evidence: str = ""
+    exit_code: int | None = None
     lines: int = 0
+    notes: list[str] = []
 
     @property
     def failed(self) -> bool:
-        """Something in the log went wrong, whether it was recognised or not."""
-        return any(not found.benign for found in self.findings) or self.first_error is not None
+        """Something in the log went wrong and stayed so, whether it was recognised or not."""
+        return self.verdict == "failed"
 
     @property
     def recognised(self) -> bool:
@@ -76,39 +86,53 @@ def match(text: str, facts: Facts | None = None) -> list[Finding]:
     return examine(chunks(text), facts).findings
 
 
-def examine(pieces: Iterable[str], facts: Facts | None = None) -> Diagnosis:
-    """The same for text that comes in pieces that end at line ends, with the first error line."""
-    seen = scan(pieces)
-    findings = _findings(seen, facts, load())
+def examine(
+    pieces: Iterable[str], facts: Facts | None = None, *, exit_code: int | None = None
+) -> Diagnosis:
+    """The same for text that comes in pieces that end at line ends, with the verdict and the first error line.
+
+    Args:
+        exit_code: what the command that wrote the log ended with, if somebody knows.
+    """
+    seen, catalogue = scan(pieces), load()
+    rules = {rule.id: rule for rule in catalogue.rules}
+    hits = _hits_that_count(seen, rules, facts)
+    chosen, losers = _ranked([rules[name] for name in hits], hits, seen)
+    causes = [hits[rule.id] for rule in chosen if rule.role == "cause"]
+    verdict = judge(seen, causes, exit_code)
+    signals = frozenset(seen.hits)
+    found = [_finding(rule, hits, losers.get(rule.id, []), facts, signals) for rule in chosen]
+    harmless = [] if verdict == "succeeded" else _harmless(rules, hits)
+    found += [_finding(rule, hits, [], facts, signals) for rule in harmless]
     return Diagnosis(
-        findings=findings,
+        verdict=verdict,
+        findings=found,
         first_error=seen.first_error,
         first_error_line_number=seen.first_error_number,
+        evidence=seen.end.line,
+        exit_code=exit_code,
         lines=seen.lines,
     )
 
 
-def _findings(seen: Scan, facts: Facts | None, catalogue: Catalogue) -> list[Finding]:
-    signals = frozenset(seen.hits)
-    rules = {rule.id: rule for rule in catalogue.rules}
+def _hits_that_count(seen: Scan, rules: dict[str, Rule], facts: Facts | None) -> dict[str, Hit]:
+    """The first hit of every rule whose condition holds; of tries that were repeated only where they explain."""
+    found = {name: hits for name, hits in seen.hits.items() if name in rules}
+    if network_explains(seen, {name for name in found if rules[name].role == "cause"}):
+        found = {**seen.retries, **found}
+    signals = frozenset([*seen.hits, *found])
     # the patterns of a rule are searched one after the other: the first hit need not be the earliest
-    hits = {
-        name: min(found, key=lambda hit: hit.number)
-        for name, found in seen.hits.items()
-        if name in rules
-    }
-    hits = {
+    first = {name: min(hits, key=lambda hit: hit.number) for name, hits in found.items()}
+    return {
         name: hit
-        for name, hit in hits.items()
+        for name, hit in first.items()
         if _applies(rules[name], Evidence(facts=facts, signals=signals, groups=hit.groups))
     }
-    chosen, losers = _ranked([rules[name] for name in hits], hits, seen)
-    # in a log that ended well nobody asks about warnings
-    well = not chosen and seen.first_error is None and "success" in seen.hits
-    benign = [] if well else [rules[name] for name in hits if rules[name].role == "benign"]
-    found = [_finding(rule, hits, losers.get(rule.id, []), facts, signals) for rule in chosen]
-    harmless = sorted(benign, key=lambda rule: hits[rule.id].number)
-    return found + [_finding(rule, hits, [], facts, signals) for rule in harmless]
+
+
+def _harmless(rules: dict[str, Rule], hits: dict[str, Hit]) -> list[Rule]:
+    benign = [rules[name] for name in hits if rules[name].role == "benign"]
+    return sorted(benign, key=lambda rule: hits[rule.id].number)
 
 
 def _applies(rule: Rule, evidence: Evidence) -> bool:
@@ -150,7 +174,7 @@ def _without_causes(rules: list[Rule], hits: dict[str, Hit], seen: Scan) -> list
     known = {hits[rule.id].number for rule in wrappers + context}
     if seen.first_error is not None and seen.first_error_number not in known:
         return []
-    return wrappers[:1] or ([] if "success" in seen.hits else context)
+    return wrappers[:1] or ([] if seen.end.outcome == "good" else context)
 
 
 def _finding(

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mambaops.core.files import write_text
-from mambaops.diagnose.explain import Explanation, pieces_of
+from mambaops.diagnose.explain import Explanation
+from mambaops.diagnose.reading import log_of
 from mambaops.diagnose.redaction import mask
 from mambaops.facts.model import Facts
 
@@ -68,7 +69,7 @@ def private_words() -> list[str]:
 
 
 def _lines(log: Path) -> Iterable[str]:
-    for piece in pieces_of(log):
+    for piece in log_of(log).pieces():
         yield from piece.splitlines()
 
 

@@ -97,6 +97,18 @@ class Signal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     regex: str
 
 
+class Ending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A line by which a program says that it is through.
+
+    Attributes:
+        covers: of what it tells the end: `all` before it, `packages` (those in the group `names`), `part` (more
+            names of a line above), or a `failure`.
+    """
+
+    regex: str
+    covers: Literal["all", "packages", "part", "failure"]
+
+
 class Omission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A failure that people report and that is not matched, with the reason."""
 
@@ -108,6 +120,9 @@ class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rules: list[Rule]
     signals: list[Signal]
     left_out: list[Omission] = []
+    endings: list[Ending] = []
+    trailing: list[str] = []
+    named_failures: list[str] = []
 
     def rule(self, name: str) -> Rule:
         """The rule with this id.

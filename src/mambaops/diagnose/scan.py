@@ -7,24 +7,32 @@ with the length of the log and not with what is in it.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from mambaops.diagnose import first_error
-from mambaops.diagnose.rules import Probe, probes
+from mambaops.diagnose.echoed import is_quoted, is_shown_text
+from mambaops.diagnose.ending import NO_END, End, end_of, names_in
+from mambaops.diagnose.error_search import ErrorSearch
+from mambaops.diagnose.piece import NEAR, SHOWN, WINDOW, Piece, around
+from mambaops.diagnose.rules import Probe, load, probes
 from mambaops.diagnose.text import bare, without_colours
 
-WINDOW = 1500  # characters that an expression sees before and after a needle
-NEAR = 6000  # characters before and after, for what must stand close by
+END = 60_000  # characters of the log's end that are kept, to see how it ended
 HITS_PER_RULE = 3  # the first ones; more tell nothing
 TRIES_PER_PROBE = 20000  # so that a log that is full of one needle stays cheap
 DULL_LINES = 5000  # kept per needle, so that a line that comes a million times is looked at once
-SHOWN = 400  # characters of a line that are kept
+# a line that announces another try reports no failure
+RETRIES = re.compile(r"(?i)\bretry(?:ing)?\b|\btry(?:ing)? again\b|\battempt \d+")
 
 # what a runner, a shell or a person adds after the last word of the program that was watched
 _AFTERWARDS = re.compile(
     r"^(?:# exit -?\d+ after|\^C|Terminated|Aborted|KeyboardInterrupt|ERROR: Operation cancelled)"
+)
+# how pip and uv begin
+_BEGUN = re.compile(
+    r"(?:^|\n)[^\n]{0,80}?(?P<word>Collecting |Looking in indexes|Obtaining |Processing \S*(?:/|\.whl)|Resolved \d)"
 )
 
 
@@ -40,50 +48,26 @@ class Hit:
 
 @dataclass(slots=True)
 class Scan:
-    """What one pass found."""
+    """What one pass found.
+
+    Attributes:
+        retries: hits in lines that announce another try.
+        first_error: the first line that reports an error, with its number; `wrapper` the first that only says so.
+        begun: the number of the line with which the installer began, 0 for none.
+        failed_names: packages of which the log says that they could not be had or built.
+    """
 
     hits: dict[str, list[Hit]] = field(default_factory=dict)
+    retries: dict[str, list[Hit]] = field(default_factory=dict)
     first_error: str | None = None
     first_error_number: int | None = None
+    wrapper: tuple[str, int] | None = None
+    failed_names: set[str] = field(default_factory=set)
+    begun: int = 0
+    end: End = NO_END
     lines: int = 0
     last_line: str = ""
     last_number: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    before: str
-    text: str
-    after: str
-    first_number: int
-
-    def number(self, position: int) -> int:
-        return self.first_number + self.text.count("\n", 0, position)
-
-    def bounds(self, position: int) -> tuple[int, int]:
-        """Where the line around `position` begins and ends (`\\r` ends one too, a window cuts it)."""
-        text = self.text
-        low, high = max(0, position - WINDOW), min(len(text), position + WINDOW)
-        start = max(text.rfind("\n", low, position), text.rfind("\r", low, position)) + 1
-        ends = [
-            at
-            for at in (text.find("\n", position, high), text.find("\r", position, high))
-            if at >= 0
-        ]
-        return max(start, low), min(ends, default=high)
-
-    def around(self, start: int, end: int) -> str:
-        early = self.text[max(0, start - NEAR) : start]
-        late = self.text[end : end + NEAR]
-        return (
-            self.before[len(early) - NEAR or len(self.before) :] + early + "\n" + late + self.after
-        )
-
-    def lines(self, start: int, end: int, span: int) -> str:
-        if span == 1:
-            return self.text[start:end]
-        rest = (self.text[end : end + span * WINDOW] + self.after).replace("\r\n", "\n")
-        return self.text[start:end] + "\n".join(rest.split("\n")[:span])
 
 
 def scan(pieces: Iterable[str]) -> Scan:
@@ -94,17 +78,17 @@ def scan(pieces: Iterable[str]) -> Scan:
     return state.finish()
 
 
-def _with_context(pieces: Iterable[str]) -> Iterator[_Piece]:
+def _with_context(pieces: Iterable[str]) -> Iterator[Piece]:
     before, current, number = "", "", 1
     for coming in pieces:
         clean = without_colours(coming)
         if current:
-            yield _Piece(before, current, clean[:NEAR], number)
+            yield Piece(before, current, clean[:NEAR], number)
             number += current.count("\n")
             before = (before + current)[-NEAR:] if len(current) < NEAR else current[-NEAR:]
         current = clean
     if current:
-        yield _Piece(before, current, "", number)
+        yield Piece(before, current, "", number)
 
 
 class _Scanner:
@@ -117,15 +101,20 @@ class _Scanner:
         self.at_end = [p for group in table.values() for p in group if p.pattern.at_end]
         running = {n: [p for p in g if not p.pattern.at_end] for n, g in table.items()}
         self.active = {needle: group for needle, group in running.items() if group}
+        self.errors = ErrorSearch()
+        self.tail = ""
 
-    def look(self, piece: _Piece) -> None:
+    def look(self, piece: Piece) -> None:
         for needle in list(self.active):
             self._search(piece, needle)
-        if self.found.first_error is None:
-            self._first_error(piece)
+        self.errors.look(piece)
+        self._named_failures(piece)
+        begun = None if self.found.begun else _BEGUN.search(piece.text)
+        if begun:
+            self.found.begun = piece.number(begun.start("word"))
         self._remember_end(piece)
 
-    def _search(self, piece: _Piece, needle: str) -> None:
+    def _search(self, piece: Piece, needle: str) -> None:
         dull = self.dull.setdefault(needle, set())
         position = piece.text.find(needle)
         while position >= 0:
@@ -139,20 +128,33 @@ class _Scanner:
                     dull.add(line)
             position = piece.text.find(needle, max(end, position + len(needle)))
 
-    def _try(self, probe: Probe, piece: _Piece, start: int, end: int) -> bool:
+    def _try(self, probe: Probe, piece: Piece, start: int, end: int) -> bool:
         """Whether the expression matched (what must stand near it may still be missing)."""
         match = probe.regex.search(piece.lines(start, end, probe.pattern.span))
+        if match is None and probe.pattern.span > 1:
+            match = probe.regex.search(piece.undressed(start, end, probe.pattern.span))
         if match is None:
             return probe.pattern.span > 1
         self.tries[id(probe)] = self.tries.get(id(probe), 0) + 1
         if probe.near is not None and not probe.near.search(piece.around(start, end)):
             return True
-        groups = {name: value for name, value in match.groupdict().items() if value}
-        line = bare(piece.text[start:end])[:SHOWN]
-        self.found.hits.setdefault(probe.name, []).append(
-            Hit(probe.name, line, piece.number(start), groups)
-        )
+        if probe.rule is None or not self._is_quoted(piece, start, end, match):
+            self._keep(probe, piece, start, end, match)
         return True
+
+    def _is_quoted(self, piece: Piece, start: int, end: int, match: re.Match[str]) -> bool:
+        line = piece.text[start:end]
+        return is_quoted(line, match.start(), min(match.end(), len(line))) or is_shown_text(
+            piece.above(start)
+        )
+
+    def _keep(self, probe: Probe, piece: Piece, start: int, end: int, match: re.Match[str]) -> None:
+        groups = {name: value for name, value in match.groupdict().items() if value}
+        line = piece.text[start:end]
+        shown = around(line, match.start(), min(match.end(), len(line)))
+        hit = Hit(probe.name, shown, piece.number(start), groups)
+        kept = self.found.retries if RETRIES.search(line) else self.found.hits
+        kept.setdefault(probe.name, []).append(hit)
 
     def _spent(self, needle: str) -> bool:
         """Drop the probes that have told what they can; True when the needle needs no more search."""
@@ -169,31 +171,15 @@ class _Scanner:
             del self.active[needle]
         return not left
 
-    def _first_error(self, piece: _Piece) -> None:
-        best = len(piece.text)
-        for mark in first_error.MARKS:
-            position = piece.text.find(mark, 0, best)
-            while position >= 0:
-                start, end = piece.bounds(position)
-                if self._is_error(piece.text[start:end]):
-                    best = start
-                    self.found.first_error = bare(piece.text[start:end])[:SHOWN]
-                    self.found.first_error_number = piece.number(start)
-                    break
-                position = piece.text.find(mark, max(end, position + len(mark)), best)
+    def _named_failures(self, piece: Piece) -> None:
+        for regex in named_failures():
+            for match in regex.finditer(piece.text):
+                self.found.failed_names.update(names_in(match["names"]))
 
-    def _is_error(self, line: str) -> bool:
-        dull = self.dull.setdefault("", set())
-        if line in dull:
-            return False
-        if first_error.is_real_error(line):
-            return True
-        if len(dull) < DULL_LINES:
-            dull.add(line)
-        return False
-
-    def _remember_end(self, piece: _Piece) -> None:
+    def _remember_end(self, piece: Piece) -> None:
         self.found.lines = piece.first_number + piece.text.count("\n") - piece.text.endswith("\n")
+        tail = self.tail + piece.text[-END:]
+        self.tail = tail[-END:]
         for back, line in enumerate(reversed(piece.text[-NEAR:].rstrip().split("\n"))):
             plain = bare(line.rstrip("\r").rsplit("\r", 1)[-1])
             if plain and not _AFTERWARDS.match(plain):
@@ -208,4 +194,14 @@ class _Scanner:
                 groups = {name: value for name, value in match.groupdict().items() if value}
                 hit = Hit(probe.name, self.found.last_line[:SHOWN], self.found.last_number, groups)
                 self.found.hits.setdefault(probe.name, []).append(hit)
+        self.found.end = end_of(self.tail.replace("\r\n", "\n").split("\n"))
+        self.found.wrapper = self.errors.wrapper
+        if self.errors.error is not None:
+            self.found.first_error, self.found.first_error_number = self.errors.error
         return self.found
+
+
+@functools.cache
+def named_failures() -> list[re.Pattern[str]]:
+    """What a run that gave up says of which package."""
+    return [re.compile(regex) for regex in load().named_failures]

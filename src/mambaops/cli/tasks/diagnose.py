@@ -22,6 +22,8 @@ from mambaops.cli.task import Context, emit, say, task
         "log": "log file to read, - for stdin (default: stdin when piped, else the newest log of a run)",
         "facts": "facts of the machine that wrote the log (`mambaops facts --json`)",
         "here": "the log is of this machine: collect its facts",
+        "exit_code": "what the command that wrote the log ended with",
+        "all": "also show harmless lines that are often blamed, and what follows from a cause",
         "json": "findings as JSON",
         "list": "print the catalogue instead",
         "markdown": "with --list: as a page, for the documentation",
@@ -34,6 +36,8 @@ def diagnose(
     log: str = "",
     facts: str = "",
     here: bool = False,
+    exit_code: str = "",
+    all: bool = False,
     json: bool = False,
     list: bool = False,
     markdown: bool = False,
@@ -42,7 +46,8 @@ def diagnose(
 ) -> int:
     """Say what went wrong in a log: the cause, the remedy, and what does not help.
 
-    Exit status: 0 no failure in the log, 1 a failure (recognised or not), 2 the log cannot be read.
+    Exit status: 0 it succeeded, or recovered; 1 it failed (recognised or not); 2 the log cannot be read;
+    3 cannot tell: neither a failure nor evidence of success.
     With --report: a report to hand to somebody, for what is not recognised.
     """
     from mambaops.diagnose import catalogue, command, rules
@@ -58,8 +63,9 @@ def diagnose(
         return 0
     known = command.facts_for(facts, here=here)
     path = command.log_path(log)
-    found = pasted_explanation(command.explain(path, known), gpu_of(known))
-    emit(found.diagnosis, as_json=json, text=lambda _: found.text())
+    code = command.exit_code(exit_code)
+    found = pasted_explanation(command.explained(path, known, code), gpu_of(known))
+    emit(found.diagnosis, as_json=json, text=lambda _: found.text(everything=all))
     if report:
         target = "" if report is True else str(report)
         written = command.report(found, known, log=path, plan=plan, target=target)
@@ -68,4 +74,4 @@ def diagnose(
         again = f"--log {shlex.quote(str(path))} --report" if path else "--report"
         same = "" if path else "the same pipe into "
         say(f"a report to hand to somebody: {same}`mambaops diagnose {again}`")
-    return 1 if found.diagnosis.failed else 0
+    return command.STATUS[found.diagnosis.verdict]

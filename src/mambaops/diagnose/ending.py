@@ -1,0 +1,85 @@
+"""How a log ends: well, badly, or without saying.
+
+Only the end can show success: a line that a tool prints when it is through, with nothing after it but what
+tools add then (notices, times, cleaning up, a prompt). `failures.yaml` has both as `endings` and `trailing`.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from mambaops.diagnose.rules import Ending, load
+from mambaops.diagnose.text import bare
+
+LOOKED_AT = 120  # lines of the end that may trail a good end
+
+Outcome = Literal["good", "bad", "open"]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end of a log.
+
+    Attributes:
+        line: what shows it, "" for `open`; `back` counts lines from the last one, which is 0.
+        names: packages that it speaks of, normalised.
+        packages_only: it tells of packages and not of everything before it.
+    """
+
+    outcome: Outcome = "open"
+    line: str = ""
+    back: int = 0
+    names: frozenset[str] = frozenset()
+    packages_only: bool = False
+
+
+NO_END = End()
+
+
+def end_of(lines: list[str]) -> End:
+    """How these last lines of a log end."""
+    names: set[str] = set()
+    for back, line in enumerate(reversed(lines[-LOOKED_AT:])):
+        plain = bare(line)
+        ending, match = _ending(plain)
+        if ending is None or match is None:
+            if plain and not _trailing().search(plain):
+                break
+            continue
+        names |= names_in(match.groupdict().get("names") or "")
+        if ending.covers != "part":
+            outcome: Outcome = "bad" if ending.covers == "failure" else "good"
+            return End(outcome, plain, back, frozenset(names), ending.covers == "packages")
+    return NO_END
+
+
+def names_in(text: str) -> set[str]:
+    """`mamba_ssm-2.2.4 x-1` and `x==1` -> the packages' names as indexes write them."""
+    words = re.split(r"[\s,]+", text.strip())
+    return {_name(word) for word in words if word}
+
+
+def _name(word: str) -> str:
+    bare_name = re.split(r"[=<>!~@\[;(]|-\d", word, maxsplit=1)[0]
+    return re.sub(r"[-_.]+", "-", bare_name).lower()
+
+
+def _ending(line: str) -> tuple[Ending | None, re.Match[str] | None]:
+    for ending, regex in _endings():
+        match = regex.search(line)
+        if match:
+            return ending, match
+    return None, None
+
+
+@functools.cache
+def _endings() -> list[tuple[Ending, re.Pattern[str]]]:
+    return [(ending, re.compile(ending.regex)) for ending in load().endings]
+
+
+@functools.cache
+def _trailing() -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{regex})" for regex in load().trailing))
