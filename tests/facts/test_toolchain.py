@@ -84,6 +84,19 @@ def test_an_nvcc_that_does_not_run(machine: Any, toolkit: Maker) -> None:
     assert kit["missing"] == ["a working nvcc (exited 127)"]
 
 
+def test_a_script_that_only_starts_another_nvcc_is_read_and_counts_once(
+    machine: Any, toolkit: Maker
+) -> None:
+    home = toolkit(machine.folder / "cuda", texts.NVCC["13.0.88"])
+    nvcc = home / "bin" / "nvcc"
+    asked = machine.folder / "asked"
+    nvcc.write_text(f"#!/bin/sh\necho $* >>{asked}\n" + nvcc.read_text().split("\n", 1)[1])
+    machine.program("nvcc", f'# ours\nexec {nvcc} "$@"\n')
+    found = machine.look("--only", "toolkits")["toolkits"]
+    assert [(kit["home"], kit["version"]) for kit in found] == [(str(home), "13.0")]
+    assert asked.read_text() == "--version\n"
+
+
 def test_a_wrapper_script_leads_to_its_toolkit(machine: Any, toolkit: Maker) -> None:
     home = toolkit(machine.folder / "cuda", texts.NVCC["13.0.88"])
     dryrun = f'case "$*" in *dryrun*) echo "#$ TOP={home}/bin/.." >&2 ;; *) exec {home}/bin/nvcc ;; esac\n'

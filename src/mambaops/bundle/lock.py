@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
+import tomli
 from packaging.pylock import Package, PackageSdist, PackageWheel, Pylock, PylockValidationError
 from packaging.requirements import Requirement
 from packaging.tags import Tag, create_compatible_tags_selector
@@ -24,11 +25,6 @@ from mambaops.core import interpreters, process
 from mambaops.core.errors import MachineError, MambaopsError
 from mambaops.install.installers import installer_environment, pip_settings, uv_command
 from mambaops.wheels.tags import target_tags
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 # wheels with their tags -> those that fit, best first
 _Fitting = Callable[[Iterable[tuple[PackageWheel, Set[Tag]]]], Iterator[PackageWheel]]
@@ -154,8 +150,8 @@ def read_lock(text: str, spec: BundleSpec) -> list[LockedFile]:
         MambaopsError: it is no such file.
     """
     try:
-        lock = Pylock.from_dict(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, PylockValidationError) as error:
+        lock = Pylock.from_dict(tomli.loads(text))
+    except (tomli.TOMLDecodeError, PylockValidationError) as error:
         raise MambaopsError(
             f"uv wrote no lock file that can be read: {error}", hint="`pip install -U uv packaging`"
         ) from error

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import ModuleType
 
 from mambaops.cli.command import Command
@@ -21,12 +22,13 @@ def every_command() -> list[Command]:
     return [one for name in names for one in commands_of(f"{tasks.__name__}.{name}")]
 
 
-def commands_of(name: str) -> list[Command]:
+@functools.cache
+def commands_of(name: str) -> tuple[Command, ...]:
     """Those that a module declares, and those that it makes (`tasks()`)."""
     module: ModuleType = importlib.import_module(name)
     made: list[Command] = module.tasks() if hasattr(module, "tasks") else []
     own = [one for one in vars(module).values() if isinstance(one, Command)]
-    return [*made, *(one for one in own if one.module == name)]
+    return (*made, *(one for one in own if one.module == name))
 
 
 def find(words: Sequence[str]) -> tuple[Command, list[str]]:
@@ -54,7 +56,7 @@ def by_name(name: str) -> Command | None:
     return _among(every_command(), name)  # a new one, which is in no list yet
 
 
-def _among(commands: list[Command], name: str) -> Command | None:
+def _among(commands: Iterable[Command], name: str) -> Command | None:
     return next((one for one in commands if name in one.names), None)
 
 

@@ -82,10 +82,17 @@ def _wanted(message: str, words: list[str], flag: str) -> str:
     return message
 
 
+class _NoHelp(argparse.HelpFormatter):
+    """Never shown: `help_text` has the help. With a width, argparse does not load what asks the terminal."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=80)
+
+
 def _parser(command: Command) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mambaops", add_help=False, allow_abbrev=False, exit_on_error=False,
-        argument_default=argparse.SUPPRESS,
+        argument_default=argparse.SUPPRESS, formatter_class=_NoHelp,
     )  # fmt: skip
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("-q", "--quiet", action="store_true")

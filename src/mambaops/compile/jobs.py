@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +57,8 @@ class Pool:
 @contextlib.contextmanager
 def pool(jobs: int, clients: int) -> Iterator[Pool]:
     """A pool for `clients` builds that together run `jobs` compilers (never fewer than one each)."""
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="mambaops-jobs-") as folder:
         made = Pool(Path(folder), jobs, clients)
         try:

@@ -11,8 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-import tarfile
-import zipfile
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -20,7 +18,6 @@ from mambaops.compile.source_tree import SourceTree
 from mambaops.core import process
 from mambaops.core.errors import CommandFailed, MambaopsError, UsageError
 from mambaops.core.files import regular, sha256_of, write_text
-from mambaops.core.untar import untar
 from mambaops.knowledge.packages import Package
 from mambaops.knowledge.packages import package as package_named
 from mambaops.profiles.model import PackageSpec
@@ -205,6 +202,11 @@ def digest_of(given: Path) -> str:
 
 def unpack(archive: Path, folder: Path) -> Path:
     """Unpack an sdist and return its one top folder; members that climb out are refused."""
+    import tarfile
+    import zipfile
+
+    from mambaops.core.untar import untar
+
     try:
         if archive.name.endswith(".zip"):
             with zipfile.ZipFile(regular(archive)) as zipped:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +29,8 @@ def program_of(started: str, python: str, env: Mapping[str, str], folder: Path |
     script = _script(Path(started), Path(python))
     if script is None:
         return f"{shlex.quote(_shown(Path(python), folder))} -m {NAME}"
+    import shutil
+
     found = (
         None
         if any(env.get(one) for one in FOR_CHILDREN)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import msgspec
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
+from mambaops.core.names import required
 from mambaops.decide.build import build_key, setup_options
 from mambaops.decide.choice import Choice, check_flags, decide
 from mambaops.decide.situation import Flags, Situation
@@ -48,7 +47,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def requirements(self) -> list[str]:
         """What is installed beside the packages: the profile's wishes, and what their imports need."""
-        named = {canonicalize_name(Requirement(text).name) for text in self.profile.requirements}
+        named = {required(text) for text in self.profile.requirements}
         more = [text for name in self.packages for text in self.described(name).together.requires]
         # another CUDA package is built, not fetched
         needed = [text for text in dict.fromkeys(more) if text not in named and not known(text)]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
+from mambaops.core.names import normal
 from mambaops.decide.case import Case
 from mambaops.decide.choice import Choice
 from mambaops.facts.model import Facts
@@ -30,11 +28,15 @@ def same_torch(version: str, cuda: str | None, choice: Choice) -> bool:
 
 def unsatisfied(case: Case, wanted: list[str]) -> list[str]:
     """Those requirements that the target environment does not satisfy."""
-    installed = case.target.distributions if case.target else {}
+    if case.target is None:
+        return list(wanted)
+    from packaging.requirements import Requirement
+
+    installed = case.target.distributions
     missing: list[str] = []
     for text in wanted:
         requirement = Requirement(text)
-        have = installed.get(canonicalize_name(requirement.name))
+        have = installed.get(normal(requirement.name))
         if have is None or not requirement.specifier.contains(have, prereleases=True):
             missing.append(text)
     return missing

@@ -8,8 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
+from mambaops.core.names import normal
 from mambaops.doctor.model import Check, release
 from mambaops.facts.model import Facts
 from mambaops.knowledge.packages import packages
@@ -109,7 +108,7 @@ def package_of(setup: Path) -> str:
         if isinstance(node, ast.Call) and _called(node) == "setup":
             for word in node.keywords:
                 if word.arg == "name":
-                    return canonicalize_name(str(_value(word.value, texts)))
+                    return normal(str(_value(word.value, texts)))
     return ""
 
 
@@ -129,9 +128,7 @@ def parts_of(build: Path) -> list[Path]:
     """What setuptools made for this very package: its parts of `build`, and its egg-info; nothing else there."""
     name = package_of(build.parent / "setup.py")
     made = [path for kind in ("temp", "lib", "bdist") for path in sorted(build.glob(f"{kind}*"))]
-    made += [
-        path for path in build.parent.glob("*.egg-info") if canonicalize_name(path.stem) == name
-    ]
+    made += [path for path in build.parent.glob("*.egg-info") if normal(path.stem) == name]
     return [path for path in made if path.is_dir() and not path.is_symlink()]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -52,6 +51,8 @@ def places(facts: Facts) -> list[Place]:
 
 def ask(facts: Facts, python: Path) -> list[Check]:
     """Ask everything at once; nothing is changed (a resolver is diagnosed, never overwritten)."""
+    from concurrent.futures import ThreadPoolExecutor
+
     asked = places(facts)
     with ThreadPoolExecutor(max_workers=len(asked) + 2) as pool:
         names = pool.submit(_names, sorted({urlsplit(place.url).hostname or "" for place in asked}))

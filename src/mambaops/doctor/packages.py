@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from packaging.requirements import Requirement
-
 from mambaops.doctor.model import Check, pip, release
 from mambaops.facts.model import Facts, Package
 from mambaops.knowledge.packages import packages as known_packages
@@ -126,6 +124,8 @@ def _runs_with(facts: Facts, package: Package) -> Iterator[Check]:
     """Bounds that an import needs and that the package's own metadata lacks."""
     row = known_release(package.name, package.version)
     for text in row.runs_with if row else []:
+        from packaging.requirements import Requirement
+
         requirement = Requirement(text)
         beside = facts.packages.get(requirement.name)
         if beside and not requirement.specifier.contains(beside.version, prereleases=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import msgspec
 from mambaops.core import interpreters, process
 from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.core.paths import payload_file
+from mambaops.facts import tool_versions
 from mambaops.facts.complete import complete
 from mambaops.facts.model import Facts, decode, load
 from mambaops.knowledge.packages import Package, packages
@@ -39,14 +41,19 @@ def collect(
         MambaopsError: it broke, or printed something that is no facts.
     """
     executable = interpreters.named(python) if python else interpreters.ours()
-    argv: list[str | Path] = [executable, payload_file("probe.py"), "--timeout", f"{timeout:g}"]
-    argv += ["--packages", json.dumps(known_modules(more))]
-    places = list(paths)
-    if places:
-        argv += ["--path", *places]
+    started, versions = time.time(), tool_versions.told_before()
+    wanted = {
+        "timeout": timeout,
+        "path": [str(path) for path in paths],
+        "packages": known_modules(more),
+        "versions": versions,
+    }
+    argv: list[str | Path] = [executable, payload_file("probe_module.py"), json.dumps(wanted)]
     done = process.run(argv, timeout=10 * timeout + 20, check=False)
     _check(done, executable)
-    return complete(_decoded(done, executable))
+    facts = _decoded(done, executable)
+    tool_versions.remember(facts, versions, started)
+    return complete(facts)
 
 
 def known_modules(more: Iterable[Package] = ()) -> dict[str, dict[str, object]]:

@@ -42,8 +42,10 @@ def _driver(driver: Driver, sources: dict[str, str]) -> Driver:
 
 def _torch(torch: Torch, sources: dict[str, str]) -> Torch:
     """Only for release builds: what a nightly holds is not in the tables."""
+    if not torch.cuda or (torch.arch_list is not None and torch.cxx11_abi is not None):
+        return torch
     row = torch_row(torch.version)
-    build = row.build(torch.cuda) if row and torch.cuda else None
+    build = row.build(torch.cuda) if row else None
     if build is None or ".dev" in torch.version:
         return torch
     archs, abi = torch.arch_list, torch.cxx11_abi

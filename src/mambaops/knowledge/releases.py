@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 
 import msgspec
-from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from mambaops.core.names import normal
 from mambaops.knowledge.tables import minor_of, read, version_key
 
 
@@ -103,7 +103,7 @@ def _release(row: _Row, rules: list[ArchRule]) -> Release:
 @functools.cache
 def releases(package: str) -> tuple[Release, ...]:
     """Every release of a package (any spelling) that is known, oldest first."""
-    name = canonicalize_name(package)
+    name = normal(package)
     return tuple(row for row in _all() if row.package == name)
 
 

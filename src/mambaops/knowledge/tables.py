@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import tomli
 
 from mambaops.core.errors import UsageError
 from mambaops.core.files import regular
 from mambaops.knowledge.mirrors import in_table
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 T = TypeVar("T")
 FOLDER = Path(__file__).resolve().parent
@@ -38,7 +33,7 @@ def load_toml(path: Path, shape: type[T]) -> T:
     """
     with regular(path).open("rb") as file:
         try:
-            return msgspec.convert(in_table(tomllib.load(file)), shape)
+            return msgspec.convert(in_table(tomli.load(file)), shape)
         except RecursionError:
             raise ValueError("it is nested too deeply") from None
 

@@ -9,6 +9,9 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # line ends and escapes: a comment of a script would end there, a terminal would obey
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
+# a requirement beyond doubt: a name, or one with a version; the library that judges the others is slow to import
+_PLAIN = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*((==|>=|<=|<|>)\d+(\.\d+)*)?")
+
 
 def wrong_line(path: str, text: str) -> Iterator[str]:
     """A text of one line holds neither line ends nor escapes."""
@@ -25,9 +28,11 @@ def wrong_variables(path: str, variables: Mapping[str, str]) -> Iterator[str]:
 
 def wrong_requirements(path: str, texts: Iterable[str]) -> Iterator[str]:
     """What pip is given as requirements: an option among them would be obeyed."""
-    from packaging.requirements import InvalidRequirement, Requirement
-
     for text in texts:
+        if _PLAIN.fullmatch(text):
+            continue
+        from packaging.requirements import InvalidRequirement, Requirement
+
         try:
             Requirement(text)
         except InvalidRequirement as error:

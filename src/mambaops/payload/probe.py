@@ -15,17 +15,15 @@ if sys.version_info < (3, 8):
     )
     sys.exit(3)
 
-import argparse
+# argparse, shutil and tempfile are slow to import: only where they are needed
 import json
 import os
 import platform
 import re
-import shutil
 import signal
 import struct
 import subprocess
 import sysconfig
-import tempfile
 import threading
 import time
 from typing import (
@@ -206,6 +204,25 @@ def is_file(path: str) -> bool:
 
 def is_program(path: str) -> bool:
     return os.path.isfile(path) and os.access(path, os.X_OK)
+
+
+def program(name: str, folders: Sequence[str]) -> Optional[str]:
+    """The first program of that name in the folders; a name with a folder in it stands for itself."""
+    if os.name == "nt":  # endings, and the folder where one is
+        import shutil
+
+        return shutil.which(name, path=os.pathsep.join(folders))
+    if os.path.dirname(name):
+        return name if is_program(name) else None
+    return first(filter(is_program, (os.path.join(folder, name) for folder in folders)))
+
+
+def is_script(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False
 
 
 def first(items: Iterable[Any]) -> Any:
@@ -451,7 +468,10 @@ def parse_settings(text: str) -> Dict[str, str]:
 
 
 class Place:
-    """What is looked at: the root of the file system, PATH, time-outs, the places and packages that were named."""
+    """What is looked at: the root of the file system, PATH, time-outs, the places and packages that were named.
+
+    `versions` are those of programs, by path, that need not be asked again.
+    """
 
     def __init__(
         self,
@@ -459,8 +479,10 @@ class Place:
         timeout: float,
         paths: Sequence[str],
         known: Dict[str, Dict[str, Any]],
+        versions: Optional[Dict[str, str]] = None,
     ) -> None:
         self.known = known
+        self.versions = versions or {}
         self.root = root.rstrip("/")
         self.timeout = timeout
         self.paths = list(paths)
@@ -496,8 +518,7 @@ class Place:
 
     def which(self, name: str) -> Optional[str]:
         """`name` beside the interpreter, else on PATH."""
-        folders = [SCRIPTS, *self.path_dirs]
-        return shutil.which(name, path=os.pathsep.join(folders))
+        return program(name, [SCRIPTS, *self.path_dirs])
 
 
 def _search_path() -> Iterator[str]:
@@ -538,7 +559,7 @@ def host(place: Place) -> Json:
         "swap_total": memory.get("SwapTotal"),
         "disks": _disks(place),
         "root": hasattr(os, "geteuid") and os.geteuid() == 0,
-        "sudo": shutil.which("sudo", path=os.pathsep.join(place.path_dirs)) is not None,
+        "sudo": program("sudo", place.path_dirs) is not None,
         "locale": first(filter(None, map(os.environ.get, ("LC_ALL", "LC_CTYPE", "LANG")))),
     }
 
@@ -669,7 +690,7 @@ def _quota(folder: str) -> Tuple[int, int]:
 
 def _disks(place: Place) -> List[Json]:
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(place.home, ".cache")
-    wanted = [(here(), "working folder"), (tempfile.gettempdir(), "temporary files")]
+    wanted = [(here(), "working folder"), (_temporary(), "temporary files")]
     wanted += [
         (cache, "caches of pip, uv and mambaops"),
         (sys.prefix, "the interpreter's environment"),
@@ -700,12 +721,35 @@ def _disk_job(place: Place, path: str, why: str) -> Callable[[], Json]:
         disk: Json = {"path": path_there, "why": why}
         while not os.path.exists(path_there):  # it will be made in the nearest folder that is there
             path_there = os.path.dirname(path_there)
-        usage = shutil.disk_usage(path_there)
-        disk.update(free=usage.free, total=usage.total, filesystem=_filesystem(place, path_there))
+        free, total = _space(path_there)
+        disk.update(free=free, total=total, filesystem=_filesystem(place, path_there))
         disk["writable"] = os.access(path_there, os.W_OK) and not _read_only(path_there)
         return disk
 
     return look
+
+
+def _temporary() -> str:
+    """Where `tempfile` makes its files, without writing one to try it."""
+    if os.name == "nt":
+        import tempfile
+
+        return tempfile.gettempdir()
+    named = [os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")]
+    wanted = [os.path.abspath(path) for path in [*named, "/tmp", "/var/tmp"] if path]
+    usable = (path for path in wanted if os.path.isdir(path) and os.access(path, os.W_OK))
+    return first(usable) or here()
+
+
+def _space(path: str) -> Tuple[int, int]:
+    """Bytes that this user may still write there, and all."""
+    if hasattr(os, "statvfs"):
+        told = os.statvfs(path)
+        return told.f_bavail * told.f_frsize, told.f_blocks * told.f_frsize
+    import shutil
+
+    usage = shutil.disk_usage(path)
+    return usage.free, usage.total
 
 
 def _read_only(path: str) -> bool:
@@ -832,12 +876,12 @@ def _nvidia_smi(place: Place) -> Optional[str]:
     """nvidia-smi; under WSL the one that Windows shares goes before one of a Linux driver."""
     if platform.system() == "Windows":
         system = os.path.join(_system_root(), "System32")
-        return shutil.which("nvidia-smi") or shutil.which("nvidia-smi", path=system)
+        return program("nvidia-smi", place.path_dirs) or program("nvidia-smi", [system])
     shared = place.at("/usr/lib/wsl/lib/nvidia-smi")
     if place.wsl and is_program(shared):
         return shared
     beside = [place.at("/usr/bin"), place.at("/usr/lib/wsl/lib"), place.at("/opt/bin")]
-    return shutil.which("nvidia-smi", path=os.pathsep.join(place.path_dirs + beside))
+    return program("nvidia-smi", place.path_dirs + beside)
 
 
 def _ask_smi(place: Place, smi: str, driver: Json) -> List[Json]:
@@ -957,7 +1001,7 @@ def toolkits(place: Place, folders: Sequence[str]) -> List[Json]:
     distinct: Dict[str, Tuple[str, str]] = {}
     for path, source in _nvcc_candidates(place, folders):
         if is_program(path):
-            distinct.setdefault(os.path.realpath(path), (path, source))
+            distinct.setdefault(os.path.realpath(_started_by(path) or path), (path, source))
     jobs = {path: _toolkit_job(place, path, source) for path, source in distinct.values()}
     found: Dict[str, Json] = {}
     for path, kit in in_parallel(jobs, 3 * place.timeout).items():
@@ -1035,6 +1079,18 @@ def _toolkit_job(place: Place, nvcc: str, source: str) -> Callable[[], Json]:
 TORCH_HEADERS = ("cublas_v2.h", "cusparse.h", "cusolverDn.h")
 
 
+# a script that does nothing but start another nvcc, which is quicker read than asked
+WRAPPER = r"\A#![^\n]*\n(?:[ \t]*(?:#[^\n]*)?\n)*exec +\"?(/[^\s\"'$`\\]*/nvcc)\"? +\"\$@\"\s*\Z"
+
+
+def _started_by(path: str) -> Optional[str]:
+    """The nvcc that a script of one line starts; None for any other file."""
+    if not is_script(path):
+        return None
+    behind = find(WRAPPER, read_text(path) or "")
+    return behind if behind and behind != path and is_program(behind) else None
+
+
 def _cuda_home(place: Place, nvcc: str) -> str:
     """What CUDA_HOME would be: above the real `bin/nvcc`; a wrapper script is asked where it leads."""
     near = os.path.dirname(os.path.dirname(os.path.abspath(nvcc)))
@@ -1044,9 +1100,10 @@ def _cuda_home(place: Place, nvcc: str) -> str:
     home = os.path.dirname(os.path.dirname(real))
     if os.path.basename(os.path.dirname(real)) == "bin" and _parts(home, "nvvm/bin/cicc"):
         return home
-    with open(real, "rb") as file:
-        is_script = file.read(2) == b"#!"
-    if is_script:
+    behind = _started_by(real)
+    if behind:
+        return _cuda_home(place, behind)
+    if is_script(real):
         # e.g. "#$ TOP=/usr/local/cuda-13.0/bin/.."
         top = find(
             r"#\$ TOP=(\S+)",
@@ -1138,13 +1195,13 @@ def compilers(place: Place) -> List[Json]:
             names = os.listdir(folder)
         except OSError:
             continue
-        for name in sorted(names):
+        for name in sorted(filter(COMPILER.match, names)):
             path = os.path.join(folder, name)
-            if COMPILER.match(name) and is_program(path):
+            if is_program(path):
                 named.setdefault(name, path)
     for variable in ("CC", "CXX", "CUDAHOSTCXX"):
         word = first((os.environ.get(variable) or "").split())
-        told = shutil.which(word, path=os.pathsep.join(place.path_dirs)) if word else None
+        told = program(word, place.path_dirs) if word else None
         if told and told not in named.values():
             named[variable + "=" + str(word)] = told
     real = {os.path.realpath(path): (name, path) for name, path in named.items()}
@@ -1182,7 +1239,7 @@ def _compiler_job(place: Place, name: str, path: str) -> Callable[[], Tuple[Opti
         if "g++" in name:
             # prints the bare name when the C++ compiler proper is not installed
             proper = run([path, "-print-prog-name=cc1plus"], place.timeout).out.strip()
-            if not os.path.isabs(proper) and not shutil.which(proper or "cc1plus"):
+            if not os.path.isabs(proper) and not place.which(proper or "cc1plus"):
                 return version, "cc1plus is missing: install the g++ package of this version"
         return version, ""
 
@@ -1490,6 +1547,8 @@ def _tool_job(place: Place, name: str, path: str) -> Callable[[], Optional[str]]
         if not TOOLS[name]:
             prefix = os.path.dirname(os.path.dirname(os.path.realpath(path)))
             return _conda_package(prefix, name)
+        if path in place.versions:
+            return place.versions[path]
         ran = run([path, *TOOLS[name]], place.timeout)
         if ran.failure:
             place.problem("tools", "`%s %s` %s" % (path, " ".join(TOOLS[name]), ran.failure))
@@ -1670,7 +1729,23 @@ def _printable(value: Any) -> Any:
     return [_printable(item) for item in value] if isinstance(value, list) else value
 
 
+def report(
+    only: Sequence[str] = FACTS,
+    timeout: float = 3.0,
+    path: Sequence[str] = (),
+    root: str = "",
+    packages: Optional[Dict[str, Dict[str, Any]]] = None,
+    versions: Optional[Dict[str, str]] = None,
+) -> None:
+    """Print the facts as one line of JSON; the arguments are those of the command line."""
+    facts = collect(Place(root, timeout, path, packages or {}, versions), only)
+    sys.stdout.write(json.dumps(_printable(facts)) + "\n")
+    sys.stdout.flush()
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
+    import argparse
+
     parser = argparse.ArgumentParser(prog="probe.py", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--only", default="", help="facts to read, with commas: " + ",".join(FACTS))
     parser.add_argument(
@@ -1693,10 +1768,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     unknown = sorted(set(only) - set(FACTS))
     if unknown:
         parser.error("unknown facts: %s (known: %s)" % (", ".join(unknown), ", ".join(FACTS)))
-    place = Place(options.root, options.timeout, options.path, json.loads(options.packages))
-    facts = collect(place, only)
-    sys.stdout.write(json.dumps(_printable(facts)) + "\n")
-    sys.stdout.flush()
+    report(only, options.timeout, options.path, options.root, json.loads(options.packages))
     return 0
 
 

@@ -3,7 +3,7 @@
 The descriptions of the fields are the JSON schema's and the fallback reasons of `mambaops profiles --explain`.
 """
 
-from __future__ import annotations
+# no `from __future__ import annotations`: msgspec takes three times as long over annotations that are texts
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -85,7 +85,7 @@ class PackageSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ] = ""
 
     @classmethod
-    def by_default(cls, package: Package, file: str = "") -> PackageSpec:
+    def by_default(cls, package: Package, file: str = "") -> "PackageSpec":
         """The release that a package's own file names; `file` is where that lies."""
         source = package.source
         return cls(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from mambaops.decide.case import Case
@@ -31,6 +30,8 @@ def assess(case: Case) -> Verdict:
 
 def act(context: Context, case: Case) -> None:
     """All sources at once, each with its own log."""
+
+    from concurrent.futures import ThreadPoolExecutor
 
     from mambaops.compile.sources import fetch
     from mambaops.state.observe import source_folder

@@ -10,10 +10,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from mambaops.core.errors import MambaopsError
+from mambaops.core.names import normal, required
 from mambaops.decide.case import Case
 from mambaops.decide.environment import unsatisfied
 from mambaops.decide.packages import KERNELS, has_prebuilt, is_installed, served
@@ -107,14 +105,16 @@ def _files(case: Case) -> list[str]:
 
 def ignored_pins(files: list[Path], case: Case) -> list[str]:
     """What the wheels ask for and do not get, because it would replace what is there."""
+    from packaging.requirements import Requirement
+
     from mambaops.wheels.metadata import metadata_of
 
     said = []
     installed = case.target.distributions if case.target else {}
-    wanted = {canonicalize_name(Requirement(text).name) for text in case.requirements}
+    wanted = {required(text) for text in case.requirements}
     for path in files:
         for requirement in map(Requirement, metadata_of(path).requires):
-            name = canonicalize_name(requirement.name)
+            name = normal(requirement.name)
             have = installed.get(name)
             if have and not requirement.specifier.contains(have, prereleases=True):
                 said.append(f"{path.name.split('-')[0]} asks for `{requirement}`; {have} stays")

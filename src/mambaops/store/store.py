@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-from packaging.version import Version
 
 from mambaops.core.errors import MambaopsError
 from mambaops.core.files import sha256_of
@@ -211,6 +209,9 @@ def _short(entry: Entry) -> str:
 
 
 def _check_name(wheel: Path, key: BuildKey) -> None:
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+    from packaging.version import Version
+
     try:
         name, version, _, _ = parse_wheel_filename(wheel.name)
     except InvalidWheelFilename as error:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 
 import msgspec
-from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from mambaops.core.names import normal
 from mambaops.knowledge.packages import known
 
 NAMED_ARCHITECTURES = 3  # more would make the file name unreadable; the digest holds them all
@@ -50,7 +50,7 @@ class BuildKey(
         key = msgspec.convert(values, type=cls)
         return msgspec.structs.replace(
             key,
-            package=canonicalize_name(key.package),
+            package=normal(key.package),
             version=Version(key.version).public,
             architectures=tuple(sorted(key.architectures, key=_architecture)),
         )

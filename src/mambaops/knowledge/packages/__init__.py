@@ -11,16 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mambaops.core.errors import UsageError
+from mambaops.core.names import normal
 from mambaops.knowledge.addresses import cuda_tag
 from mambaops.knowledge.packages.model import Architectures, Package, Patch, Source
 from mambaops.knowledge.tables import load_toml
-from mambaops.knowledge.text import (
-    wrong_line,
-    wrong_requirements,
-    wrong_source,
-    wrong_variables,
-    wrong_words,
-)
 
 __all__ = [
     "Architectures",
@@ -83,6 +77,14 @@ def _complaints(package: Package, stem: str) -> Iterator[str]:
 
 def _wrong_texts(package: Package) -> Iterator[str]:
     """Texts that become words of commands and scripts."""
+    from mambaops.knowledge.text import (
+        wrong_line,
+        wrong_requirements,
+        wrong_source,
+        wrong_variables,
+        wrong_words,
+    )
+
     source, build, told = package.source, package.build, package.architectures
     lines = [source.version, source.repository, source.tag, source.subdirectory]
     lines += [*source.env.values(), *build.env.values(), *build.split, package.title]
@@ -104,12 +106,7 @@ def packages() -> Mapping[str, Package]:
 
 
 def _normal(name: str) -> str:
-    """The normalised name; the library for that is imported only where it is needed."""
-    if name in packages():
-        return name
-    from packaging.utils import canonicalize_name
-
-    return canonicalize_name(name)
+    return name if name in packages() else normal(name)
 
 
 def is_file(name: str) -> bool:

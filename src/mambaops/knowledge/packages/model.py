@@ -1,6 +1,6 @@
 """The keys of a package file, as records: unknown keys and wrong types are refused with their path."""
 
-from __future__ import annotations
+# no `from __future__ import annotations`: msgspec takes three times as long over annotations that are texts
 
 from typing import Annotated, Any, Literal
 
