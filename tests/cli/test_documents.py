@@ -11,10 +11,14 @@ import jsonschema
 import pytest
 from recorded import path_of
 
+from mambaops.bundle.collect import Bundle
+from mambaops.bundle.install import InstalledBundle
+from mambaops.bundle.model import Manifest
 from mambaops.cli import output
 from mambaops.cli.documents import DOCUMENTS
 from mambaops.cli.program import run
 from mambaops.core.paths import CHECKOUT
+from mambaops.install.wheels import InstalledWheel
 
 WHEEL = "x-1.0-py3-none-any.whl"
 FACTS = ["--facts", "{machine}"]
@@ -41,11 +45,51 @@ RUNS: list[tuple[str, list[str], int]] = [
     ("map-paths", ["map-paths", "D:\\x", "."], 1),
     ("fetch-wheel", ["fetch-wheel", WHEEL, "--output", "fetched"], 0),
     ("openblas-check", ["openblas-check", "--module", "json"], 0),
+    ("patch-setup", ["patch-setup", "DIR", "--package", "causal-conv1d", "--arch", "9.0"], 0),
+    ("patch-setup", ["patch-setup", "DIR", "--revert"], 0),
+    ("patch-cpp-extension", ["patch-cpp-extension", "--cuda", "11.8", "--file", "tables.py"], 0),
+    ("patch-cpp-extension", ["patch-cpp-extension", "--file", "tables.py", "--revert"], 0),
+    ("install-requirements", ["install-requirements", "requirements.txt", "--dry-run"], 0),
+    ("get-nvcc", ["get-nvcc", "--cuda", "12.8", "--list", *FACTS], 0),
+    ("get-nvcc", ["get-nvcc", "--cuda", "11.8", *FACTS], 0),
+    ("profiles", ["profiles", "local"], 0),
+    ("done", ["create-venv", "--undo"], 0),
     ("error", ["plan", "--profile", "nope"], 2),
     ("error", ["verify", "--profile", "local"], 1),
     ("error", ["pln"], 2),
     ("error", ["diagnose", "no-such.log"], 2),
 ]
+# what is printed after work that takes long: one record of each
+RECORDS: dict[str, tuple[Any, str]] = {
+    "bundle": (
+        Bundle(
+            path=Path("x.tar"),
+            sha256="0" * 64,
+            size=1,
+            manifest=Manifest(
+                name="x",
+                python="3.11",
+                machine="x86_64",
+                glibc="2.36",
+                torch=None,
+                requirements=[],
+                imports=[],
+                runtime_env={},
+                installer="pip.whl",
+                files=[],
+            ),
+        ),
+        "",
+    ),
+    "install-bundle": (
+        InstalledBundle(name="x", environment=Path("e"), python=Path("p"), packages=3),
+        "",
+    ),
+    "install-wheel": (
+        [InstalledWheel(wheel="x.whl", name="x", version="1", location="l", installer="uv")],
+        "wheels",
+    ),
+}
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -57,6 +101,11 @@ def schema(name: str) -> dict[str, Any]:
 @pytest.fixture
 def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = documented.sandbox(tmp_path)
+    (folder / "tables.py").write_text(
+        "CUDA_GCC_VERSIONS = {'11.7': ((6, 0), (12, 0))}\n"
+        "CUDA_CLANG_VERSIONS = {'11.7': ((6, 0), (14, 0))}\n",
+        encoding="utf-8",
+    )
     monkeypatch.chdir(folder)
     monkeypatch.setenv("MAMBAOPS_HOME", str(folder / "home"))
     monkeypatch.setenv("MAMBAOPS_CACHE", str(folder / "cache"))
@@ -80,6 +129,21 @@ def test_a_schema_is_one_and_refuses_another_document(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(schema(name))
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"schema": f"mambaops/{name}/1", "another": 1}, schema(name))
+
+
+@pytest.mark.parametrize("name", sorted(RECORDS))
+def test_a_record_keeps_to_its_schema(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    output.begin(name, json=True)
+    record, rows = RECORDS[name]
+    output.emit(record, as_json=True, text=str, rows=rows)
+    jsonschema.validate(json.loads(capsys.readouterr().out), schema(name))
+
+
+def test_the_schema_of_profiles_is_one_document_also_as_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["mambaops", "profiles", "--schema", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["$defs"]["Profile"]["required"]
 
 
 def test_a_proof_keeps_to_its_schema(capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,7 +50,11 @@ def test_an_error_is_one_document_too(
 
 def test_what_has_no_words_of_its_own_says_how_it_ended(tmp_path: Path) -> None:
     done = mambaops("--json", "create-venv", "--undo", "--quiet", cwd=tmp_path)
-    assert json.loads(done.stdout) == {"schema": "mambaops/create-venv/1", "exit_code": 0}
+    assert json.loads(done.stdout) == {
+        "schema": "mambaops/done/1",
+        "command": "create-venv",
+        "exit_code": 0,
+    }
     assert done.stderr == ""  # --quiet: without it, that there is no environment
 
 
@@ -58,7 +62,7 @@ def test_verbose_says_which_programs_are_run(tmp_path: Path) -> None:
     done = mambaops("facts", "-v", cwd=tmp_path)
     assert done.returncode == 0
     assert f"$ {sys.executable} " in done.stderr
-    assert "probe" in done.stderr
+    assert "probe.py" in done.stderr
     assert mambaops("facts", cwd=tmp_path).stderr == ""
 
 

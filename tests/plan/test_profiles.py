@@ -93,6 +93,24 @@ def test_bad_profiles_are_refused_with_the_reason(text: str, message: str) -> No
     assert message in caught.value.message
 
 
+@pytest.mark.parametrize(
+    "text, meant",
+    [
+        (SMALL + "requirments: []\n", "requirements"),
+        (SMALL.replace("name: small}", "name: small, pyhton: []}"), "target.python"),
+        (SMALL + "packages: {mamba-ssm: {verison: '2.2.2'}}\n", "packages.mamba-ssm.version"),
+        (SMALL + "arch: '9.0'\n", "build.arch"),
+        (SMALL + "tag: v2\n", "packages.NAME.tag"),
+        (SMALL + "colour: red\n", ""),
+    ],
+)  # fmt: skip
+def test_what_an_unknown_key_was_meant_to_be_is_offered(text: str, meant: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_profile(text, "small.yaml")
+    said = f"did you mean `{meant}`? " if meant else ""
+    assert caught.value.hint == f"{said}the keys are listed by `mambaops profiles --schema`"
+
+
 def test_an_unknown_profile_offers_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         load_profile("wsl-5009")

@@ -51,15 +51,15 @@ def probe(
 
 
 def test_what_was_done_before_is_said(env: TargetEnvironment) -> None:
-    env.take_over({"probe.py": probe(env, READY)})
+    env.take_over({"cached_probe.py": probe(env, READY)})
     outcome = drive("local", COMPILE, only=("prepare-build",), say=said.append)
     assert {one.outcome for one in outcome.steps} == {"done before"}
     assert said == ["nothing to do: prepare-build of profile `local` done before"]
 
 
 def test_what_was_done_is_said_with_its_evidence(env: TargetEnvironment) -> None:
-    env.take_over({"probe.py": probe(env, {}), "-m": ("", "", 0)})
-    env.after_pip({"probe.py": probe(env, READY)})
+    env.take_over({"cached_probe.py": probe(env, {}), "-m": ("", "", 0)})
+    env.after_pip({"cached_probe.py": probe(env, READY)})
     outcome = drive("local", COMPILE, only=("prepare-build",), say=said.append)
     assert [one.step for one in outcome.steps if one.outcome == "done"] == ["prepare-build"]
     assert said[-1].startswith("done in ")
@@ -67,7 +67,7 @@ def test_what_was_done_is_said_with_its_evidence(env: TargetEnvironment) -> None
 
 
 def test_an_unknown_failure_is_not_tried_again(env: TargetEnvironment) -> None:
-    env.take_over({"probe.py": probe(env, {}), "-m": ("", "something else\n", 1)})
+    env.take_over({"cached_probe.py": probe(env, {}), "-m": ("", "something else\n", 1)})
     with pytest.raises(CommandFailed):
         drive("local", COMPILE, only=("prepare-build",), say=said.append)
     assert len([words for words in env.calls() if words[0] == "-m"]) == 1
@@ -77,7 +77,7 @@ def test_an_unknown_failure_is_not_tried_again(env: TargetEnvironment) -> None:
 
 
 def test_a_failure_with_a_safe_remedy_is_tried_once_more(env: TargetEnvironment) -> None:
-    env.take_over({"probe.py": probe(env, {}), "-m": ("", KILLED, 1)})
+    env.take_over({"cached_probe.py": probe(env, {}), "-m": ("", KILLED, 1)})
     with pytest.raises(CommandFailed):
         drive("local", COMPILE, only=("prepare-build",), say=said.append)
     assert len([words for words in env.calls() if words[0] == "-m"]) == 2
@@ -88,23 +88,23 @@ def test_a_failure_with_a_safe_remedy_is_tried_once_more(env: TargetEnvironment)
 
 
 def test_the_second_try_may_succeed(env: TargetEnvironment) -> None:
-    env.take_over({"probe.py": probe(env, {}), "-m": ("", KILLED, 1)})
-    env.after_pip({"probe.py": probe(env, {}), "-m": ("", "", 0)})
+    env.take_over({"cached_probe.py": probe(env, {}), "-m": ("", KILLED, 1)})
+    env.after_pip({"cached_probe.py": probe(env, {}), "-m": ("", "", 0)})
     with pytest.raises(StepDidNotTake):  # the second pip ended well, and changed nothing here
         drive("local", COMPILE, only=("prepare-build",), say=said.append)
     assert said.count("trying once more") == 1
 
 
 def test_what_came_of_the_first_try_is_no_part_of_the_second(env: TargetEnvironment) -> None:
-    env.take_over({"probe.py": probe(env, {}), "-m": ("", KILLED, 1)})
-    env.after_pip({"probe.py": probe(env, READY)})
+    env.take_over({"cached_probe.py": probe(env, {}), "-m": ("", KILLED, 1)})
+    env.after_pip({"cached_probe.py": probe(env, READY)})
     outcome = drive("local", COMPILE, only=("prepare-build",), say=said.append)
     assert {one.outcome for one in outcome.steps} == {"done before"}
     assert said[-1] == "nothing to do: prepare-build of profile `local` done before"
 
 
 def test_a_step_that_the_plan_does_not_have(env: TargetEnvironment) -> None:
-    env.take_over({"probe.py": probe(env, READY)})
+    env.take_over({"cached_probe.py": probe(env, READY)})
     assert drive("local", COMPILE, only=("unheard-of",), say=said.append).steps == []
     assert said == ["nothing to do: unheard-of of profile `local` done before"]
 
@@ -161,7 +161,7 @@ def test_a_complete_profile_has_nothing_to_do(env: TargetEnvironment) -> None:
         "numpy": "2.1",
     }
     torch = {"version": "2.13.0+cpu", "path": "/x/torch"}
-    env.take_over({"probe.py": probe(env, there, torch=torch)})
+    env.take_over({"cached_probe.py": probe(env, there, torch=torch)})
     run = Run(load_profile("local"), Flags(), said.append)
     write_notes(run.where.verified, {"fingerprint": run.situation().fingerprint})
     if run.machine and run.machine.gpus:
@@ -173,7 +173,7 @@ def test_a_complete_profile_has_nothing_to_do(env: TargetEnvironment) -> None:
 
 
 def test_undo_removes_the_environment(env: TargetEnvironment) -> None:
-    env.take_over({"probe.py": probe(env, {})})
+    env.take_over({"cached_probe.py": probe(env, {})})
     undo("local", Flags(), "create-venv", say=said.append)
     assert not env.folder.exists()
     assert said == [f"removed {env.folder}"]
@@ -187,7 +187,7 @@ def test_verify_without_an_environment(env: TargetEnvironment) -> None:
 
 
 def test_verify_of_an_environment_as_it_is(env: TargetEnvironment) -> None:
-    env.take_over({"probe.py": probe(env, {}), "smoke.py": ("", "", 1), "-c": ("", "", 1)})
+    env.take_over({"cached_probe.py": probe(env, {}), "smoke.py": ("", "", 1), "-c": ("", "", 1)})
     result = verified("local", Flags(arch="9.0"))
     assert not result.passed
     assert "place:mamba-ssm" in {one.id for one in result.checks}
@@ -211,7 +211,7 @@ def test_a_plan_for_another_machine_is_made_of_its_facts(env: TargetEnvironment)
 
 
 def test_a_plan_for_this_machine_looks_at_it(env: TargetEnvironment) -> None:
-    env.take_over({"probe.py": probe(env, READY)})
+    env.take_over({"cached_probe.py": probe(env, READY)})
     case, plan = planned("local", COMPILE)
     assert case.situation.env == str(env.folder)
     assert next(step.status for step in plan.steps if step.id == "prepare-build") == "done"

@@ -48,7 +48,7 @@ def run_on(env: TargetEnvironment, machine: str, flags: Flags | None = None) -> 
     }
     torch = {"version": "2.14.1+cu130", "cuda": "13.0", "path": "/x/torch"}
     facts = varied(machine, {"python": place, "torch": torch})
-    env.take_over({"probe.py": (msgspec.json.encode(facts).decode(), "", 0)})
+    env.take_over({"cached_probe.py": (msgspec.json.encode(facts).decode(), "", 0)})
     run = Run(load_profile("local"), flags or Flags(), said.append)
     run.machine = facts_of(machine)
     return run

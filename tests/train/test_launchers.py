@@ -39,7 +39,7 @@ def test_train_generate_evaluate_by_command(
         ["generate", *words, "--image", str(image), "--", "--max_new_tokens", "4"], tmp_path
     )
     assert written.returncode == 0, written.stderr
-    (found,) = json.loads(written.stdout)
+    (found,) = json.loads(written.stdout)["captions"]
     assert found["image"] == str(image)
     judged = mambaops(
         ["evaluate", *words, "--csv", str(table), "--", "--max_new_tokens", "4"], tmp_path

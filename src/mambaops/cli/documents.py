@@ -9,12 +9,17 @@ from typing import Any, Literal, TypedDict
 
 import msgspec
 
+from mambaops.bundle.collect import Bundle
+from mambaops.bundle.install import InstalledBundle
+from mambaops.cli.patch_output import BoundsRow, RevertedRow, SourceRow
 from mambaops.diagnose.match import Diagnosis
 from mambaops.doctor.model import Check as DoctorCheck
 from mambaops.download.fetch import Fetched
 from mambaops.facts.model import Facts
 from mambaops.fallback.install import Outcome as FallbackOutcome
 from mambaops.gpu.holders import Holder
+from mambaops.install.requirements import Outcome as RequirementsOutcome
+from mambaops.install.wheels import InstalledWheel
 from mambaops.patching.caches import Purged
 from mambaops.patching.crlf import FileReport
 from mambaops.plan import Plan
@@ -25,6 +30,7 @@ from mambaops.system.cudnn import Cudnn
 from mambaops.system.network import ResolverReport
 from mambaops.system.openblas import LibraryReport
 from mambaops.system.prerequisites import Missing
+from mambaops.system.route import Route
 from mambaops.verify.model import Verification
 
 
@@ -103,29 +109,60 @@ class InspectedRow(_Inspected, total=False):
     fits: FitsRow
 
 
-# name of the schema -> the document, as one type or as its fields; `schema` comes to it
+class CaptionRow(TypedDict):
+    image: str
+    caption: str
+
+
+class ScoresRow(TypedDict):
+    rows: int
+    loss: float
+    exact_match: float
+    bleu4: float | None
+    rouge_l: float | None
+    cider: float | None
+    examples: list[list[str]]
+
+
+_TRAINED = {"stage": Literal[1, 2], "folder": str, "log": str}
+
+# name of the schema -> the document, as one type or as its fields, or several of which it is one; `schema` comes to it
 DOCUMENTS: dict[str, Any] = {
+    "bundle": Bundle,
     "apt-prerequisites": {"missing": list[Missing]},
     "check-network": ResolverReport,
     "commands": {"commands": list[CommandRow]},
     "completion": {"shell": str, "script": str},
     "cudnn-check": {"cudnn": list[Cudnn]},
+    "cudnn-install": {"files": list[str]},
+    "demo-data": {"folder": str, "tables": dict[str, str]},
     "diagnose": Diagnosis,
     "doctor": {"checks": list[DoctorCheck], "exit_code": int},
+    "done": {"command": str, "exit_code": int},
     "env": {"variables": dict[str, str]},
     "error": {"error": ErrorRow},
+    "evaluate": ScoresRow,
     "facts": Facts,
+    "fetch-model": {"model": str, "folder": str},
     "fetch-wheel": Fetched,
+    "generate": {"captions": list[CaptionRow]},
+    "get-nvcc": ({"routes": list[Route]}, {"script": str}, {"home": str}),
     "inspect-wheel": InspectedRow,
+    "install-bundle": InstalledBundle,
     "install-fallback": FallbackOutcome,
+    "install-requirements": RequirementsOutcome,
+    "install-wheel": {"wheels": list[InstalledWheel]},
     "map-paths": {"paths": list[PathRow]},
     "openblas-check": LibraryReport,
+    "patch-cpp-extension": (BoundsRow, RevertedRow),
+    "patch-setup": ({"sources": list[SourceRow]}, {"sources": list[RevertedRow]}),
     "plan": Plan,
-    "profiles": {"profiles": list[Profile]},
+    "profiles": ({"profiles": list[Profile]}, {"values": list[tuple[str, Any, str]]}),
     "purge-cache": {"caches": list[Purged]},
     "report": {"run": str, "page": str},
-    "release-gpu": {"holders": list[Holder]},
+    "release-gpu": ({"holders": list[Holder]}, {"pid": int, "outcome": str}),
     "repair-wheel": {"wheel": str, "glibc": str, "done": list[str]},
+    "run-graph-mamba": {"folder": str, "results": dict[str, dict[str, Any]]},
     "run": {"profile": str, "folder": str, "steps": list[Done]},
     "select-wheel": {
         "package": str,
@@ -136,6 +173,8 @@ DOCUMENTS: dict[str, Any] = {
     "shell-env": {"home": str, "shell": str, "lines": list[str]},
     "steps": {"steps": list[StepRow]},
     "strip-crlf": {"files": list[FileReport]},
+    "train-stage1": _TRAINED,
+    "train-stage2": _TRAINED,
     "verify": Verification,
     "version": {"version": str},
     "wheels-add": Answer,
@@ -147,7 +186,19 @@ DOCUMENTS: dict[str, Any] = {
 
 def schema_of(name: str) -> dict[str, Any]:
     """The JSON schema of a document. Every field is there, also those that are empty."""
-    shape = DOCUMENTS[name]
+    shapes = DOCUMENTS[name] if isinstance(DOCUMENTS[name], tuple) else (DOCUMENTS[name],)
+    objects = [_object(name, shape) for shape in shapes]
+    definitions = {key: value for one in objects for key, value in one.pop("$defs").items()}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"mambaops {name}",
+        **(objects[0] if len(objects) == 1 else {"type": "object", "oneOf": objects}),
+        "$defs": definitions,
+    }
+
+
+def _object(name: str, shape: Any) -> dict[str, Any]:
+    """The schema of a document of one shape, with `$defs`."""
     fields = shape if isinstance(shape, dict) else {"document": shape}
     kinds = list(fields.values())
     found, definitions = msgspec.json.schema_components(kinds, schema_hook=_as_text)
@@ -161,8 +212,6 @@ def schema_of(name: str) -> dict[str, Any]:
         required = list(fields)
     label = {"const": 1} if name == "facts" else {"const": f"mambaops/{name}/1"}
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"mambaops {name}",
         "type": "object",
         "properties": {"schema": label} | {k: v for k, v in inside.items() if k != "schema"},
         "required": ["schema", *(one for one in required if one != "schema")],

@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 
+from mambaops.cli import output
 from mambaops.cli.command import Context, Words
 
 
@@ -18,6 +19,11 @@ def flags(values: Mapping[str, str | bool]) -> list[str]:
         elif value:
             words += [flag, str(value)]
     return words
+
+
+def document() -> str:
+    """The command whose outcome the program prints as one JSON document; "" where nobody asked for that."""
+    return output.WANTED.command if output.WANTED.json else ""
 
 
 def remainder(c: Context) -> list[str]:

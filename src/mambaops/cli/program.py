@@ -137,7 +137,8 @@ def _command(words: list[str], *, dry: bool) -> int:
     _there()
     status = carry_out(command, Words(found.rest), found.values, dry=dry)
     if found.json and not output.WANTED.told:
-        output.emit_json(output.with_schema({"exit_code": status}))
+        done = {"command": command.name, "exit_code": status}
+        output.emit_json({"schema": "mambaops/done/1", **done})
     return status
 
 

@@ -48,7 +48,7 @@ def collect(
         "packages": known_modules(more),
         "versions": versions,
     }
-    argv: list[str | Path] = [executable, payload_file("probe_module.py"), json.dumps(wanted)]
+    argv: list[str | Path] = [executable, payload_file("cached_probe.py"), json.dumps(wanted)]
     done = process.run(argv, timeout=10 * timeout + 20, check=False)
     _check(done, executable)
     facts = _decoded(done, executable)

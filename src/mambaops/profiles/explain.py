@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,15 +54,14 @@ def schema() -> dict[str, Any]:
 
 
 def descriptions() -> dict[str, str]:
-    """Key path -> description, from the schema."""
+    """Key path -> description, "" where it has none, from the schema; `*` stands for the names in a mapping."""
     found: dict[str, str] = {}
     definitions = schema()["$defs"]
 
     def walk(name: str, prefix: str) -> None:
         for key, field in definitions[name].get("properties", {}).items():
             path = f"{prefix}{key}"
-            if text := field.get("description"):
-                found[path] = text
+            found[path] = field.get("description", "")
             for choice in [field, *field.get("anyOf", [])]:
                 if reference := choice.get("$ref"):
                     walk(reference.rsplit("/", 1)[1], f"{path}.")
@@ -71,3 +71,19 @@ def descriptions() -> dict[str, str]:
 
     walk("Profile", "")
     return found
+
+
+def meant(key: str, section: str) -> str:
+    """The key path that was meant by an unknown key of a section ("target", "" for the top); "" where none is like it."""
+    import difflib
+
+    inside = re.sub(r"^packages\..+", "packages.*", section)
+    beside: dict[str, str] = {}
+    elsewhere: dict[str, str] = {}
+    for path in descriptions():
+        parent, _, name = path.rpartition(".")
+        (beside if parent == inside else elsewhere).setdefault(name, path)
+    if key not in elsewhere and (near := difflib.get_close_matches(key, beside, n=1)):
+        return f"{section}.{near[0]}".strip(".")
+    near = difflib.get_close_matches(key, elsewhere, n=1, cutoff=0.85)
+    return elsewhere[near[0]].replace("*", "NAME") if near else ""

@@ -6,6 +6,7 @@ as 3.1), and every error names the key path.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from mambaops.core.paths import data_dir
 from mambaops.knowledge.mirrors import mirrored
 from mambaops.knowledge.packages import package
 from mambaops.profiles.check import complaints
-from mambaops.profiles.explain import values
+from mambaops.profiles.explain import meant, values
 from mambaops.profiles.model import PackageSpec, Profile
 
 
@@ -131,8 +132,10 @@ def _with_package_files(profile: Profile, origin: str, folder: Path) -> Profile:
 def _hint(message: str) -> str:
     if "Expected `str`, got `float`" in message or "Expected `str`, got `int`" in message:
         return 'put versions in quotes: YAML reads 12.10 as 12.1 and 3.10 as 3.1, "12.10" stays'
-    if "unknown field" in message:
-        return "the keys are listed by `mambaops profiles --schema`"
+    if unknown := re.search(r"unknown field `(.*?)`(?: - at `\$\.?(.*?)`)?$", message):
+        near = meant(unknown[1], unknown[2] or "")
+        listed = "the keys are listed by `mambaops profiles --schema`"
+        return f"did you mean `{near}`? {listed}" if near else listed
     return ""
 
 

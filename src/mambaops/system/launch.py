@@ -43,13 +43,16 @@ def environment(env: Mapping[str, str]) -> dict[str, str]:
     return {**env, "PYTHONPATH": path, "MAMBAOPS_PROGRAM": program()}
 
 
-def hand_over(python: str, module: str, words: Sequence[str]) -> NoReturn:
+def hand_over(python: str, module: str, words: Sequence[str], *, document: str = "") -> NoReturn:
     """Become `python -m module words…`: it has our terminal, gets our signals, gives our status.
+
+    Args:
+        document: the command whose outcome it prints as one JSON document; "" for what it prints by itself.
 
     Raises:
         UsageError: no such interpreter.
     """
-    env = dict(os.environ)
+    env = {**os.environ, **({"MAMBAOPS_JSON": document} if document else {})}
     argv = command(interpreters.to_look_at(python), module, words)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -93,7 +93,14 @@ def install(profile: str) -> None:
 
 
 def train(
-    stage: int, words: list[str], *, python: str, profile: str, install_only: bool, train_only: bool
+    stage: int,
+    words: list[str],
+    *,
+    python: str,
+    profile: str,
+    install_only: bool,
+    train_only: bool,
+    document: str = "",
 ) -> None:
     """Install where a profile was named, then become the training program.
 
@@ -108,13 +115,23 @@ def train(
         install(profile)
     if install_only:
         return
-    run_module(VLM, ["--stage", str(stage), *words], python=python, profile=profile)
+    given = ["--stage", str(stage), *words]
+    run_module(VLM, given, python=python, profile=profile, document=document)
 
 
 def run_module(
-    module: str, words: list[str], *, python: str, profile: str, needed: Sequence[str] = NEEDED
+    module: str,
+    words: list[str],
+    *,
+    python: str,
+    profile: str,
+    needed: Sequence[str] = NEEDED,
+    document: str = "",
 ) -> None:
     """Become `python -m module words…` with the profile's run-time variables (the user's own win).
+
+    Args:
+        document: the command whose outcome is wanted as one JSON document on stdout; "" for what it prints.
 
     Raises:
         UsageError: no such interpreter. MachineError: it lacks one of the `needed` packages.
@@ -124,7 +141,7 @@ def run_module(
     if profile:
         for name, value in load_profile(profile).runtime_env.items():
             os.environ.setdefault(name, value)
-    hand_over(str(chosen), module, words)
+    hand_over(str(chosen), module, words, document=document)
 
 
 def is_demo(folder: Path) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from mambaops.cli.call import gpu_of, pasted_plan, with_program
+from mambaops.cli.output import emit_json
 from mambaops.cli.request import Request, planning_task
 from mambaops.cli.run_step import run_steps, show_plan
-from mambaops.cli.task import Context, emit, put, task, to_json
+from mambaops.cli.task import Context, emit, put, task
 from mambaops.core.errors import MachineError
 
 
@@ -106,7 +107,7 @@ def profiles(c: Context, explain: str = "", schema: bool = False, json: bool = F
     from mambaops.report.plan_text import explained, listed
 
     if schema:
-        put(to_json(schema_of()))
+        emit_json(schema_of())
     elif explain:
         emit(reasons(load_profile(explain)), as_json=json, text=explained, rows="values")
     else:

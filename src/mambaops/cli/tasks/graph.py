@@ -31,7 +31,6 @@ _FLAGS = {
         "mambaops run-graph-mamba --override gt.layers 4",
     ),
     rest="flags",
-    json=False,
     help=_FLAGS,
     iterable=["override"],
 )
@@ -57,7 +56,7 @@ def run_graph_mamba(
 
     Words after `--` go to the program as they are: `mambaops run-graph-mamba -- --override gt.layers 4`.
     """
-    from mambaops.cli.passthrough import flags, remainder
+    from mambaops.cli.passthrough import document, flags, remainder
     from mambaops.system.launch import hand_over
 
     values: dict[str, str | bool] = {
@@ -76,4 +75,5 @@ def run_graph_mamba(
         "--graph_mamba_root": graph_mamba_root,
     }
     pairs = [word for pair in override for word in ("--override", pair)]
-    hand_over(python, "mambaops.payload.train.graph", flags(values) + pairs + remainder(c))
+    words = flags(values) + pairs + remainder(c)
+    hand_over(python, "mambaops.payload.train.graph", words, document=document())

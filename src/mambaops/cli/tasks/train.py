@@ -22,7 +22,6 @@ _MODES = {
         "mambaops train-stage1 -- --help",
     ),
     rest="flags",
-    json=False,
     help={**_WHERE, **_MODES},
 )
 def train_stage1(
@@ -48,7 +47,6 @@ def train_stage1(
         "mambaops train-stage2 --profile wsl-5090 -- --epochs 20",
     ),
     rest="flags",
-    json=False,
     help={**_WHERE, **_MODES},
 )
 def train_stage2(
@@ -70,12 +68,13 @@ def train_stage2(
 def _train(
     c: Context, stage: int, python: str, profile: str, install_only: bool, train_only: bool
 ) -> None:
-    from mambaops.cli.passthrough import remainder
+    from mambaops.cli.passthrough import document, remainder
     from mambaops.train import launch as training
 
     training.train(
         stage,
         remainder(c),
+        document=document(),
         python=python,
         profile=profile,
         install_only=install_only,
@@ -98,7 +97,7 @@ def _train(
         "image": "picture; may be repeated",
         "question": "default: the one trained with",
         "mamba_model": "folder of the language model, if it moved",
-        "json": "print [{image, caption}]",
+        "json": "print one JSON document",
     },
 )
 def generate(
@@ -112,17 +111,22 @@ def generate(
     json: bool = False,
 ) -> None:
     """Write what a trained checkpoint says about a picture."""
-    from mambaops.cli.passthrough import flags, remainder
+    from mambaops.cli.passthrough import document, flags, remainder
     from mambaops.train import launch as training
 
     values: dict[str, str | bool] = {
         "--checkpoint": checkpoint,
         "--question": question,
         "--mamba_model": mamba_model,
-        "--json": json,
     }
     words = flags(values) + [word for path in image for word in ("--image", path)] + remainder(c)
-    training.run_module("mambaops.payload.train.generate", words, python=python, profile=profile)
+    training.run_module(
+        "mambaops.payload.train.generate",
+        words,
+        python=python,
+        profile=profile,
+        document=document(),
+    )
 
 
 @task(
@@ -155,7 +159,7 @@ def evaluate(
     json: bool = False,
 ) -> None:
     """Score a checkpoint on a caption table: loss, exact match, BLEU-4, ROUGE-L and CIDEr."""
-    from mambaops.cli.passthrough import flags, remainder
+    from mambaops.cli.passthrough import document, flags, remainder
     from mambaops.train import launch as training
 
     values: dict[str, str | bool] = {
@@ -164,15 +168,19 @@ def evaluate(
         "--mamba_model": mamba_model,
         "--shuffle_images": shuffle_images,
         "--limit": str(limit or ""),
-        "--json": json,
     }
     words = flags(values) + remainder(c)
-    training.run_module("mambaops.payload.train.evaluate", words, python=python, profile=profile)
+    training.run_module(
+        "mambaops.payload.train.evaluate",
+        words,
+        python=python,
+        profile=profile,
+        document=document(),
+    )
 
 
 @task(
     name="fetch-model",
-    json=False,
     group="train",
     examples=(
         "mambaops fetch-model state-spaces/mamba-130m-hf",
@@ -203,7 +211,7 @@ def fetch_model(
     """
     from pathlib import Path
 
-    from mambaops.cli.passthrough import flags
+    from mambaops.cli.passthrough import document, flags
     from mambaops.core.outputs import folder_to_write
     from mambaops.train import launch as training
     from mambaops.train import models
@@ -212,12 +220,18 @@ def fetch_model(
         folder_to_write(Path(output), force=force, ours=models.is_model)
     wanted = models.wanted_model(model, profile)
     words = flags({"--model": wanted, "--output": output, "--check": check})
-    training.run_module(models.MODULE, words, python=python, profile=profile, needed=models.NEEDED)
+    training.run_module(
+        models.MODULE,
+        words,
+        python=python,
+        profile=profile,
+        needed=models.NEEDED,
+        document=document(),
+    )
 
 
 @task(
     name="demo-data",
-    json=False,
     group="train",
     examples=(
         "mambaops demo-data",
@@ -247,14 +261,20 @@ def demo_data(
     """
     from pathlib import Path
 
-    from mambaops.cli.passthrough import flags
+    from mambaops.cli.passthrough import document, flags
     from mambaops.core.outputs import folder_to_write
     from mambaops.train import launch as training
 
     folder_to_write(Path(output), force=force, ours=training.is_demo)
     values: dict[str, str | bool] = {"--output": output, "--count": str(count)}
     words = flags({**values, "--windows_paths": windows_paths})
-    training.run_module("mambaops.payload.train.demo_data", words, python=python, profile=profile)
+    training.run_module(
+        "mambaops.payload.train.demo_data",
+        words,
+        python=python,
+        profile=profile,
+        document=document(),
+    )
 
 
 @task(

@@ -20,8 +20,8 @@ WANTED_EXACT = 0.9
 WANTED_START = (6.0, 8.0)
 
 
-def main(argv: List[str]) -> None:
-    """Write the data and the model, train, test, judge.
+def main(argv: List[str]) -> Settings:
+    """Write the data and the model, train, test, judge; what was trained with.
 
     Raises:
         TrainError: one of the four statements does not hold.
@@ -39,6 +39,7 @@ def main(argv: List[str]) -> None:
     session.train(settings)
     scores = test(own.output_dir)
     judge(settings, scores, time.monotonic() - began)
+    return settings
 
 
 def flags(folder: str, count: int) -> List[str]:

@@ -16,6 +16,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Set, Tuple
 
+from mambaops.payload.train.errors import guarded
+
 SHAPES = ("圆形", "圆环", "十字", "横条", "竖条")
 COLOURS: Dict[str, Tuple[int, int, int]] = {
     "红色": (225, 45, 45),
@@ -146,7 +148,7 @@ def _write_table(path: str, rows: List[Tuple[str, str]], windows_root: str) -> N
             writer.writerow([where, QUESTION, sentence])
 
 
-def main() -> None:
+def main() -> Dict[str, Any]:
     """`python -m mambaops.payload.train.demo_data -o DIR`."""
     from mambaops.payload import paths
 
@@ -167,9 +169,11 @@ def main() -> None:
         if not paths.is_windows_path(root):
             root = "D:" + root.replace("/", "\\")
             print(f"this folder has no Windows name; the tables say {root}", file=sys.stderr)
-    for table in write_set(flags.output, flags.count, flags.seed, root).values():
+    tables = write_set(flags.output, flags.count, flags.seed, root)
+    for table in tables.values():
         print(table)
+    return {"folder": os.path.abspath(flags.output), "tables": tables}
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded(main))

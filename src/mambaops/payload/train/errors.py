@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
-from typing import Callable, Dict, Iterator
+from typing import Callable, Dict, Iterator, Tuple
 
 
 class TrainError(Exception):
@@ -46,21 +46,35 @@ class Stopped(TrainError):
 
 
 def guarded(main: Callable[[], object]) -> int:
-    """Run a program's `main` and return its exit status; our errors are printed, not traced."""
+    """Run a program's `main` and return its exit status; our errors are printed, not traced.
+
+    With MAMBAOPS_JSON=NAME what `main` returns becomes the one JSON document on stdout, and all talk goes to stderr.
+    """
+    name = os.environ.pop("MAMBAOPS_JSON", "")
+    if not name:
+        return _ended(main)[0]
+    from mambaops.payload.train.document import documented
+
+    return documented(name, lambda: _ended(main))
+
+
+def _ended(main: Callable[[], object]) -> Tuple[int, object]:
+    """(exit status, what `main` returned, or the error as a mapping)."""
     try:
-        main()
+        return 0, main()
     except TrainError as error:
         print(f"error: {error.message}", file=sys.stderr)
+        hint = ""
         if error.hint:
             # how the person who started us reaches the program that the hint names
             program = os.environ.get("MAMBAOPS_PROGRAM", "mambaops")
             hint = error.hint.replace("`mambaops ", f"`{program} ")
             print(f"\nhint: {hint}", file=sys.stderr, flush=True)
-        return error.exit_code
+        return error.exit_code, {"message": error.message, "hint": hint}
     except KeyboardInterrupt:
-        print("interrupted: nothing was running that needed saving", file=sys.stderr)
-        return 130
-    return 0
+        text = "interrupted: nothing was running that needed saving"
+        print(text, file=sys.stderr)
+        return 130, {"message": text, "hint": ""}
 
 
 @contextmanager

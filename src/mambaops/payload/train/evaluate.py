@@ -7,7 +7,6 @@ pycocoevalcap. METEOR and SPICE need Java and English: they are not used.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import Any, Dict, List, Sequence
 
@@ -89,8 +88,8 @@ def describe(scores: Dict[str, Any]) -> str:
     return f"{scores['rows']} rows, " + ", ".join(parts)
 
 
-def main(argv: Sequence[str]) -> None:
-    """Print the scores, as JSON on request."""
+def main(argv: Sequence[str]) -> Dict[str, Any]:
+    """Print the scores."""
     parser = argparse.ArgumentParser(prog="evaluate", description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--csv", required=True, help="caption table")
@@ -107,16 +106,12 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--shuffle_images", action="store_true", help="a control: the score must fall"
     )
-    parser.add_argument("--json", action="store_true")
     flags = vars(parser.parse_args(argv))
-    as_json, table = flags.pop("json"), flags.pop("csv")
-    scores = evaluate(flags.pop("checkpoint"), table, **flags)
-    if as_json:
-        print(json.dumps(scores, ensure_ascii=False, indent=2))
-        return
+    scores = evaluate(flags.pop("checkpoint"), flags.pop("csv"), **flags)
     print(describe(scores))
     for written, wanted in scores["examples"]:
         print(f"  {'=' if written.strip() == wanted.strip() else '!'} {written}   ({wanted})")
+    return scores
 
 
 if __name__ == "__main__":

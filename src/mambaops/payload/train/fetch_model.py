@@ -190,7 +190,7 @@ def _ignored(model: str) -> List[str]:
     return [*UNWANTED, *(["*.bin", "*.pt", "*.pth"] if has_safetensors else [])]
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: Sequence[str]) -> Dict[str, str]:
     """Say what is here, fetch what is not, check everything."""
     parser = argparse.ArgumentParser(prog="fetch_model", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="hub name, or a folder to check")
@@ -212,9 +212,10 @@ def main(argv: Sequence[str]) -> None:
                 f"{model} is not complete here",
                 hint=f"`mambaops fetch-model --model {shlex.quote(model)}`",
             )
-        return
+        return {"model": model, "folder": os.path.abspath(there[0])}
     where = fetch(model, folder)
     print(f"{model} is complete in {where}; train with --mamba_model {where}")
+    return {"model": model, "folder": os.path.abspath(where)}
 
 
 if __name__ == "__main__":

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-from typing import Sequence
+from typing import Any, Dict, Sequence
 
 from mambaops.payload.train.errors import InputError, guarded
 from mambaops.payload.train.hub import obey_offline
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: Sequence[str]) -> Dict[str, Any]:
     """Print one caption per picture (with its path where there are several)."""
     parser = argparse.ArgumentParser(prog="generate", description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", required=True, help="vision_bridge_vlm_final.pt")
@@ -25,7 +24,6 @@ def main(argv: Sequence[str]) -> None:
         "--max_new_tokens", type=int, default=0, help="0: as long as the trained text"
     )
     parser.add_argument("--device", default="auto", choices=("auto", "cuda", "cpu"))
-    parser.add_argument("--json", action="store_true")
     flags = parser.parse_args(argv)
     from mambaops.payload import paths
     from mambaops.payload.train.data import Row
@@ -41,12 +39,10 @@ def main(argv: Sequence[str]) -> None:
     captions = [
         writer.write([row], writer.image(row)[None], flags.max_new_tokens)[0] for row in rows
     ]
-    if flags.json:
-        found = [{"image": image, "caption": text} for image, text in zip(images, captions)]
-        print(json.dumps(found, ensure_ascii=False, indent=2))
-        return
     for image, text in zip(images, captions):
         print(text if len(images) == 1 else f"{image}\t{text}")
+    pairs = zip(images, captions)
+    return {"captions": [{"image": image, "caption": text} for image, text in pairs]}
 
 
 if __name__ == "__main__":

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import List
+from typing import Dict, List
 
 from mambaops.payload.train.errors import guarded
 from mambaops.payload.train.hub import obey_offline
-from mambaops.payload.train.options import parse
+from mambaops.payload.train.options import Settings, parse
 
 
-def main(argv: List[str]) -> None:
-    """Set what must be set before PyTorch is imported, then train."""
+def main(argv: List[str]) -> Dict[str, object]:
+    """Set what must be set before PyTorch is imported, then train; where the results are."""
     # two OpenMP runtimes in one process (conda, Windows) abort otherwise
     os.environ.setdefault("KMP_DUPLICATE_LIB_OK", "TRUE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # workers are forked
@@ -26,12 +26,18 @@ def main(argv: List[str]) -> None:
     if "--demo" in argv:
         from mambaops.payload.train import demo
 
-        demo.main([word for word in argv if word != "--demo"])
-        return
+        return _results(demo.main([word for word in argv if word != "--demo"]))
     settings = parse(argv)
     from mambaops.payload.train import session
 
     session.train(settings)
+    return _results(settings)
+
+
+def _results(settings: Settings) -> Dict[str, object]:
+    folder = os.path.abspath(settings.output_dir)
+    log = os.path.join(folder, f"stage{settings.stage}_train_log.csv")
+    return {"stage": settings.stage, "folder": folder, "log": log}
 
 
 if __name__ == "__main__":

@@ -65,8 +65,8 @@ def overrides(words: Sequence[Sequence[str]]) -> Pairs:
     return pairs
 
 
-def main() -> None:
-    """Read the flags and run one of the two engines."""
+def main() -> Dict[str, Any]:
+    """Read the flags and run one of the two engines; where the results are, and the native engine's best."""
     flags = parse()
     if flags.repeat < 1:
         raise InputError(f"--repeat is {flags.repeat}, wanted at least 1")
@@ -74,7 +74,7 @@ def main() -> None:
         status = _external(flags)
         if status:
             raise TrainError(f"the original's main.py ended with status {status}")
-        return
+        return {"folder": os.path.abspath(flags.out_dir or flags.graph_mamba_root), "results": {}}
     name, config = _configured(flags)  # before torch is imported: mistakes are told at once
     try:
         import torch  # noqa: F401
@@ -83,7 +83,7 @@ def main() -> None:
             f"torch cannot be imported by {sys.executable}: {error}",
             hint="run it with an environment's python: `mambaops --help run-graph-mamba` shows how",
         ) from error
-    _native(flags, name, config)
+    return _native(flags, name, config)
 
 
 def _chosen(flags: argparse.Namespace) -> Tuple[str, Pairs]:
@@ -116,7 +116,7 @@ def _configured(flags: argparse.Namespace) -> Tuple[str, Dict[str, Any]]:
     return os.path.splitext(os.path.basename(path))[0], config
 
 
-def _native(flags: argparse.Namespace, name: str, config: Dict[str, Any]) -> None:
+def _native(flags: argparse.Namespace, name: str, config: Dict[str, Any]) -> Dict[str, Any]:
     from mambaops.payload.train.graph import native
 
     tag = f"-{flags.name_tag}" if flags.name_tag else ""
@@ -128,7 +128,7 @@ def _native(flags: argparse.Namespace, name: str, config: Dict[str, Any]) -> Non
         require_kernels=flags.require_kernels,
         trust_pickle=flags.trust_pickle,
     )
-    native.run(job)
+    return {"folder": os.path.abspath(job.folder), "results": native.run(job)}
 
 
 def _apply_flags(config: Dict[str, Any], flags: argparse.Namespace) -> None:
