@@ -16,6 +16,7 @@ if __name__ == "__main__":  # before anything is imported that is not there yet
     runpy.run_path(str(CHECKOUT / "src/mambaops/payload/first_line.py"), run_name="__main__")
 
 from mambaops.cli import collection
+from mambaops.cli.faults import guarded_at_exit
 from mambaops.cli.invoke_tasks import as_task
 from mambaops.cli.task import Context, say, task
 from mambaops.core import process
@@ -86,5 +87,6 @@ def _hook(python: Path) -> None:
     say(f"{hook}: checks style and types before a commit")
 
 
+guarded_at_exit()
 ns = collection()
 ns.add_task(as_task(bootstrap))

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mambaops.core.paths import CHECKOUT
+
 
 def run(body: str, **streams: int) -> subprocess.CompletedProcess[str]:
     """A process whose command is `body`, behind the guard."""
@@ -87,3 +89,14 @@ def test_a_reader_that_has_gone_is_no_failure(stream: str) -> None:
     done = run(f"print('data', file=sys.{stream}, flush=True); return 0", **{stream: writing})
     os.close(writing)
     assert (done.returncode, done.stdout or "", done.stderr or "") == (0, "", "")
+
+
+def test_a_reader_that_left_the_listing_of_invoke_is_no_error() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    argv = [sys.executable, "-u", "-m", "invoke", "--list"]
+    done = subprocess.run(
+        argv, cwd=CHECKOUT, stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")

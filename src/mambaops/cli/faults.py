@@ -5,10 +5,12 @@ Nothing of ours but the errors is imported here: Ctrl-C and a broken pipe may co
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import sys
 from collections.abc import Callable
+from types import TracebackType
 
 FAULT = 70  # a fault of ours, as sysexits.h has it
 INTERRUPTED = 130
@@ -33,6 +35,37 @@ def guarded(command: Callable[[], int]) -> int:
     except Exception as error:
         return fault(error)
     return status
+
+
+def guarded_at_exit() -> None:
+    """For a program that is not ours (Invoke's): what its own printing raises ends as with `guarded`.
+
+    Called once, before it prints. Python runs the hook for what nobody caught, and then ends with 1: here with the
+    status that is meant.
+    """
+    before = sys.excepthook
+
+    def ended(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, OSError | KeyboardInterrupt):
+            os._exit(_status_of(error))
+        before(kind, error, trace)
+
+    sys.excepthook = ended
+    atexit.register(_flushed_at_exit)
+
+
+def _flushed_at_exit() -> None:
+    try:
+        _flush()
+    except OSError as error:
+        os._exit(_status_of(error))
+
+
+def _status_of(error: BaseException) -> int:
+    def raised() -> int:
+        raise error
+
+    return guarded(raised)
 
 
 def _open_streams() -> None:
