@@ -7,6 +7,7 @@ import pytest
 
 from mambaops.core.errors import UsageError
 from mambaops.diagnose import catalogue, rules
+from mambaops.diagnose.lookups import FIELDS
 from mambaops.diagnose.match import match
 from mambaops.knowledge.packages import packages
 
@@ -52,13 +53,14 @@ def test_placeholders_are_captured_by_some_pattern() -> None:
         texts = [
             rule.cause,
             *rule.fix,
+            rule.title,
             *(text for case in rule.cases for text in (case.cause, *case.fix)),
         ]
         wanted = {name for text in texts for name in re.findall(r"\{(\w+)\}", text)}
         captured = {
             name for pattern in rule.patterns for name in re.compile(pattern.regex).groupindex
         }
-        assert wanted <= captured, rule.id
+        assert wanted <= captured | FIELDS.get(rule.table, set()), rule.id
 
 
 @pytest.mark.parametrize(
@@ -141,3 +143,17 @@ def test_a_wrong_failure_of_a_package_file_is_refused() -> None:
     package = msgspec.structs.replace(packages()["mamba-ssm"], failures=[{"id": "a"}])
     with pytest.raises(UsageError, match=r"package file of mamba-ssm: failures: .*title"):
         rules.rules_of(package)
+
+
+def _without_us(fixes: list[str]) -> bool:
+    """Whether somebody without mambaops finds something to do among them."""
+    return any(
+        "`mambaops" not in text or "by hand" in text or text.count("`") > 2 for text in fixes
+    )
+
+
+def test_every_remedy_can_be_done_without_mambaops() -> None:
+    for rule in rules.load().rules:
+        assert rule.role == "benign" or _without_us(rule.fix), rule.id
+        for case in rule.cases:
+            assert not case.fix or _without_us(case.fix), (rule.id, case.when)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from mambaops.diagnose.lookups import looked_up
 from mambaops.diagnose.predicates import Evidence, holds
 from mambaops.diagnose.rules import Rule, load
 from mambaops.diagnose.scan import Hit, Scan, scan
@@ -122,12 +123,22 @@ def _hits_that_count(seen: Scan, rules: dict[str, Rule], facts: Facts | None) ->
         found = {**seen.retries, **found}
     signals = frozenset([*seen.hits, *found])
     # the patterns of a rule are searched one after the other: the first hit need not be the earliest
-    first = {name: min(hits, key=lambda hit: hit.number) for name, hits in found.items()}
+    first = {name: _first(rules[name], hits) for name, hits in found.items()}
     return {
         name: hit
         for name, hit in first.items()
-        if _applies(rules[name], Evidence(facts=facts, signals=signals, groups=hit.groups))
+        if hit is not None
+        and _applies(rules[name], Evidence(facts=facts, signals=signals, groups=hit.groups))
     }
+
+
+def _first(rule: Rule, hits: list[Hit]) -> Hit | None:
+    """The first hit of which the rule's table, if it has one, knows something."""
+    for hit in sorted(hits, key=lambda hit: hit.number):
+        groups = looked_up(rule.table, hit.groups)
+        if groups is not None:
+            return Hit(hit.name, hit.line, hit.number, groups)
+    return None
 
 
 def _harmless(rules: dict[str, Rule], hits: dict[str, Hit]) -> list[Rule]:
@@ -200,7 +211,7 @@ def _finding(
         cause=_filled(case.cause if case else rule.cause, hit.groups),
         fix="\n".join(fixes),
         benign=rule.role == "benign",
-        title=rule.title,
+        title=_filled(rule.title, hit.groups),
         fixes=fixes,
         does_not_help=rule.does_not_help,
         versions=rule.versions,

@@ -159,6 +159,31 @@ def torch_cuda_is_newer_than_driver(seen: Evidence) -> bool:
     return release(facts.torch.cuda) > release(facts.driver.cuda)
 
 
+def ptxas_is_tritons(seen: Evidence) -> bool:
+    """The log shows that triton called its own ptxas."""
+    return "triton-ptxas" in seen.signals
+
+
+def torch_is_older_than_2_1(seen: Evidence) -> bool:
+    """The machine's torch is below 2.1."""
+    return () < _torch(seen) < (2, 1)
+
+
+def torch_is_2_3_or_newer(seen: Evidence) -> bool:
+    """The machine's torch is 2.3 or above."""
+    return _torch(seen) >= (2, 3)
+
+
+def _torch(seen: Evidence) -> tuple[int, ...]:
+    torch = seen.facts.torch if seen.facts else None
+    return release(torch.version) if torch else ()
+
+
+def library_path_is_set(seen: Evidence) -> bool:
+    """LD_LIBRARY_PATH names folders on the machine."""
+    return bool(seen.facts and seen.facts.env.get("LD_LIBRARY_PATH"))
+
+
 PREDICATES: dict[str, Callable[[Evidence], bool]] = {
     check.__name__: check
     for check in (
@@ -180,6 +205,10 @@ PREDICATES: dict[str, Callable[[Evidence], bool]] = {
         gpu_is_below_volta,
         wheel_was_cached,
         torch_cuda_is_newer_than_driver,
+        ptxas_is_tritons,
+        torch_is_older_than_2_1,
+        torch_is_2_3_or_newer,
+        library_path_is_set,
     )
 }
 

@@ -70,6 +70,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             row says what finds it).
         loses_to: rules that explain this one when both are found.
         when: a predicate that must hold for the rule to be considered; `unless`: one that must not.
+        table: one of `lookups`, whose row for what was captured fills further `{name}`; without a row the rule is silent.
         cases: tried in order; the first that holds replaces cause and fix.
     """
 
@@ -87,6 +88,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     when: str | None = None
     unless: str | None = None
     cases: list[Case] = []
+    table: str = ""
     found_by: str = ""
 
 
@@ -174,6 +176,7 @@ def rules_of(package: Package) -> list[Rule]:
 
 
 def _complaints(catalogue: Catalogue) -> Iterator[str]:
+    from mambaops.diagnose.lookups import FIELDS
     from mambaops.diagnose.predicates import PREDICATES
 
     ids = [rule.id for rule in catalogue.rules]
@@ -186,6 +189,8 @@ def _complaints(catalogue: Catalogue) -> Iterator[str]:
         for when in [rule.when, rule.unless, *(case.when for case in rule.cases)]:
             if when is not None and when not in PREDICATES:
                 yield f"rule `{rule.id}` names the predicate `{when}`, which does not exist"
+        if rule.table and rule.table not in FIELDS:
+            yield f"rule `{rule.id}` names the table `{rule.table}`, which does not exist"
         if rule.role == "silent" and not rule.found_by:
             yield f"rule `{rule.id}` leaves no text and does not say what finds it"
         if rule.role != "silent" and not (rule.patterns and rule.examples and rule.sources):

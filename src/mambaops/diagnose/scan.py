@@ -150,6 +150,8 @@ class _Scanner:
 
     def _keep(self, probe: Probe, piece: Piece, start: int, end: int, match: re.Match[str]) -> None:
         groups = {name: value for name, value in match.groupdict().items() if value}
+        if probe.rule is not None and probe.rule.table == "api":
+            groups |= importer(piece.above(start))
         line = piece.text[start:end]
         shown = around(line, match.start(), min(match.end(), len(line)))
         hit = Hit(probe.name, shown, piece.number(start), groups)
@@ -199,6 +201,15 @@ class _Scanner:
         if self.errors.error is not None:
             self.found.first_error, self.found.first_error_number = self.errors.error
         return self.found
+
+
+_PACKAGE = re.compile(r"(?:site|dist)-packages[/\\](\w{1,60})[/\\.]")
+
+
+def importer(above: str) -> dict[str, str]:
+    """The package whose code the last frame of a traceback shows, as the group `user`."""
+    found = _PACKAGE.findall(above[-WINDOW:])
+    return {"user": found[-1]} if found else {}
 
 
 @functools.cache
