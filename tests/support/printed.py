@@ -26,7 +26,7 @@ FORMS: dict[str, tuple[str, ...] | None] = {
     "mambaops": None,
     "nox": ("-s",),
     "nvidia-smi": None,
-    "pip": ("install", "uninstall", "config", "freeze", "list", "--timeout"),
+    "pip": ("install", "uninstall", "config", "freeze", "list", "--timeout", "debug", "download", "index", "show"),
     "python": ("-c", "-m"),
     "rm": ("-rf",),
     "scl": ("enable",),
