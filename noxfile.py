@@ -63,7 +63,9 @@ def tests(session: nox.Session) -> None:
     session.install("-e", ".", *groups("test", "target"))
     left_out = ["gpu", "slow"] + ([] if os.environ.get("CI") else ["e2e"])
     choice = " and ".join(f"not {mark}" for mark in left_out)
-    words = session.posargs or ["-n", "2", "--dist", "loadfile", "-m", choice]
+    # one more than there are cores: many tests wait for other programs; each worker takes up to a gigabyte
+    workers = min((os.cpu_count() or 1) + 1, 8)
+    words = session.posargs or ["-n", str(workers), "--dist", "loadfile", "-m", choice]
     session.run("pytest", *words, env={"MAMBAOPS_TEST": "1", "OMP_NUM_THREADS": "1"})
 
 

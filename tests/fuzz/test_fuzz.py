@@ -1,4 +1,4 @@
-"""A few hundred drawn command lines, those that once broke something, and how an end is judged."""
+"""A hundred drawn command lines, those that once broke something, and how an end is judged."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def fuzz(*words: str) -> str:
     return done.stdout
 
 
-@pytest.mark.timeout(1500)  # half a minute where the machine is free
+@pytest.mark.timeout(1500)  # seconds where the machine is free
 def test_no_drawn_command_line_ends_in_a_traceback_or_hangs() -> None:
-    """`nox -s fuzz` draws 2,000 new ones."""
-    assert "300 cases, 0 wrong" in fuzz("300", "default")
+    """A part of the 2,000 that `nox -s fuzz` and CI draw."""
+    assert "100 cases, 0 wrong" in fuzz("100", "default")
 
 
 def test_what_was_found_once_is_not_found_again() -> None:
