@@ -41,6 +41,7 @@ ROOMS = (
     "run",
     "doctor",
     "bundle",
+    "packs",
     "train",
     "gpu",
     "cli",
@@ -76,6 +77,7 @@ PURE = (
     "diagnose/match.py",
     "patching/codemods",
     "runtime/adapt.py",
+    "runtime/selection.py",
     "runtime/structs.py",
     "runtime/tokens.py",
 )

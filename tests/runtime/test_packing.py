@@ -21,7 +21,7 @@ from mambaops_kernels.sources import installed
 folder, count = sys.argv[1], int(sys.argv[2])
 sources, toolchain = installed(), find(None)
 chosen = (rules.conv_instances("bf16", "bf16") + rules.scan_instances("bf16", "fp32", backward=False))[-count:]
-jobs = packing.jobs_of(sources, chosen, [(8, 0)], folder)
+jobs = packing.jobs_of(sources, chosen, [Target("cubin", (8, 0))], folder)
 packing.compile_all(sources, toolchain, jobs, 1, 0, len(jobs))
 """
 

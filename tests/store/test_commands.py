@@ -55,9 +55,35 @@ def test_a_fetched_wheel_is_added_listed_found_by_pip_and_pruned(wheels, make_wh
     assert (tmp_path / "out/mamba_ssm").is_dir()
     assert "would go" in wheels("prune", "--keep", "0", "--dry-run").stdout
     assert added.exists()
-    assert "1 wheel, " in wheels("prune", "--keep", "0").stdout
+    refused = wheels("prune", "--keep", "0", ok=False).stderr
+    assert name in refused
+    assert "`--yes`" in refused
+    assert added.exists()
+    assert "1 wheel, " in wheels("prune", "--keep", "0", "--yes").stdout
     assert not added.exists()
     assert wheels("list").stdout.startswith("0 wheels")
+
+
+def test_compiled_kernels_go_by_age_or_all(wheels, tmp_path):
+    """Those of first uses and of packs; a folder of a pack goes with its last kernel."""
+    old, new, packed = (
+        tmp_path / "cache" / name
+        for name in ("kernels/a.kernel", "kernels/b.kernel", "packs/x/c.kernel")
+    )
+    for path in (old, new, packed):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"k" * 10)
+    os.utime(old, (1, 1))
+    assert json.loads(wheels("list", "--json").stdout)["kernels"]["count"] == 3
+    assert wheels("prune", "--keep", "2", "--yes").stdout.startswith("0 wheels")
+    assert "1 compiled kernel, " in wheels("prune", "--older-than", "9d", "--yes").stdout
+    assert [old.exists(), new.exists()] == [False, True]
+    elsewhere = tmp_path / "other"
+    wheels("prune", "--keep", "0", "--yes", "--store", elsewhere)
+    assert new.exists()
+    assert "2 compiled kernels, " in wheels("prune", "--keep", "0", "--yes").stdout
+    assert not new.exists()
+    assert not packed.parent.exists()
 
 
 def test_words_that_make_no_sense(wheels):

@@ -9,9 +9,11 @@ from pathlib import Path
 import msgspec
 
 from mambaops.bundle.model import BundleSpec
+from mambaops.bundle.without_nvcc import wheels as without_nvcc_wheels
 from mambaops.core.errors import MachineError, MambaopsError
 from mambaops.decide.build import build_key
 from mambaops.decide.case import Case
+from mambaops.decide.packages import served, strategies
 from mambaops.facts.model import Facts, Torch
 from mambaops.profiles.model import PackageSpec
 
@@ -119,7 +121,15 @@ def _toolkit(case: Case, say: Say) -> list[str]:
 
 def _packages(case: Case, with_toolkit: bool, say: Say) -> _Packages:
     found = _Packages()
+    # nvcc is carried to be used
+    without_nvcc = () if with_toolkit else _without_nvcc(case)
+    if without_nvcc:
+        found.wheels += without_nvcc_wheels(case, without_nvcc, say)
+        for name in without_nvcc:
+            found.modules += case.described(name).modules.imports[-1:]
     for name, spec in case.profile.packages.items():
+        if name in without_nvcc:
+            continue
         wheel = _wheel(case, name, spec, say)
         if wheel is not None:
             found.wheels.append(wheel)
@@ -132,6 +142,19 @@ def _packages(case: Case, with_toolkit: bool, say: Say) -> _Packages:
         else:
             raise _no_wheel(case, name, spec)
     return found
+
+
+def _without_nvcc(case: Case) -> tuple[str, ...]:
+    """Packages whose kernels NVRTC compiles, unless compiled wheels of all of them are stored."""
+    from mambaops.store.store import Store
+
+    names = served(case)
+    keys = [
+        build_key(name, case.packages[name], case.profile, case.choice, case.flags)
+        for name in names
+    ]
+    first = "store" in strategies(case)[: strategies(case).index("runtime")] if names else False
+    return () if first and all(Store().find(key) for key in keys) else names
 
 
 def _no_wheel(case: Case, name: str, spec: PackageSpec) -> MachineError:

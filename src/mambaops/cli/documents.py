@@ -20,6 +20,7 @@ from mambaops.fallback.install import Outcome as FallbackOutcome
 from mambaops.gpu.holders import Holder
 from mambaops.install.requirements import Outcome as RequirementsOutcome
 from mambaops.install.wheels import InstalledWheel
+from mambaops.packs.make import Made
 from mambaops.patching.caches import Purged
 from mambaops.patching.crlf import FileReport
 from mambaops.plan import Plan
@@ -32,6 +33,7 @@ from mambaops.system.openblas import LibraryReport
 from mambaops.system.prerequisites import Missing
 from mambaops.system.route import Route
 from mambaops.verify.model import Verification
+from mambaops.wheels.inspect.pack import Pack
 
 
 class ErrorRow(TypedDict):
@@ -103,6 +105,7 @@ class _Inspected(TypedDict):
     extensions: list[dict[str, Any]]
     contradictions: list[str]
     notes: list[str]
+    kernels: Pack | None
 
 
 class InspectedRow(_Inspected, total=False):
@@ -132,6 +135,7 @@ DOCUMENTS: dict[str, Any] = {
     "apt-prerequisites": {"missing": list[Missing]},
     "check-network": ResolverReport,
     "commands": {"commands": list[CommandRow]},
+    "compile-kernels": Made,
     "completion": {"shell": str, "script": str},
     "cudnn-check": {"cudnn": list[Cudnn]},
     "cudnn-install": {"files": list[str]},

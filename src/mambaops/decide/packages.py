@@ -6,8 +6,7 @@ from mambaops.decide.case import Case
 from mambaops.decide.environment import same_torch
 from mambaops.decide.runtime import refusal, wanted_kernels, wanted_python_part
 from mambaops.profiles.model import PackageSpec
-
-KERNELS = "mambaops-kernels"
+from mambaops.wheels.inspect.pack import KERNELS as KERNELS
 
 
 def strategies(case: Case) -> tuple[str, ...]:

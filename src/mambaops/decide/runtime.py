@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 
 from mambaops.decide.case import Case
-from mambaops.knowledge.cuda import nvcc_can_target
+from mambaops.decide.situation import StoredPack
+from mambaops.knowledge.cuda import cubin_runs_on, nvcc_can_target
 from mambaops.knowledge.tables import version_key
 from mambaops.runtime.identity import distribution_version
+from mambaops.runtime.selection import USUAL
+from mambaops.wheels.inspect.pack import KERNELS
 
 # the oldest NVRTC that compiles the kernels
 OLDEST_CUDA = "11.7"
@@ -41,11 +44,45 @@ def packed(case: Case) -> tuple[str, ...]:
     return tuple(arch for arch in case.choice.archs if arch not in here)
 
 
+def stored_pack(case: Case) -> StoredPack | None:
+    """The stored pack that is installed: it holds what would be compiled beforehand, for every architecture.
+
+    Where the GPU is at hand it spares the first use of every kernel.
+    """
+    installed = case.target.distributions.get(KERNELS) if case.target else None
+    if not case.choice.archs or installed == _own_version(case):
+        return None
+    fitting = [one for one in case.situation.packs if _fits(case, one)]
+    # what is there already stays, else the smallest
+    fitting.sort(key=lambda one: (one.version != installed, len(one.archs), one.version))
+    return fitting[0] if fitting else None
+
+
+def _fits(case: Case, pack: StoredPack) -> bool:
+    cuda = case.choice.torch_cuda or "0"
+    # a driver that torch's CUDA runs with takes machine code of an older major, and of its own
+    return (
+        USUAL.serves(pack.selection)
+        and int(pack.cuda.split(".")[0]) <= int(cuda.split(".")[0])
+        and all(any(cubin_runs_on(one, arch) for one in pack.archs) for arch in case.choice.archs)
+    )
+
+
 def wanted_kernels(case: Case) -> str:
     """The version of `mambaops-kernels` that the environment is to hold."""
+    pack = stored_pack(case)
+    return pack.version if pack else _own_version(case)
+
+
+def own_sources(case: Case) -> dict[str, str]:
+    """Package -> digest of the sources that the person gave."""
     sources = {name: case.flags.source_ids.get(name, "") for name in case.packages}
-    own = {name: digest for name, digest in sources.items() if digest}
-    return distribution_version(own, case.choice.torch_cuda or "", packed(case))
+    return {name: digest for name, digest in sources.items() if digest}
+
+
+def _own_version(case: Case) -> str:
+    """Of what is compiled in this environment."""
+    return distribution_version(own_sources(case), case.choice.torch_cuda or "", packed(case))
 
 
 def wanted_python_part(case: Case, package: str) -> str:

@@ -40,6 +40,19 @@ class Prebuilt(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class StoredPack(msgspec.Struct, frozen=True, kw_only=True):
+    """Kernels compiled beforehand that the store keeps, of the sources and the code that are wanted.
+
+    `version` is the wheel's, `cuda` ("12.8") its compiler's, `archs` what was asked for, `selection` which kernels.
+    """
+
+    path: str
+    version: str
+    cuda: str
+    archs: tuple[str, ...]
+    selection: str = ""
+
+
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """What is there. Keys of the dictionaries are distribution names.
 
@@ -51,6 +64,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
         sources: unpacked sources for the wanted build.
         wheels: whole wheels for the wanted build.
         prebuilt: what the search for prebuilt wheels brought; a package is missing until it was looked for.
+        packs: stored packs of kernels.
         refused: strategies that were tried on this very machine and did not pass `verify`, with the reason.
         cpp_extension: CUDA version that torch's compiler tables were patched for.
         verified: fingerprint of the environment that passed `verify` last.
@@ -64,14 +78,19 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, SourceTree] = {}
     wheels: dict[str, str] = {}
     prebuilt: dict[str, Prebuilt] = {}
+    packs: tuple[StoredPack, ...] = ()
     refused: dict[str, str] = {}
     cpp_extension: str = ""
     verified: str = ""
     fingerprint: str = ""
 
 
-def elsewhere(profile: str, facts: Facts) -> Situation:
-    """What can be known of another machine: its facts, taken inside an environment or outside of one."""
+def elsewhere(profile: str, facts: Facts, packs: tuple[StoredPack, ...] = ()) -> Situation:
+    """What can be known of another machine: its facts, taken inside an environment or outside of one.
+
+    Args:
+        packs: kernels in the store here, that can be carried there.
+    """
     inside = facts.python.kind in ("venv", "conda")
     env = facts.python.prefix if inside else f".mambaops/envs/{profile}"
-    return Situation(facts=facts, target=facts if inside else None, env=env)
+    return Situation(facts=facts, target=facts if inside else None, env=env, packs=packs)

@@ -9,6 +9,7 @@ from mambaops.facts.model import Facts
 from mambaops.knowledge.packages import known, publishers_page
 from mambaops.wheels.inspect.compatibility import Compatibility
 from mambaops.wheels.inspect.contents import WheelContents
+from mambaops.wheels.inspect.pack import Pack
 from mambaops.wheels.machine import machine_of
 from mambaops.wheels.select.verdicts import Pair, Selection, Verdict
 
@@ -118,6 +119,8 @@ def contents_text(contents: WheelContents, fit: Compatibility | None) -> str:
         ("libraries", ", ".join(contents.needed) or "none"),
         ("manylinux", contents.manylinux or "-"),
     ]
+    if contents.pack is not None:
+        rows = [rows[0], *_pack_rows(contents.pack)]
     lines = [contents.file, *(f"  {title:13s} {text}" for title, text in rows)]
     lines += [f"  contradiction {one}" for one in contents.contradictions]
     lines += [f"  note          {note}" for note in contents.notes]
@@ -126,6 +129,18 @@ def contents_text(contents: WheelContents, fit: Compatibility | None) -> str:
         runs = {True: "runs", False: "does not run", None: "running not judged"}[fit.runs]
         lines.append(f"  here          {verdict}, {runs}: {fit.reason}")
     return "\n".join(lines)
+
+
+def _pack_rows(pack: Pack) -> Iterator[tuple[str, str]]:
+    """Kernels compiled beforehand: nothing of them depends on a system, a Python or a torch."""
+    yield "kernels of", ", ".join(pack.releases)
+    yield "runs on", "every system, Python and torch (1.13 or newer)"
+    yield "machine code", ", ".join(pack.cubins)
+    newest = f" (drivers for CUDA {pack.cuda[-1]} or newer)" if pack.ptx else ""
+    yield "PTX", (", ".join(pack.ptx) or "none") + newest
+    yield "compiled by", f"NVRTC of CUDA {', '.join(pack.cuda)}"
+    yield "inputs", ", ".join(pack.dtypes)
+    yield "kernels", ", ".join(f"{count} {family}" for family, count in pack.kernels.items())
 
 
 def _torch(contents: WheelContents) -> str:

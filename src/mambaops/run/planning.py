@@ -14,12 +14,12 @@ from mambaops.state.places import places
 
 def planned(profile: str, flags: Flags, facts: str = "") -> tuple[Case, Plan]:
     """The case and the plan; `facts` is a file for another machine, empty for this one."""
+    from mambaops.state.observe import observe, packs
+
     loaded = load_profile(profile)
     if facts:
-        situation = elsewhere(loaded.name, load(Path(facts)))
+        situation = elsewhere(loaded.name, load(Path(facts)), packs(flags.source_ids))
     else:
-        from mambaops.state.observe import observe
-
         situation = observe(loaded, flags, places(loaded.name))
     case = make_case(loaded, situation, flags)
     return case, plan_of(case)

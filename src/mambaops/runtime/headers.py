@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -45,7 +46,7 @@ def closure(include: Path, roots: Iterable[str] = ROOTS) -> dict[str, bytes]:
         )
     while pending:
         name = pending.pop()
-        if name in found:
+        if name in found or name.startswith("../"):
             continue
         path = include / name
         if not path.is_file():
@@ -53,6 +54,8 @@ def closure(include: Path, roots: Iterable[str] = ROOTS) -> dict[str, bytes]:
         found[name] = path.read_bytes()
         text = found[name].decode("utf-8", "replace")
         for included in _INCLUDE.findall(text):
-            pending += [included, f"{Path(name).parent.as_posix()}/{included}"]
+            # no `..` in a wheel's names
+            beside = posixpath.join(posixpath.dirname(name), included)
+            pending += [posixpath.normpath(included), posixpath.normpath(beside)]
         pending += [f"{system}/{part}" for part in _SYSTEM.findall(text) for system in _SYSTEMS]
     return found

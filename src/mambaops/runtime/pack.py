@@ -6,47 +6,47 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import msgspec
 
 from mambaops.core import process
 from mambaops.core.errors import CommandFailed, MambaopsError
 from mambaops.core.paths import cache_dir
+from mambaops.runtime.selection import Selection
 from mambaops.runtime.wheel import PACKAGE, write_tree
+from mambaops.wheels.inspect.pack import ASKED, Asked
 
 MODULE = f"{PACKAGE}.packing"
 # a kernel takes a second or two; a machine that is busy with other work, ten times as long
 SECONDS = 4 * 3600.0
-DTYPES = ("bf16", "fp16", "fp32")
 
 
 def compile_pack(
     files: Mapping[str, bytes],
-    archs: Iterable[str],
+    asked: Asked,
+    selection: Selection,
     *,
     python: Path,
-    cuda: str,
     jobs: int = 0,
-    dtypes: Iterable[str] = DTYPES,
-    every: bool = False,
     nvrtc: Path | None = None,
     log: Path | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, bytes]:
-    """Path in site-packages -> content, of one file per kernel. What was compiled before a kill is kept.
+    """Path in site-packages -> content: one file per kernel, and what was asked for. A kill loses none that was made.
 
     Args:
         files: of the distribution (`runtime.wheel.files_of`): the sources and the code that compiles.
-        archs: compute capabilities, "9.0". python: an interpreter whose environment has an NVRTC.
-        cuda: of that NVRTC, "13.0". jobs: processes at once; 0: one per core. dtypes: of the inputs.
-        every: all instances, not only those that Mamba's blocks launch. nvrtc: a folder with NVRTC and
-            the CUDA headers, instead of the environment's.
+        python: an interpreter, whose environment has an NVRTC of that CUDA, or `nvrtc` is given.
+        jobs: processes at once; 0: one per core.
+        nvrtc: a folder with NVRTC and the CUDA headers, instead of the environment's.
 
     Raises:
         MambaopsError: no NVRTC, an architecture that it makes no code for, or a kernel that does not compile.
     """
-    words = [word for arch in sorted(archs) for word in ("--arch", arch)]
-    words += ["--cuda", cuda, "--dtypes", ",".join(dtypes), *(["--all"] if every else [])]
+    words = [word for arch in asked.archs for word in ("--arch", arch)]
+    words += ["--cuda", asked.cuda, *selection.words]
     folder = cache_dir() / "packs" / _digest(files, words)
     words += ["--folder", str(folder), *(["--jobs", str(jobs)] if jobs else [])]
     with tempfile.TemporaryDirectory(prefix="mambaops-pack-") as tree:
@@ -56,7 +56,8 @@ def compile_pack(
             env["MAMBAOPS_NVRTC"] = str(nvrtc)
         _run([python, "-m", MODULE, *words], env, log, say)
     found = sorted(folder.glob("*.kernel"))
-    return {f"{PACKAGE}/pack/{path.name}": path.read_bytes() for path in found}
+    made = {f"{PACKAGE}/pack/{path.name}": path.read_bytes() for path in found}
+    return {ASKED: msgspec.json.encode(asked, order="deterministic") + b"\n", **made}
 
 
 def _digest(files: Mapping[str, bytes], words: list[str]) -> str:

@@ -8,9 +8,9 @@ from pathlib import Path
 from mambaops.core import paths
 from mambaops.runtime.identity import BASE as VERSION
 from mambaops.runtime.installation import KernelSource, tree_of_sources
+from mambaops.wheels.inspect.pack import KERNELS as NAME
 from mambaops.wheels.pure import write_pure_wheel
 
-NAME = "mambaops-kernels"
 PACKAGE = "mambaops_kernels"
 _METADATA = """Metadata-Version: 2.1
 Name: {name}

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from mambaops.compile.sources import read_tree
 from mambaops.decide.case import Case, make_case
-from mambaops.decide.runtime import wanted_kernels
-from mambaops.decide.situation import Flags, Prebuilt, Situation, SourceTree
+from mambaops.decide.runtime import own_sources, wanted_kernels
+from mambaops.decide.situation import Flags, Prebuilt, Situation, SourceTree, StoredPack
 from mambaops.facts.collect import collect
 from mambaops.facts.model import Facts
 from mambaops.knowledge.packages import package as package_named
 from mambaops.profiles.model import Profile, with_added
+from mambaops.runtime.identity import sources_digest
 from mambaops.state.evidence import read_notes
 from mambaops.state.memory import read_made
 from mambaops.state.places import Places
 from mambaops.store.store import Store
+from mambaops.wheels.inspect.pack import KERNELS
 
 STALE_SECONDS = 3600.0
 
@@ -47,6 +50,7 @@ def observe(
         sources=_sources(case, where),
         wheels=_wheels(case),
         prebuilt=_prebuilt(case, where),
+        packs=packs(own_sources(case)),
         refused=_refused(case, where),
         cpp_extension=str(read_notes(where.notes).get("cpp_extension", "")),
         verified=str(read_notes(where.verified).get("fingerprint", "")),
@@ -75,6 +79,26 @@ def _wheels(case: Case) -> dict[str, str]:
     store = Store()
     found = {name: store.find(case.key(name)) for name in case.packages}
     return {name: str(path) for name, path in found.items() if path is not None}
+
+
+def packs(own: Mapping[str, str]) -> tuple[StoredPack, ...]:
+    """The kernels compiled beforehand that the store keeps.
+
+    Args:
+        own: package -> digest of the sources that the person gave.
+    """
+    digest = sources_digest(own)
+    return tuple(
+        StoredPack(
+            path=str(path),
+            version=path.name.split("-")[1],
+            cuda=key.cuda or "",
+            archs=key.architectures,
+            selection=" ".join(key.flags),
+        )
+        for path, key in Store().keyed(KERNELS)
+        if key.source == digest
+    )
 
 
 def _prebuilt(case: Case, where: Places) -> dict[str, Prebuilt]:

@@ -19,7 +19,14 @@ from mambaops.decide.packages import (
     served,
     strategies,
 )
-from mambaops.decide.runtime import packed, refusal, wanted_kernels, wanted_python_part
+from mambaops.decide.runtime import (
+    own_sources,
+    packed,
+    refusal,
+    stored_pack,
+    wanted_kernels,
+    wanted_python_part,
+)
 from mambaops.decide.verdict import Verdict, done, needed
 from mambaops.steps.step import Step
 
@@ -37,7 +44,9 @@ def assess(case: Case) -> Verdict:
     lacking = [name for name in names if not has_python_part(case, name)]
     if not lacking and has_kernels(case):
         return done(f"{KERNELS} {wanted_kernels(case)}")
-    ahead = packed(case)
+    ahead, pack = packed(case), stored_pack(case)
+    if pack:
+        return needed(f"kernels of {' and '.join(names)}: the stored {Path(pack.path).name}")
     told = f"compiled now for {', '.join(ahead)}" if ahead else "compiled when they are first used"
     return needed(f"kernels of {' and '.join(names)} by torch's NVRTC, {told}; no nvcc, no g++")
 
@@ -82,17 +91,30 @@ def _python_part(context: Context, case: Case, name: str) -> Path:
 
 def _kernels(context: Context, case: Case) -> Path:
     from mambaops.runtime import nvidia_wheels
+    from mambaops.runtime.identity import asked_of
+    from mambaops.runtime.pack import compile_pack
+    from mambaops.runtime.selection import Selection
     from mambaops.runtime.wheel import files_of, write_wheel
+    from mambaops.store.entries import stored
+    from mambaops.store.store import Store
 
-    cuda = case.choice.torch_cuda
-    assert cuda is not None
-    headers = nvidia_wheels.cccl(cuda, nvidia_wheels.pip(context.where.python, _log(context)))
-    files = files_of(_sources(context, case), headers)
+    pack = stored_pack(case)
+    if pack and stored(Path(pack.path)):
+        context.say(f"{Path(pack.path).name}, from the store")
+        return Path(pack.path)
+    cuda, python, log = case.choice.torch_cuda or "", context.where.python, _log(context)
+    files = files_of(
+        _sources(context, case), nvidia_wheels.cccl(cuda, nvidia_wheels.pip(python, log))
+    )
     archs = packed(case)
-    if archs:
-        files.update(_pack(context, files, archs, cuda))
-    local = wanted_kernels(case).partition("+")[2]
-    return write_wheel(files, context.where.build / "kernels", local=local)
+    folder, local = context.where.build / "kernels", wanted_kernels(case).partition("+")[2]
+    if not archs:
+        return write_wheel(files, folder, local=local)
+    asked, usual = asked_of(own_sources(case), cuda, archs), Selection()
+    files |= compile_pack(
+        files, asked, usual, python=python, jobs=context.jobs, log=log, say=context.say
+    )
+    return Store(say=context.say).add(write_wheel(files, folder, local=local), asked.key)
 
 
 def _sources(context: Context, case: Case) -> tuple[KernelSource, ...]:
@@ -110,17 +132,6 @@ def _sdists(context: Context) -> Callable[[str, PackageSpec, Path], Path]:
     from mambaops.compile.sources import download_sdist
 
     return functools.partial(download_sdist, python=context.where.python, log=_log(context))
-
-
-def _pack(
-    context: Context, files: dict[str, bytes], archs: tuple[str, ...], cuda: str
-) -> dict[str, bytes]:
-    from mambaops.runtime.pack import compile_pack
-
-    python, log = context.where.python, _log(context)
-    return compile_pack(
-        files, archs, python=python, cuda=cuda, jobs=context.jobs, log=log, say=context.say
-    )
 
 
 def _log(context: Context) -> Path:

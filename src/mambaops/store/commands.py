@@ -17,6 +17,7 @@ from packaging.version import InvalidVersion, Version
 from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.core.files import regular, sha256_of
 from mambaops.store.entries import Entry
+from mambaops.store.kernels import Kernels, compiled, counted, remove
 from mambaops.store.store import Store
 from mambaops.wheels.archive import dist_info
 from mambaops.wheels.inspect.contents import WheelContents, inspect_wheel
@@ -40,12 +41,21 @@ class Request:
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """`path`: of the store, or of the wheel that was added. `wheels`: listed, added or removed ones."""
+    """`path`: of the store, or of the wheel that was added. `wheels`: listed, added or removed ones.
+
+    `kernels`: those that NVRTC compiled here, listed or removed; None where another store is looked at.
+    """
 
     action: str
     path: str
     wheels: list[Entry] = []
+    kernels: Kernels | None = None
     dry_run: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing was found."""
+        return not self.wheels and not (self.kernels and self.kernels.count)
 
 
 def run(store: Store, request: Request) -> Answer:
@@ -71,6 +81,10 @@ def text(answer: Answer) -> str:
     what = {"list": "in", "prune": "would go from" if answer.dry_run else "removed from"}
     count = f"{len(lines)} wheel{'' if len(lines) == 1 else 's'}"
     lines.append(f"{count}, {total / 1e6:.1f} MB, {what[answer.action]} {answer.path}")
+    if answer.kernels and answer.kernels.count:
+        found = answer.kernels
+        told = f"{found.count} compiled kernel{'' if found.count == 1 else 's'}, {found.size / 1e6:.1f} MB"
+        lines.append(f"{told}, {what[answer.action]} {found.path}")
     return "\n".join(lines)
 
 
@@ -93,7 +107,8 @@ def parse_age(age: str) -> timedelta:
 
 
 def _list(store: Store, request: Request) -> Answer:
-    return Answer(action="list", path=str(store.path), wheels=store.entries())
+    found = counted(compiled(time.time())) if store.is_own else None
+    return Answer(action="list", path=str(store.path), wheels=store.entries(), kernels=found)
 
 
 def _path(store: Store, request: Request) -> Answer:
@@ -109,7 +124,13 @@ def _prune(store: Store, request: Request) -> Answer:
         )
     age = parse_age(request.older_than) if request.older_than else None
     gone = store.prune(keep=request.keep, older_than=age, dry_run=request.dry_run)
-    return Answer(action="prune", path=str(store.path), wheels=gone, dry_run=request.dry_run)
+    files = compiled(time.time(), keep=request.keep, older_than=age) if store.is_own else []
+    kernels = counted(files) if store.is_own else None
+    if not request.dry_run:
+        remove(files)
+    return Answer(
+        action="prune", path=str(store.path), wheels=gone, kernels=kernels, dry_run=request.dry_run
+    )
 
 
 def _add(store: Store, request: Request) -> Answer:
@@ -146,6 +167,8 @@ def key_of(path: Path, contents: WheelContents, torch: str) -> BuildKey:
             f"`{path.name}` is not what its name says: {contents.contradictions[0]}",
             hint="fetch it again under its own name",
         )
+    if contents.pack is not None:
+        return contents.pack.asked.key
     name = contents.name
     assert name is not None, "only installed packages have none"
     against = torch or name.build.torch

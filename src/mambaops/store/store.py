@@ -54,6 +54,11 @@ class Store:
         self.path = (root or cache_dir() / "wheels").absolute()
         self._say = say
 
+    @property
+    def is_own(self) -> bool:
+        """Is it the one in the user's cache, beside the kernels that were compiled here?"""
+        return self.path == cache_dir() / "wheels"
+
     def find(self, key: BuildKey) -> Path | None:
         """The whole wheel for a key, or None. A wheel that was damaged since is set aside, aloud."""
         digest = key.digest()
@@ -85,6 +90,13 @@ class Store:
                 return found
             self._refuse_taken_name(wheel, key)
             return self._place(wheel, key, manifest or {}, contents)
+
+    def keyed(self, package: str) -> list[tuple[Path, BuildKey]]:
+        """The wheels of one package that are there, with what they were made for; not yet looked at byte by byte."""
+        found = [(self.path / one.wheel, one.key) for one in self._keyed()]
+        return [
+            (path, key) for path, key in found if key and key.package == package and path.is_file()
+        ]
 
     def entries(self) -> list[Entry]:
         """Everything in the store, by name; wheels put there by hand have no key."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mambaops.cli.confirm import HELP
 from mambaops.cli.task import Context, emit, say, task
 
 STORE = "folder of the store (default: in the user's cache)"
@@ -18,6 +19,23 @@ def _answer(json: bool, store: str, **words: Any) -> None:
 
     one = Store(Path(store) if store else None, say=say)
     emit(run(one, Request(**words)), as_json=json, text=text)
+
+
+def _prune(json: bool, store: str, *, yes: bool, dry_run: bool, **words: Any) -> None:
+    """Says what would go, asks, deletes."""
+    from pathlib import Path
+
+    from mambaops.cli.confirm import confirm
+    from mambaops.store.commands import Request, run, text
+    from mambaops.store.store import Store
+
+    one = Store(Path(store) if store else None, say=say)
+    found = run(one, Request(action="prune", dry_run=True, **words))
+    if not dry_run and not found.is_empty:
+        if not yes:
+            say(text(found))
+        confirm("delete these", yes=yes)
+    _answer(json, store, action="prune", dry_run=dry_run, **words)
 
 
 @task(
@@ -72,11 +90,16 @@ def wheels_add(c: Context, file: str, torch: str = "", store: str = "", json: bo
     name="wheels-prune",
     verb="wheels prune",
     group="wheels",
-    examples=("mambaops wheels prune --older-than 90d --dry-run", "mambaops wheels prune --keep 2"),
+    examples=(
+        "mambaops wheels prune --older-than 90d --dry-run",
+        "mambaops wheels prune --keep 2 --yes",
+    ),
+    excludes=(("yes", "dry-run"),),
     help={
         "older-than": "only what was not used for so long, e.g. 90d or 12h",
         "keep": "leave so many of each package (0: none)",
         "dry-run": "only say what would go",
+        "yes": HELP,
         "store": STORE,
     },
 )
@@ -85,12 +108,16 @@ def wheels_prune(
     older_than: str = "",
     keep: int = -1,
     dry_run: bool = False,
+    yes: bool = False,
     store: str = "",
     json: bool = False,
 ) -> None:
-    """Delete wheels from the store: the old ones, or all but so many."""
+    """Delete wheels from the store: the old ones, or all but so many; and kernels that were compiled here.
+
+    Kernels go by age, or all with `--keep 0`: they are compiled again when they are used. It asks first.
+    """
     kept = keep if keep >= 0 else None
-    _answer(json, store, action="prune", older_than=older_than, keep=kept, dry_run=dry_run)
+    _prune(json, store, yes=yes, dry_run=dry_run, older_than=older_than, keep=kept)
 
 
 @task(
@@ -104,6 +131,7 @@ def wheels_prune(
         "older-than": "prune: only what was not used for so long, e.g. 90d or 12h",
         "keep": "prune: leave so many of each package (0: none)",
         "dry-run": "prune: only say what would go",
+        "yes": "prune: do not ask",
         "store": "folder of the store (default: in the user's cache)",
     },
 )
@@ -115,6 +143,7 @@ def wheels(
     older_than: str = "",
     keep: int = -1,
     dry_run: bool = False,
+    yes: bool = False,
     store: str = "",
     json: bool = False,
 ) -> None:
@@ -123,5 +152,8 @@ def wheels(
     It is one flat folder: `pip install --find-links "$(mambaops wheels path)" …` uses it as it stands.
     """
     kept = keep if keep >= 0 else None
+    if action == "prune":
+        _prune(json, store, yes=yes, dry_run=dry_run, older_than=older_than, keep=kept)
+        return
     words = {"file": file, "torch": torch, "older_than": older_than, "keep": kept}
     _answer(json, store, action=action, dry_run=dry_run, **words)

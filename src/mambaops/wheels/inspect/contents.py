@@ -11,9 +11,11 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from mambaops.core.errors import MambaopsError
 from mambaops.core.files import regular
@@ -23,6 +25,7 @@ from mambaops.wheels.inspect.contradictions import Inside, find_contradictions, 
 from mambaops.wheels.inspect.elf import ELF_MAGIC, inspect_extension
 from mambaops.wheels.inspect.extension import Extension, version_key
 from mambaops.wheels.inspect.fatbin import architecture_key
+from mambaops.wheels.inspect.pack import Pack, read_pack
 from mambaops.wheels.metadata import Metadata, read_metadata
 from mambaops.wheels.names import WheelName, parse_wheel_name
 
@@ -38,7 +41,7 @@ class WheelContents:
         package/version: as METADATA says. requires: its Requires-Dist lines.
         extensions: the compiled modules. era: the torch that their symbols belong to.
         cxx11_abi: what they use towards torch. contradictions: where name and inside disagree.
-        notes: what is odd and harmless. manylinux: lowest policy whose symbol versions suffice.
+        pack: kernels of `mambaops-kernels`, compiled beforehand. notes: what is odd and harmless. manylinux: lowest policy whose symbol versions suffice.
     """
 
     file: str
@@ -52,14 +55,17 @@ class WheelContents:
     manylinux: str | None = None
     contradictions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    pack: Pack | None = None
 
     @property
     def cubins(self) -> tuple[str, ...]:
-        return _union(extension.cubins for extension in self.extensions)
+        packed = [self.pack.cubins] if self.pack else []
+        return _union([*packed, *(extension.cubins for extension in self.extensions)])
 
     @property
     def ptx(self) -> tuple[str, ...]:
-        return _union(extension.ptx for extension in self.extensions)
+        packed = [self.pack.ptx] if self.pack else []
+        return _union([*packed, *(extension.ptx for extension in self.extensions)])
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -105,6 +111,7 @@ class WheelContents:
             "extensions": [_extension_json(extension) for extension in self.extensions],
             "contradictions": list(self.contradictions),
             "notes": list(self.notes),
+            "kernels": msgspec.to_builtins(self.pack),
         }
 
 
@@ -123,6 +130,7 @@ def inspect_wheel(path: Path) -> WheelContents:
             check_record(path, archive, members)
             said = read_metadata(path, archive)
             extensions = _read_extensions(archive, members.values())
+            pack = read_pack(archive, members)
     except zipfile.BadZipFile as error:
         raise MambaopsError(
             f"`{path.name}` is not a whole zip archive ({error}): no wheel",
@@ -130,7 +138,7 @@ def inspect_wheel(path: Path) -> WheelContents:
         ) from error
     except OSError as error:
         raise MambaopsError(f"`{path}` cannot be read: {error.strerror or error}") from error
-    return describe(path.name, name, said, extensions)
+    return replace(describe(path.name, name, said, extensions), pack=pack)
 
 
 def describe(

@@ -61,6 +61,14 @@ def runs(capability: Version) -> List[Version]:
     return [arch for arch in found if arch != (10, 3)]
 
 
+def finished_from(capability: Version) -> List[Target]:
+    """PTX that a driver can finish for a GPU, the newest first."""
+    if capability in _TEGRA:
+        return []
+    older = [arch for arch in _SINCE if arch <= capability and arch not in _TEGRA]
+    return [Target("ptx", arch) for arch in sorted(older, reverse=True)]
+
+
 def makes(cuda: Version, arch: Version) -> bool:
     """Whether the NVRTC of a CUDA has a code generator for an architecture."""
     return arch in _SINCE and _SINCE[arch] <= cuda < _UNTIL.get(arch, (99, 0))
@@ -75,11 +83,9 @@ def target(capability: Version, cuda: Version) -> Target:
     for arch in runs(capability):
         if makes(cuda, arch):
             return Target("cubin", arch)
-    older = [
-        arch for arch in _SINCE if arch <= capability and makes(cuda, arch) and arch not in _TEGRA
-    ]
-    if older and capability not in _TEGRA:
-        return Target("ptx", max(older))
+    for older in finished_from(capability):
+        if makes(cuda, older.arch):
+            return older
     first = _SINCE.get(capability)
     wanted = f"CUDA {first[0]}.{first[1]} or newer" if first else "a newer CUDA"
     if capability in _UNTIL and cuda >= _UNTIL[capability]:

@@ -11,7 +11,7 @@ import threading
 from typing import Any, Dict, List, Optional, Tuple
 
 from . import facts, places, store
-from .architectures import Target, Version, runs, target
+from .architectures import Target, Version, finished_from, runs, target
 from .errors import CompileError, KernelError
 from .locate import Toolchain
 from .rules import RULES, Instance
@@ -144,15 +144,21 @@ def pack_name(sources: Sources, instance: Instance, wanted: Target) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32] + ".kernel"
 
 
-def packed(sources: Sources, instance: Instance, capability: Version) -> Optional[store.Stored]:
-    """The kernel of an installed pack, where it has one for this GPU."""
+def packed(
+    sources: Sources, instance: Instance, capability: Version, driver: Version
+) -> Optional[store.Stored]:
+    """The kernel of an installed pack, where it has one for this GPU.
+
+    Args:
+        driver: the newest CUDA that the driver knows; it reads no newer PTX.
+    """
     if not os.path.isdir(PACK):
         return None
-    for wanted in [Target("cubin", arch) for arch in runs(capability)]:
+    for wanted in [Target("cubin", arch) for arch in runs(capability)] + finished_from(capability):
         path = os.path.join(PACK, pack_name(sources, instance, wanted))
         # it came with this very code, and is trusted as much
         found = store.load(path, owned=False)
-        if found is not None:
+        if found is not None and (wanted.kind == "cubin" or tuple(found.head["cuda"]) <= driver):
             return found
     return None
 

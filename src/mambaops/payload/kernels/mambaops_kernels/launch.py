@@ -134,10 +134,11 @@ class Cuda:
             )
         found, sources = driver(), installed()
         capability = torch.cuda.get_device_capability(device)
-        stored = compiler.packed(sources, instance, capability)
+        known = found.version()
+        stored = compiler.packed(sources, instance, capability, (known // 1000, known % 1000 // 10))
         if stored is None:
             stored = compiler.obtain(sources, instance, toolchain(), capability)
-        _check_driver(found.version(), stored)
+        _check_driver(known, stored)
         layout = compiler.layout_of(sources, instance, stored)
         context = found.context(device)
         name, shared = stored.head["name"], layout.shared

@@ -17,7 +17,7 @@ from queue import Empty, Queue
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 from . import compiler, store
-from .architectures import Target, Version, makes
+from .architectures import Target, Version, target
 from .errors import KernelError
 from .locate import Toolchain, find
 from .rules import RULES, Instance, conv_instances, scan_instances
@@ -37,22 +37,28 @@ class Job(NamedTuple):
     wanted: Target
 
 
-def usual(dtypes: List[str]) -> List[Instance]:
+def usual(dtypes: List[str], width: int = 4, *, scan: bool = True) -> List[Instance]:
     """What Mamba's blocks launch, forward and backward, for every sequence length.
 
-    The scan with B and C per step of time, softplus and weights in fp32; the convolution of width 4 with SiLU, its
-    weights in the inputs' type or in fp32. What else a model asks for is compiled when it is first used.
+    The scan with B and C per step of time, softplus and weights in fp32; the convolution with SiLU, its weights in the
+    inputs' type or in fp32. What else a model asks for is compiled when it is first used.
+
+    Args:
+        width: of the convolution. scan: False for Mamba-2, whose scan is Triton's.
     """
     found: List[Instance] = []
     for dtype in dtypes:
-        scans = scan_instances(dtype, "fp32", backward=False)
-        scans += scan_instances(dtype, "fp32", backward=True)
+        scans: List[Instance] = []
+        for backward in (False, True) if scan else ():
+            scans += scan_instances(dtype, "fp32", backward=backward)
         found += [
             one for one in scans if _says(one, variable_B=True, variable_C=True, softplus=True)
         ]
         for weight in dict.fromkeys([dtype, "fp32"]):
             convs = conv_instances(dtype, weight)
-            found += [one for one in convs if _says(one, width=4, silu=True, deterministic=False)]
+            found += [
+                one for one in convs if _says(one, width=width, silu=True, deterministic=False)
+            ]
     return found
 
 
@@ -75,13 +81,34 @@ def _says(instance: Instance, **wanted: object) -> bool:
     return all(values[name] == value for name, value in wanted.items() if name in values)
 
 
+def targets_of(archs: List[Version], cuda: Version, *, ptx: bool = False) -> List[Target]:
+    """The machine code that GPUs of these capabilities run, each once; PTX of the newest for those still to come.
+
+    Raises:
+        KernelError: the NVRTC of that CUDA makes none for one of them.
+    """
+    found = []
+    for arch in archs:
+        try:
+            wanted = target(arch, cuda)
+        except ValueError as error:
+            raise KernelError(str(error)) from error
+        if wanted.kind != "cubin":
+            raise KernelError(
+                f"the NVRTC of CUDA {cuda[0]}.{cuda[1]} makes no machine code for {arch[0]}.{arch[1]}"
+            )
+        found.append(wanted)
+    if ptx:
+        found.append(Target("ptx", max(one.arch for one in found)))
+    return list(dict.fromkeys(found))
+
+
 def jobs_of(
-    sources: Sources, instances: List[Instance], archs: List[Version], folder: str
+    sources: Sources, instances: List[Instance], targets: List[Target], folder: str
 ) -> List[Job]:
     """What is still to be compiled into a folder; kernels that the sources have."""
     found = []
-    for arch in archs:
-        wanted = Target("cubin", arch)
+    for wanted in targets:
         for instance in instances:
             if not sources.holds(instance.family):
                 continue
@@ -177,7 +204,10 @@ def main() -> int:
     parser.add_argument("--folder", required=True)
     parser.add_argument("--cuda", default=None, help="of the NVRTC that is wanted, 13.0")
     parser.add_argument("--dtypes", default="bf16,fp16,fp32")
+    parser.add_argument("--width", type=int, default=4, help="of the convolution")
+    parser.add_argument("--no-scan", action="store_true", help="the convolution alone: Mamba-2")
     parser.add_argument("--all", action="store_true", help="every instance, not the usual ones")
+    parser.add_argument("--ptx", action="store_true", help="also PTX of the newest architecture")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
     try:
@@ -194,18 +224,13 @@ def _pack(given: argparse.Namespace) -> None:
     for word in given.arch:
         major, _, minor = word.partition(".")
         archs.append((int(major), int(minor)))
-    for arch in archs:
-        if not makes(toolchain.cuda, arch):
-            raise KernelError(
-                f"the NVRTC of CUDA {toolchain.cuda[0]}.{toolchain.cuda[1]} ({toolchain.library}) makes no "
-                f"code for {arch[0]}.{arch[1]}"
-            )
+    targets = targets_of(archs, toolchain.cuda, ptx=given.ptx)
     dtypes = given.dtypes.split(",")
-    instances = every(dtypes) if given.all else usual(dtypes)
+    instances = every(dtypes) if given.all else usual(dtypes, given.width, scan=not given.no_scan)
     os.makedirs(given.folder, exist_ok=True)
     known = [one for one in instances if sources.holds(one.family)]
-    total = len(known) * len(archs)
-    jobs = jobs_of(sources, instances, archs, given.folder)
+    total = len(known) * len(targets)
+    jobs = jobs_of(sources, instances, targets, given.folder)
     print(json.dumps({"done": total - len(jobs), "of": total}), flush=True)
     compile_all(sources, toolchain, jobs, given.jobs, total - len(jobs), total)
 
