@@ -127,7 +127,7 @@ def test_every_field_of_the_scans_backward_struct(gpu: emulated_gpu.Gpu) -> None
     dout = torch.randn(2, 4, 140)[..., :133]
     with gpu.holding(*tensors, dout):
         out, x, _ = gpu.modules.scan.fwd(*arguments)
-        gpu.modules.launch._READY.clear()
+        gpu.modules.launch.forget()
         grads = gpu.modules.scan.bwd(*arguments[:8], dout, x, out, None, True, True)
         one = kept(gpu, grads)
     assert noticed(one) == ""
@@ -196,7 +196,7 @@ def test_shared_memory_that_was_not_asked_for(gpu: emulated_gpu.Gpu) -> None:
     dout = torch.randn(2, 4, 2048)
     with gpu.holding(*tensors, dout):
         out, x, _ = gpu.modules.scan.fwd(*arguments)
-        gpu.modules.launch._READY.clear()
+        gpu.modules.launch.forget()
         one = kept(gpu, gpu.modules.scan.bwd(*arguments[:8], dout, x, out, None, True, False))
     assert one.launch.shared > 48 * 1024
     without = one.launch.kernel._replace(shared_limit=48 * 1024)

@@ -1,7 +1,7 @@
 """Upstream's own C++ (bindings and launchers) compiled against a recording stand-in for the CUDA runtime.
 
 What is changed of it, all on a copy: kernels have no bodies (nothing runs them), and its checks that tensors are on a
-GPU ask for the CPU. Run as a program: ``python upstream_host.py RELEASE-TREE PACKAGE NVCC-FOLDER OUT``.
+GPU ask for the CPU. Run as a program: ``python upstream_host.py RELEASE-TREE PACKAGE NVCC-FOLDER OUT [LEVEL]``.
 """
 
 from __future__ import annotations
@@ -37,8 +37,12 @@ def without_bodies(text: str) -> str:
     return "".join([*parts, text[position:]])
 
 
-def build(tree: Path, package: str, cuda: Path, out: Path) -> None:
-    """Write the extension `out` (its stem is the module's name)."""
+def build(tree: Path, package: str, cuda: Path, out: Path, level: str = "-O0") -> None:
+    """Write the extension `out` (its stem is the module's name).
+
+    Args:
+        level: of the optimisation: what a call costs is measured with upstream's own, "-O3".
+    """
     import torch
     from torch.utils import cpp_extension
 
@@ -76,11 +80,11 @@ def build(tree: Path, package: str, cuda: Path, out: Path) -> None:
     objects = []
     for source in [binding, Path(__file__).with_name("recording_runtime.cpp")]:
         objects.append(work / f"{source.stem}.o")
-        argv = ["g++", "-c", "-O0", "-fPIC", *flags, source, "-o", objects[-1]]
+        argv = ["g++", "-c", level, "-fPIC", *flags, source, "-o", objects[-1]]
         subprocess.run(argv, check=True)
     for source in kernels:
         objects.append(work / f"{source.stem}.o")
-        options = ["-arch=sm_90", "-O0", "-Xcompiler", "-fPIC,-w", "--expt-relaxed-constexpr"]
+        options = ["-arch=sm_90", level, "-Xcompiler", "-fPIC,-w", "--expt-relaxed-constexpr"]
         options += ["--expt-extended-lambda", "-cudart", "none", "-c"]
         subprocess.run([home / "bin/nvcc", *options, *flags, source, "-o", objects[-1]], check=True)
     folder = Path(torch.__file__).parent / "lib"
@@ -90,4 +94,4 @@ def build(tree: Path, package: str, cuda: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
+    build(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]), *sys.argv[5:])

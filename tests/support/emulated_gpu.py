@@ -99,7 +99,7 @@ class Gpu:
                 allocations.add(one)
         self.driver = Keeping(memory, allocations.register)
         self.modules.driver._DRIVERS[:] = [self.driver]
-        self.modules.launch._READY.clear()
+        self.modules.launch.forget()
         with torch.no_grad(), allocations:
             yield allocations
 

@@ -22,7 +22,8 @@ def wheels(case: Case, names: tuple[str, ...], say: Say) -> list[Path]:
         MachineError: kernels are wanted for GPUs that the other machine has not got, and no stored pack is for them.
         MambaopsError: sources that cannot be fetched.
     """
-    return [*(_python_part(case, name, say) for name in names), _kernels(case, say)]
+    kernels = _kernels(case, say)
+    return [*(_python_part(case, name, say) for name in names), kernels]
 
 
 def _python_part(case: Case, name: str, say: Say) -> Path:
@@ -43,7 +44,8 @@ def _kernels(case: Case, say: Say) -> Path:
     if packed(case):
         raise MachineError(
             f"there are no kernels for {archs} in the store, and that machine has no GPU to compile them for",
-            hint=f'`mambaops compile-kernels --arch "{archs}" --output packs` makes them, here and without a GPU',
+            hint=f'`mambaops compile-kernels --arch "{archs}" --output packs` makes them, here and without a GPU; '
+            "or `--with-toolkit` carries sources and nvcc, to compile there",
         )
     say(
         "kernels: compiled there by torch's NVRTC when they are first used; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from typing import Any, Protocol
 
 REQUIRED = object()  # the default of a parameter that has none
@@ -64,8 +65,9 @@ class Option:
 
     @property
     def key(self) -> str:
-        """The name of the function's parameter."""
-        return self.name.replace("-", "_")
+        """The name of the function's parameter; `for_` is that of `for`."""
+        key = self.name.replace("-", "_")
+        return f"{key}_" if iskeyword(key) else key
 
     @property
     def letter(self) -> str:
@@ -140,16 +142,20 @@ def options_of(
     defaults: Mapping[str, Any], help: Mapping[str, str], lists: tuple[str, ...] = ()
 ) -> tuple[Option, ...]:
     """A function's parameters as options; a type is that of the default."""
-    texts = {key.replace("_", "-"): text for key, text in help.items()}
+    texts = {_flag(key): text for key, text in help.items()}
     return tuple(
         Option(
-            name=key.replace("_", "-"),
+            name=_flag(key),
             kind=list if key in lists else _kind(default),
             default=None if key in lists else default,
-            help=texts.get(key.replace("_", "-"), "print JSON" if key == "json" else ""),
+            help=texts.get(_flag(key), "print JSON" if key == "json" else ""),
         )
         for key, default in defaults.items()
     )
+
+
+def _flag(key: str) -> str:
+    return key.rstrip("_").replace("_", "-")
 
 
 def _kind(default: Any) -> type:

@@ -204,7 +204,7 @@ def _refuse(command: Command, given: dict[str, Any]) -> None:
 
 
 def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def _default(one: Option) -> Any:

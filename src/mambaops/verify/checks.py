@@ -1,7 +1,8 @@
 """Proof that an environment works: imports, places, generations, binaries, and results where a GPU is.
 
 An import that succeeds is no proof of a kernel: on a GPU the kernels run against a reference in three
-precisions, with gradients. What cannot be checked here is `skipped` with the reason; it is not a pass.
+precisions, with gradients. What cannot be checked here is `skipped` with the reason; it is not a pass. Kernels
+that NVRTC compiles are executed without a GPU where there is none: `emulated`, which is no pass for a GPU either.
 """
 
 from __future__ import annotations
@@ -202,7 +203,10 @@ def report(result: Verification) -> list[str]:
     ]
     count = {
         outcome: sum(check.outcome == outcome for check in result.checks)
-        for outcome in ("ok", "failed", "skipped")
+        for outcome in ("ok", "failed", "skipped", "emulated")
     }
-    lines.append(f"{count['ok']} passed, {count['failed']} failed, {count['skipped']} skipped")
+    told = f"{count['ok']} passed, {count['failed']} failed, {count['skipped']} skipped"
+    # right numbers, but of no GPU: they are no passes
+    emulated = f", {count['emulated']} emulated (no pass for a GPU)" if count["emulated"] else ""
+    lines.append(told + emulated)
     return lines

@@ -8,7 +8,7 @@ import msgspec
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was looked at. `outcome` is ok, failed or skipped."""
+    """One thing that was looked at. `outcome` is ok, failed, skipped, or emulated: right, but not on a GPU."""
 
     id: str
     outcome: str

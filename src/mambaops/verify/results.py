@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from mambaops.core import process
-from mambaops.core.paths import payload_file
+from mambaops.core.paths import PACKAGE, payload_file
 from mambaops.decide.case import Case
+from mambaops.decide.packages import served
 from mambaops.decide.runtime import packed
 from mambaops.knowledge.packages import Package
 from mambaops.verify.model import Check
@@ -60,6 +61,7 @@ def results(case: Case, python: Path, packages: list[Package], log: Path | None)
                 argv: list[str | Path] = [python, runner, package.name, device]
                 yield from _run(f"results:{package.name}", argv, log, package.check.code)
     if not case.facts.gpus:
+        yield from _emulated(case, python, log)
         reason = "no GPU here: the kernels were not run"
         yield Check(id="results", outcome="skipped", reason=reason)
         return
@@ -70,6 +72,14 @@ def results(case: Case, python: Path, packages: list[Package], log: Path | None)
         if not (package.check.script or package.check.code):
             reason = "its package file has no check of results"
             yield Check(id=f"results:{package.name}", outcome="skipped", reason=reason)
+
+
+def _emulated(case: Case, python: Path, log: Path | None) -> Iterator[Check]:
+    """Kernels that NVRTC compiles, executed as PTX: a look before the GPU is at hand, and no pass for it."""
+    if not served(case) or not case.choice.archs:
+        return
+    words = ["--emulator", str(PACKAGE / "emulator"), "--arch", case.choice.archs[0]]
+    yield from _run("emulated", [python, payload_file("kernels_emulated.py"), *words], log)
 
 
 def _run(

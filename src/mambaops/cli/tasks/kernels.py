@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from mambaops.cli.command import REQUIRED
 from mambaops.cli.task import Context, emit, say, task
 
 
@@ -15,20 +12,7 @@ from mambaops.cli.task import Context, emit, say, task
         'mambaops compile-kernels --arch "8.0;9.0;12.0" --output packs',
         "mambaops compile-kernels --arch 12.0 --for state-spaces/mamba-130m-hf --output packs",
     ),
-    # `for` is no name of a parameter
-    given={
-        "arch": REQUIRED,
-        "cuda": "",
-        "for": "",
-        "dtypes": "",
-        "all": False,
-        "ptx": False,
-        "output": REQUIRED,
-        "jobs": 0,
-        "force": False,
-        "json": False,
-    },
-    excludes=(("for", "dtypes"), ("for", "all")),
+    excludes=(("for_", "dtypes"), ("for_", "all")),
     help={
         "arch": 'compute capabilities of the GPUs, "9.0" or "8.0;9.0;12.0"',
         "cuda": "whose NVRTC compiles, e.g. 12.8 (default: 12.8 where it can, else 13.0)",
@@ -41,7 +25,19 @@ from mambaops.cli.task import Context, emit, say, task
         "force": "replace a file of yours that is there",
     },
 )
-def compile_kernels(c: Context, **words: Any) -> None:
+def compile_kernels(
+    c: Context,
+    arch: str,
+    output: str,
+    cuda: str = "",
+    for_: str = "",
+    dtypes: str = "",
+    all: bool = False,
+    ptx: bool = False,
+    jobs: int = 0,
+    force: bool = False,
+    json: bool = False,
+) -> None:
     """Compile kernels ahead of time, for GPUs elsewhere: no torch, no GPU, no nvcc.
 
     One wheel, the same for every torch, Python, C++ ABI and Linux, on x86_64 and aarch64. It goes into the store too, from
@@ -53,20 +49,12 @@ def compile_kernels(c: Context, **words: Any) -> None:
     from mambaops.packs.make import make_pack, selection_of, wanted_archs
     from mambaops.packs.models import config_of, selection_for
 
-    archs, ptx = wanted_archs(words["arch"])
-    selection = selection_of(words["dtypes"], words["all"], ptx or words["ptx"])
-    if words["for"]:
+    archs, named_ptx = wanted_archs(arch)
+    selection = selection_of(dtypes, all, named_ptx or ptx)
+    if for_:
         from msgspec.structs import replace
 
-        selection = replace(selection_for(config_of(words["for"])), ptx=selection.ptx)
-        say(f"{words['for']}: {' '.join(selection.words)}")
-    made = make_pack(
-        archs,
-        selection,
-        Path(words["output"]),
-        cuda=words["cuda"],
-        jobs=words["jobs"],
-        force=words["force"],
-        say=say,
-    )
-    emit(made, as_json=words["json"], text=lambda one: one.wheel)
+        selection = replace(selection_for(config_of(for_)), ptx=selection.ptx)
+        say(f"{for_}: {' '.join(selection.words)}")
+    made = make_pack(archs, selection, Path(output), cuda=cuda, jobs=jobs, force=force, say=say)
+    emit(made, as_json=json, text=lambda one: one.wheel)

@@ -147,7 +147,7 @@ def verdicts(found: Evidence) -> Markup:
     ]
     counts = [
         f"{sum(c.get('outcome') == kind for c in checks)} {kind}"
-        for kind in ("ok", "failed", "skipped")
+        for kind in ("ok", "failed", "skipped", "emulated")
     ]
     shown = _details("every check", *rows) if len(rows) > 12 else rows
     return _card("Proof", tag("p", ", ".join(one for one in counts if one[0] != "0")), shown)

@@ -303,6 +303,42 @@ def _update(
     seqlens: Optional[Tensor],
     indices: Optional[Tensor],
 ) -> None:
+    # decoding calls it again and again with the same sizes: what was found about them is kept
+    seen = (
+        "conv_update", silu, x.dtype, x.shape, x.stride(), x.get_device(), state.dtype, state.shape, state.stride(),
+        state.get_device(), weight.dtype, weight.shape, weight.stride(), weight.get_device(), out.stride(),
+        None if bias is None else (bias.dtype, bias.shape, bias.stride(), bias.get_device()),
+        None if seqlens is None else (seqlens.dtype, seqlens.shape, seqlens.stride(), seqlens.get_device()),
+        None if indices is None else (indices.dtype, indices.shape, indices.stride(), indices.get_device()),
+    )  # fmt: skip
+    plan = launch.PLANS.get(seen)
+    if plan is None:
+        plan = launch.PLANS[seen] = _plan_update(
+            x, state, weight, bias, out, silu, seqlens, indices
+        )
+    pointers = (
+        x.data_ptr(),
+        weight.data_ptr(),
+        0 if bias is None else bias.data_ptr(),
+        out.data_ptr(),
+        state.data_ptr(),
+        0 if seqlens is None else seqlens.data_ptr(),
+        0 if indices is None else indices.data_ptr(),
+    )
+    plan.launch(pointers, (x, state, weight, bias, out, seqlens, indices))
+
+
+def _plan_update(
+    x: Tensor,
+    state: Tensor,
+    weight: Tensor,
+    bias: Optional[Tensor],
+    out: Tensor,
+    silu: bool,
+    seqlens: Optional[Tensor],
+    indices: Optional[Tensor],
+) -> launch.Plan:
+    """The checks, and all that is launched but the addresses."""
     _check_types(x, weight)
     if state.dtype != x.dtype:
         check(False, "conv_state.scalar_type() == input_type")
@@ -321,19 +357,13 @@ def _update(
     shape("conv_state", state, (entries, dim, kept), f"{words}, dim, conv_state_len")
     if seqlens is not None:
         _check_integers("cache_seqlens", seqlens, "stride(-1)", seqlens.stride(-1), batch)
-    pointers = (
-        state.data_ptr(),
-        0 if seqlens is None else seqlens.data_ptr(),
-        0 if indices is None else indices.data_ptr(),
-    )
-    values = _values(call, x, weight, bias, out, silu, (kept, *state.stride()), pointers)
-    values += (0, *_NO_STATES, *_NO_STATES)
+    head = _numbers(call, x, weight, out, silu, (kept, *state.stride()))
+    tail = (0, *_NO_STATES, *_NO_STATES)
     device = max(x.get_device(), 0)
     types = (width, DTYPES[x.dtype], DTYPES[weight.dtype])
     kernel = launch.ready(device, "conv_update", (seqlens is not None, *types), FORWARD_FIELDS)
     grid = (batch, (dim + kernel.threads - 1) // kernel.threads, 1)
-    tensors = (x, state, weight, bias, out, seqlens, indices)
-    kernel.launch(values, grid, launch.stream_of(device), tensors)
+    return launch.Plan(kernel, device, grid, head, tail)
 
 
 def _check_types(x: Tensor, weight: Tensor) -> None:
@@ -440,16 +470,22 @@ def _states(
 
 
 def _values(
-    call: _Call,
-    x: Tensor,
-    weight: Tensor,
-    bias: Optional[Tensor],
-    out: Tensor,
-    silu: bool,
-    cache: Tuple[int, ...] = _NO_CACHE,
-    pointers: Tuple[int, ...] = (0, 0, 0),
+    call: _Call, x: Tensor, weight: Tensor, bias: Optional[Tensor], out: Tensor, silu: bool
 ) -> Tuple[Any, ...]:
     """The forward struct's values up to `conv_state_indices_ptr`, in the order of `FORWARD_FIELDS`."""
+    pointers = (
+        x.data_ptr(),
+        weight.data_ptr(),
+        0 if bias is None else bias.data_ptr(),
+        out.data_ptr(),
+    )
+    return _numbers(call, x, weight, out, silu, _NO_CACHE) + pointers + (0, 0, 0)
+
+
+def _numbers(
+    call: _Call, x: Tensor, weight: Tensor, out: Tensor, silu: bool, cache: Tuple[int, ...]
+) -> Tuple[Any, ...]:
+    """The forward struct's sizes and strides."""
     return (
         call.batch,
         call.dim,
@@ -460,11 +496,6 @@ def _values(
         *weight.stride(),
         *out.stride(),
         *cache,
-        x.data_ptr(),
-        weight.data_ptr(),
-        0 if bias is None else bias.data_ptr(),
-        out.data_ptr(),
-        *pointers,
     )
 
 

@@ -43,6 +43,8 @@ class Driver:
             ctypes.c_void_p, *[ctypes.c_uint] * 7, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
         ]  # fmt: skip
         self._get_current = self.library.cuCtxGetCurrent
+        # asked before every launch: each thread has its place for the answer
+        self._now = threading.local()
         self._contexts: Dict[int, int] = {}
         self.process = os.getpid()
         self.call("cuInit", 0)
@@ -86,8 +88,13 @@ class Driver:
 
     def is_current(self, context: int) -> bool:
         """Whether a context is the calling thread's."""
-        now = ctypes.c_void_p()
-        code = self._get_current(ctypes.byref(now))
+        try:
+            now, reference = self._now.pair
+        except AttributeError:
+            now = ctypes.c_void_p()
+            reference = ctypes.byref(now)
+            self._now.pair = now, reference
+        code = self._get_current(reference)
         if code:
             raise self.error("cuCtxGetCurrent", code)
         return now.value == context

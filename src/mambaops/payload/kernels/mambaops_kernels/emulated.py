@@ -104,5 +104,6 @@ def use(emulator: Any, arch: Tuple[int, int] = (8, 0)) -> Emulated:
     """
     backend = Emulated(emulator, Target("ptx", arch))
     launch.BACKENDS.append(backend)
+    launch.forget()
     checks.KIND = "cpu"
     return backend

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import struct
 import threading
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -96,10 +97,13 @@ class Ready:
             buffer, pointers = self._local.parameters = self._buffers()
         self._packing.into(buffer, values)
         if self._driver.is_current(self._context):
-            self._driver.launch(self._function, grid, self.threads, self.shared, stream, pointers)
+            self._start(grid, stream, pointers)
             return
         with self._driver.made_current(self._context):
-            self._driver.launch(self._function, grid, self.threads, self.shared, stream, pointers)
+            self._start(grid, stream, pointers)
+
+    def _start(self, grid: Grid, stream: int, pointers: int) -> None:
+        self._driver.launch(self._function, grid, self.threads, self.shared, stream, pointers)
 
     def _buffers(self) -> Tuple[Any, int]:
         buffer = ctypes.create_string_buffer(max(self._packing.size, 1))
@@ -107,6 +111,27 @@ class Ready:
         pointers = (ctypes.c_void_p * 1)(ctypes.addressof(buffer))
         self._local.kept = pointers
         return buffer, ctypes.addressof(pointers)
+
+
+class Plan(NamedTuple):
+    """A launch, but for its addresses: of all calls whose tensors are alike in type, sizes, strides and device.
+
+    Attributes:
+        head, tail: the struct's values before and after the addresses.
+    """
+
+    kernel: Any
+    device: int
+    grid: Grid
+    head: Tuple[Any, ...]
+    tail: Tuple[Any, ...]
+
+    def launch(self, pointers: Tuple[int, ...], tensors: Sequence[Optional[Tensor]]) -> None:
+        """As `Ready.launch`."""
+        backend = BACKENDS[-1]
+        backend.check(self.kernel)
+        values = self.head + pointers + self.tail
+        self.kernel.launch(values, self.grid, backend.stream(self.device), tensors)
 
 
 class Cuda:
@@ -118,7 +143,8 @@ class Cuda:
 
     def check(self, ready_: Ready) -> None:
         """Raises DriverError in a process that was forked after the GPU was used."""
-        if ready_.process != driver().process:
+        if ready_.process != os.getpid():
+            driver()
             raise KernelError("the kernel was loaded in another process")
 
     def load(self, device: int, instance: Instance, names: Sequence[str]) -> Ready:
@@ -158,6 +184,7 @@ def _check_driver(known: int, stored: Stored) -> None:
 # what kernels run on: the GPUs, or an emulator in their place (`emulated.use`)
 BACKENDS: List[Any] = [Cuda()]
 _READY: Dict[Tuple[int, str, Tuple[object, ...]], Ready] = {}
+PLANS: Dict[Tuple[Any, ...], Plan] = {}
 _LOCK = threading.Lock()
 _TOOLCHAINS: Dict[str, Toolchain] = {}
 
@@ -181,6 +208,12 @@ def ready(device: int, family: str, values: Tuple[object, ...], names: Sequence[
             found = BACKENDS[-1].load(device, Instance(family, values), names)
             _READY[device, family, values] = found
     return found
+
+
+def forget() -> None:
+    """Load every kernel anew."""
+    _READY.clear()
+    PLANS.clear()
 
 
 def toolchain() -> Toolchain:
