@@ -31,6 +31,7 @@ FOLDERS = {
 # options that name a place and do not write files of their own there
 OTHERS = {
     ("install-bundle", "into"),  # an environment: tests/bundle/test_install.py
+    ("compile-kernels", "output"),  # a folder for a wheel: tests/packs
     ("doctor", "report"),  # a switch
     ("report", "output"),  # needs a run: tests/report
     ("wsl-run", "folder"),  # where a command starts

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from mambaops.core.errors import MachineError, MambaopsError, UsageError
-from mambaops.packs.make import compiler_for, selection_of, wanted_archs
+from mambaops.packs.make import compiler_for, make_pack, selection_of, wanted_archs
 from mambaops.packs.models import config_of, selection_for
+from mambaops.runtime.identity import distribution_version
 from mambaops.runtime.selection import USUAL, Selection
 
 CONFIGS: list[tuple[dict[str, Any], Selection]] = [
@@ -123,3 +124,13 @@ def test_what_one_pack_serves() -> None:
         Selection(dtypes=("bf16",), every=True),
     ]
     assert not any(USUAL.serves(one.name) for one in fewer)
+
+
+def test_a_file_of_a_persons_stays(tmp_path: Path) -> None:
+    """Looked at before anything is fetched: what stands under the wheel's name and is no pack of ours."""
+    local = distribution_version({}, "12.8", ("9.0",), USUAL).partition("+")[2]
+    mine = tmp_path / f"mambaops_kernels-1.0+{local}-py3-none-any.whl"
+    mine.write_text("thesis")
+    with pytest.raises(UsageError, match="mambaops did not write it"):
+        make_pack(("9.0",), USUAL, tmp_path)
+    assert mine.read_text() == "thesis"

@@ -14,7 +14,7 @@ import pytest
 
 from mambaops.core.paths import payload_file
 from mambaops.runtime import headers
-from mambaops.runtime.wheel import files_of, write_wheel
+from mambaops.runtime.wheel import files_of, write_tree, write_wheel
 from mambaops.wheels.record import is_file_as_recorded, read_record
 
 KERNELS = payload_file("kernels")
@@ -163,6 +163,47 @@ def test_headers_that_are_reached_and_no_others(tmp_path: Path) -> None:
         "cub/config.cuh",
         "thrust/system/cuda/detail/policy.h",
     ]
+
+
+def test_names_of_headers_lead_nowhere_else(tmp_path: Path) -> None:
+    """No `..` in a wheel, whose members must not climb."""
+    for name, text in {
+        "cuda/std/utility": "#include <cuda/std/__a/b.h>\n",
+        "cuda/std/__a/b.h": "#include <cuda/std/__a/../__c/d.h>\n#include <../../../../etc/passwd>\n",
+        "cuda/std/__c/d.h": "",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert sorted(headers.closure(tmp_path, ["cuda/std/utility"])) == [
+        "cuda/std/__a/b.h",
+        "cuda/std/__c/d.h",
+        "cuda/std/utility",
+    ]
+
+
+WITHOUT_HEADERS = """
+from mambaops_kernels import compiler, locate, rules
+from mambaops_kernels.architectures import Target
+from mambaops_kernels.sources import installed
+toolchain = locate.find("11.8")
+made = compiler.compile_kernel(installed(), rules.conv_instances("bf16", "fp32")[-1], toolchain, Target("cubin", (8, 0)))
+print(toolchain.include, made.head["cuda"])
+"""
+
+
+@pytest.mark.network
+def test_a_torch_of_cuda_11_brings_no_headers(tmp_path: Path) -> None:
+    """PyTorch's own wheels carry libnvrtc alone: CUDA's headers come with the kernels."""
+    cuda = kernel_sources.nvrtc("11.8")
+    (library,) = cuda.rglob("libnvrtc.so.11.2")
+    (header,) = cuda.rglob("cuda_bf16.h")
+    given = {"cccl12": kernel_sources.cccl()["cccl12"], "cuda11": header.parent}
+    site = write_tree(files_of(kernel_sources.newest(), given), tmp_path / "site")
+    alone = tmp_path / "torch/lib"
+    alone.parent.mkdir()
+    alone.symlink_to(library.parent)
+    done = ask(WITHOUT_HEADERS, PYTHONPATH=str(site), MAMBAOPS_NVRTC=str(alone))
+    assert done.stdout.split() == ["()", "[11,", "8]"]
 
 
 @pytest.mark.network

@@ -62,6 +62,6 @@ def _without_pack(case: Case, say: Say) -> Path:
 
     sdists = index_files.sdists(say)
     sources = tuple(kernel_source(name, sdists) for name in kernel_packages())
-    headers = nvidia_wheels.cccl(case.choice.torch_cuda or "", index_files.wheels(say))
+    headers = nvidia_wheels.headers(case.choice.torch_cuda or "", index_files.wheels(say))
     local = wanted_kernels(case).partition("+")[2]
     return write_wheel(files_of(sources, headers), cache_dir() / "bundled", local=local)

@@ -198,13 +198,18 @@ def _refuse(command: Command, given: dict[str, Any]) -> None:
             wanted = " or ".join(_flag(other) for other in others)
             raise UsageError(f"{_flag(name)} does nothing without {wanted}", hint=_help_of(command))
     for names in command.excludes:
-        both = [_flag(name) for name in names if given.get(name)]
+        options = [command.option(_dashed(name)) for name in names]
+        both = [f"--{one.name}" for one in options if one and given.get(one.key)]
         if len(both) > 1:
             raise UsageError(f"{' and '.join(both)} exclude each other")
 
 
 def _flag(name: str) -> str:
-    return "--" + name.rstrip("_").replace("_", "-")
+    return f"--{_dashed(name)}"
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
 
 
 def _default(one: Option) -> Any:

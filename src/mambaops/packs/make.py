@@ -129,7 +129,11 @@ def make_pack(
     say(f"NVRTC of CUDA {chosen}, for {', '.join(archs)}")
     nvrtc = nvidia_wheels.nvrtc(chosen, wheels)
     # both: what is not in the pack is compiled where it is installed, by a torch of any CUDA
-    headers = {**nvidia_wheels.cccl("12.8", wheels), **nvidia_wheels.cccl("13.0", wheels)}
+    headers = {
+        one: path
+        for any_ in ("13.0", "12.8", chosen)
+        for one, path in nvidia_wheels.headers(any_, wheels).items()
+    }
     files = files_of(_sources(say), headers)
     asked, python = asked_of({}, chosen, archs, selection), interpreters.ours()
     files |= compile_pack(files, asked, selection, python=python, jobs=jobs, nvrtc=nvrtc, say=say)

@@ -24,6 +24,8 @@ ROOTS = (
     "cuda/std/type_traits",
     "cuda/std/utility",
 )
+# of CUDA's own headers, what the prelude includes
+CUDA_ROOTS = ("cuda_fp16.h", "cuda_bf16.h")
 _INCLUDE = re.compile(
     r"^[ \t]*#[ \t]*include[ \t]*(?:_CCCL_\w+\()?[<\"]([^>\"]+)[>\"]", re.MULTILINE
 )
@@ -36,12 +38,12 @@ def closure(include: Path, roots: Iterable[str] = ROOTS) -> dict[str, bytes]:
     """Path -> content of the roots and of everything that they include, under whatever condition.
 
     Raises:
-        MambaopsError: the folder is none of CCCL's.
+        MambaopsError: the folder does not hold them.
     """
     pending, found = list(roots), dict[str, bytes]()
     if not (include / pending[0]).is_file():
         raise MambaopsError(
-            f"{include} holds no {pending[0]}: it is no include folder of CCCL",
+            f"{include} holds no {pending[0]}: it is no include folder of {'CUDA' if roots == CUDA_ROOTS else 'CCCL'}",
             hint="unpack the wheel nvidia-cuda-cccl (CUDA 13) or nvidia-cuda-cccl-cu12 and name its include folder",
         )
     while pending:

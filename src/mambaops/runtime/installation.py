@@ -125,7 +125,7 @@ def tree_of_sources(
     """`sources/…` of the wheel: path -> content, with the manifest.
 
     Args:
-        cccl: "cccl12" and "cccl13" -> include folder of that CCCL; at least one.
+        cccl: "cccl12" and "cccl13" -> include folder of that CCCL, at least one; "cuda11": of CUDA's headers.
     """
     files: dict[str, bytes] = {}
     manifest: dict[str, object] = {"format": 1, "files": {}, "structs": {}, "releases": {}}
@@ -133,7 +133,8 @@ def tree_of_sources(
     for source in sources:
         _add_source(files, manifest, source)
     for name, folder in cccl.items():
-        for path, content in headers.closure(folder).items():
+        roots = headers.CUDA_ROOTS if name.startswith("cuda") else headers.ROOTS
+        for path, content in headers.closure(folder, roots).items():
             files[f"{name}/{path}"] = content
     manifest["digest"] = _digest(files)
     files["manifest.json"] = json.dumps(manifest, indent=1, sort_keys=True).encode() + b"\n"

@@ -37,6 +37,23 @@ def cccl(cuda: str, fetch: Fetch) -> dict[str, Path]:
     return {name: folder / inside}
 
 
+def headers(cuda: str, fetch: Fetch) -> dict[str, Path]:
+    """Everything that kernels include and that a torch of that CUDA may lack: as `cccl`, and CUDA's own for 11.
+
+    PyTorch's wheels for CUDA 11 carry NVRTC without headers; newer ones stand on a wheel that has them.
+
+    Raises:
+        MambaopsError: as `cccl`.
+    """
+    found = cccl(cuda, fetch)
+    if _major(cuda) == 11:
+        folder = cache_dir() / "cuda-headers" / cuda
+        if not folder.is_dir():
+            _unpacked(nvrtc_requirements(cuda)[1:], folder, fetch)
+        found["cuda11"] = folder / "nvidia/cuda_runtime/include"
+    return found
+
+
 def nvrtc(cuda: str, fetch: Fetch) -> Path:
     """A folder with NVRTC of a CUDA ("12.8") and the headers of its CUDA, fetched once.
 

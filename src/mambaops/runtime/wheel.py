@@ -30,7 +30,7 @@ def files_of(
 
     Args:
         sources: the releases that kernels are taken from, one per package.
-        cccl: "cccl12" (CUDA 11 and 12) and "cccl13" -> include folder of that CCCL.
+        cccl: "cccl12" (CUDA 11 and 12) and "cccl13" -> include folder of that CCCL; "cuda11" of CUDA 11.
         pack: kernels compiled beforehand, file name -> content (`mambaops_kernels.compiler.pack_name`).
 
     Raises:

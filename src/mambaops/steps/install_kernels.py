@@ -104,7 +104,7 @@ def _kernels(context: Context, case: Case) -> Path:
         return Path(pack.path)
     cuda, python, log = case.choice.torch_cuda or "", context.where.python, _log(context)
     files = files_of(
-        _sources(context, case), nvidia_wheels.cccl(cuda, nvidia_wheels.pip(python, log))
+        _sources(context, case), nvidia_wheels.headers(cuda, nvidia_wheels.pip(python, log))
     )
     archs = packed(case)
     folder, local = context.where.build / "kernels", wanted_kernels(case).partition("+")[2]

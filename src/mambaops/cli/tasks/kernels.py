@@ -12,7 +12,7 @@ from mambaops.cli.task import Context, emit, say, task
         'mambaops compile-kernels --arch "8.0;9.0;12.0" --output packs',
         "mambaops compile-kernels --arch 12.0 --for state-spaces/mamba-130m-hf --output packs",
     ),
-    excludes=(("for_", "dtypes"), ("for_", "all")),
+    excludes=(("for", "dtypes"), ("for", "all")),
     help={
         "arch": 'compute capabilities of the GPUs, "9.0" or "8.0;9.0;12.0"',
         "cuda": "whose NVRTC compiles, e.g. 12.8 (default: 12.8 where it can, else 13.0)",
