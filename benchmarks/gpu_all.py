@@ -1,6 +1,6 @@
 """Everything that needs a GPU, in one call: tests, kernels against references, scan, training.
 
-    python benchmarks/gpu_all.py --python ENV/bin/python [--out FOLDER]
+    python benchmarks/gpu_all.py --python ENV/bin/python [--compiled FOLDER] [--out FOLDER]
 
 `ENV` is an environment that `mambaops build-mamba` made for this GPU (carry it as a bundle where there is no
 network). Writes `gpu.md` with a table per part, and exits 1 where a part failed; a part that cannot run is
@@ -24,11 +24,17 @@ ROOT = HERE.parent
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", default=sys.executable, help="interpreter with the kernels")
+    parser.add_argument("--compiled", default="", help="folder with the modules that nvcc built")
     parser.add_argument("--out", type=Path, default=Path("gpu-results"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     parts = {
         "numbers": [options.python, str(ROOT / "src/mambaops/payload/numerics.py")],
+        "kernels": [
+            options.python,
+            str(ROOT / "src/mambaops/payload/kernels_gpu.py"),
+            *(["--compiled", options.compiled] if options.compiled else []),
+        ],
         "tests": [sys.executable, "-m", "pytest", "-q", "-m", "gpu", str(ROOT / "tests/gpu")],
         "scan": [options.python, str(HERE / "gpu_scan.py")],
         "training": [

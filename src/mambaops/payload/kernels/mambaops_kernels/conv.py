@@ -313,9 +313,8 @@ def _update(
     )  # fmt: skip
     plan = launch.PLANS.get(seen)
     if plan is None:
-        plan = launch.PLANS[seen] = _plan_update(
-            x, state, weight, bias, out, silu, seqlens, indices
-        )
+        plan = _plan_update(x, state, weight, bias, out, silu, seqlens, indices)
+        launch.keep(seen, plan)
     pointers = (
         x.data_ptr(),
         weight.data_ptr(),

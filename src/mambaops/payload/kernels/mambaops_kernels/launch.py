@@ -184,7 +184,9 @@ def _check_driver(known: int, stored: Stored) -> None:
 # what kernels run on: the GPUs, or an emulator in their place (`emulated.use`)
 BACKENDS: List[Any] = [Cuda()]
 _READY: Dict[Tuple[int, str, Tuple[object, ...]], Ready] = {}
+# by the call's function, flags and tensors
 PLANS: Dict[Tuple[Any, ...], Plan] = {}
+_MOST_PLANS = 4096
 _LOCK = threading.Lock()
 _TOOLCHAINS: Dict[str, Toolchain] = {}
 
@@ -208,6 +210,14 @@ def ready(device: int, family: str, values: Tuple[object, ...], names: Sequence[
             found = BACKENDS[-1].load(device, Instance(family, values), names)
             _READY[device, family, values] = found
     return found
+
+
+def keep(seen: Tuple[Any, ...], plan: Plan) -> Plan:
+    """Remember a plan; sizes that never come again must not fill the memory."""
+    if len(PLANS) >= _MOST_PLANS:
+        PLANS.clear()
+    PLANS[seen] = plan
+    return plan
 
 
 def forget() -> None:
