@@ -128,10 +128,9 @@ class Plan(NamedTuple):
 
     def launch(self, pointers: Tuple[int, ...], tensors: Sequence[Optional[Tensor]]) -> None:
         """As `Ready.launch`."""
-        backend = BACKENDS[-1]
-        backend.check(self.kernel)
+        BACKENDS[-1].check(self.kernel)
         values = self.head + pointers + self.tail
-        self.kernel.launch(values, self.grid, backend.stream(self.device), tensors)
+        self.kernel.launch(values, self.grid, stream_of(self.device), tensors)
 
 
 class Cuda:
