@@ -96,6 +96,12 @@ _NO_STATES = (0, 0, 0, 0)
 _NO_CACHE = (0, 0, 0, 0)
 
 
+# x, state, weight, bias, out, silu, sequence lengths, indices of states
+_Update = Tuple[
+    Tensor, Tensor, Tensor, Optional[Tensor], Tensor, bool, Optional[Tensor], Optional[Tensor]
+]
+
+
 class _Call(NamedTuple):
     """What the checks found: sizes, and whether the channels lie next to each other."""
 
@@ -313,7 +319,7 @@ def _update(
     )  # fmt: skip
     plan = launch.PLANS.get(seen)
     if plan is None:
-        plan = _plan_update(x, state, weight, bias, out, silu, seqlens, indices)
+        plan = _plan_update((x, state, weight, bias, out, silu, seqlens, indices))
         launch.keep(seen, plan)
     pointers = (
         x.data_ptr(),
@@ -327,17 +333,9 @@ def _update(
     plan.launch(pointers, (x, state, weight, bias, out, seqlens, indices))
 
 
-def _plan_update(
-    x: Tensor,
-    state: Tensor,
-    weight: Tensor,
-    bias: Optional[Tensor],
-    out: Tensor,
-    silu: bool,
-    seqlens: Optional[Tensor],
-    indices: Optional[Tensor],
-) -> launch.Plan:
+def _plan_update(given: _Update) -> launch.Plan:
     """The checks, and all that is launched but the addresses."""
+    x, state, weight, bias, out, silu, seqlens, indices = given
     _check_types(x, weight)
     if state.dtype != x.dtype:
         check(False, "conv_state.scalar_type() == input_type")
