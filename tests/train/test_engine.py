@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from mambaops.payload.train import engine
-from mambaops.payload.train.errors import OutOfMemory, TrainError
+from mambaops.payload.train.errors import InputError, OutOfMemory, TrainError
 
 PROGRAM = Path(__file__).with_name("ranks_program.py")
 
@@ -108,13 +108,73 @@ def test_accumulation_weighs_labels_not_batches(tmp_path: Path) -> None:
         torch.testing.assert_close(there, parameter.grad)
 
 
+def exhaust(*_anything: object) -> torch.Tensor:
+    return torch.empty(2**50, dtype=torch.float64)
+
+
 def test_out_of_memory_saves_and_has_its_own_exit_code(tmp_path: Path) -> None:
     made, loader = trainer(tmp_path)
-    made._loss = lambda model, batch: torch.empty(2**50, dtype=torch.float64)
-    with pytest.raises(OutOfMemory, match="out of memory at step 1") as error:
+    right, calls = made._loss, []
+
+    def second_time(model: nn.Module, batch: object) -> torch.Tensor:
+        calls.append(batch)
+        return right(model, batch) if len(calls) == 1 else exhaust()
+
+    made._loss = second_time
+    with pytest.raises(OutOfMemory, match="out of memory at step 2") as error:
         made.fit(loader)
     assert error.value.exit_code == 5
-    assert (tmp_path / "last.pt").exists()
+    assert torch.load(tmp_path / "last.pt", weights_only=True)["step"] == 1
+
+
+def test_out_of_memory_in_validation_loses_nothing_and_says_where(tmp_path: Path) -> None:
+    made, loader = trainer(tmp_path)
+    with pytest.raises(OutOfMemory, match="out of memory validating after epoch 1"):
+        made.fit(loader, on_epoch=exhaust)
+    again, loader = trainer(tmp_path)
+    assert again.resume()
+    assert again.progress.step == 6
+    seen: list[tuple[int, float]] = []
+    again.fit(loader, on_epoch=lambda epoch, mean: seen.append((epoch, mean)))
+    whole: list[tuple[int, float]] = []
+    made, loader = trainer(tmp_path / "whole")
+    made.fit(loader, on_epoch=lambda epoch, mean: whole.append((epoch, mean)))
+    assert seen[-1] == whole[-1]
+
+
+def test_the_rehearsal_is_a_whole_step_that_changes_nothing(tmp_path: Path) -> None:
+    made, loader = trainer(tmp_path)
+    steps: list[int] = []
+    made.optimizer.register_step_post_hook(lambda *_: steps.append(len(made.optimizer.state)))
+    before = [p.detach().clone() for p in made.unwrapped.parameters()]
+    made.rehearse(next(iter(loader.epoch(0))))
+    assert steps == [2], "the optimizer made its states"
+    assert not made.optimizer.state
+    for there, parameter in zip(before, made.unwrapped.parameters(), strict=True):
+        assert torch.equal(there, parameter)
+    assert {group["lr"] for group in made.optimizer.param_groups} == {0.05}
+    with pytest.raises(OutOfMemory, match="rehearsal of a validation batch"):
+        made.rehearse(next(iter(loader.epoch(0))), exhaust)
+
+
+class Torn(Line):
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        if index == 5:
+            raise InputError("image torn.png cannot be read", hint="replace it")
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_a_worker_cannot_read_is_the_same_error(workers: int) -> None:
+    """PyTorch would put the worker's traceback into the message and drop the hint."""
+    options = engine.Options(batch_size=2, num_workers=workers)
+    loader = engine.Loader(Torn(), None, options, engine.Runtime(device=torch.device("cpu")))
+    with pytest.raises(InputError) as error:
+        list(loader.epoch(0))
+    assert (error.value.message, error.value.hint) == (
+        "image torn.png cannot be read",
+        "replace it",
+    )
 
 
 @pytest.mark.slow

@@ -90,15 +90,27 @@ def test_spread_tells_a_collapsed_bridge(model: Any) -> None:
 
 
 def test_no_decay_for_what_mamba_exempts(model: Any) -> None:
-    from mambaops.payload.train.engine import parameter_groups
+    from mambaops.payload.train.engine import Options, parameter_groups
 
-    decay, plain = parameter_groups(model, 0.1)
+    decay, plain = parameter_groups(model, Options(weight_decay=0.1))
     chosen = {id(p) for p in decay["params"]}
     names = {name for name, p in model.named_parameters() if id(p) in chosen}
     assert not [n for n in names if n.endswith(("A_log", ".D", "bias", "pos_embed")) or "norm" in n]
     assert "bridge.forwards.in_proj.weight" in names
     total = len(decay["params"]) + len(plain["params"])
     assert total == len([p for p in model.parameters() if p.requires_grad])
+
+
+def test_the_bridge_has_a_rate_of_its_own(model: Any) -> None:
+    from mambaops.payload.train.engine import Options, parameter_groups
+
+    rates = (("bridge.", 1e-3), ("vision.", 1e-3))
+    groups = parameter_groups(model, Options(lr=2e-5, rates=rates))
+    at = {id(p): group for group in groups for p in group["params"]}
+    for name, parameter in model.named_parameters():
+        wanted = 2e-5 if name.startswith("lm.") else 1e-3
+        assert at[id(parameter)]["lr"] == wanted
+        assert at[id(parameter)]["share"] * 2e-5 == pytest.approx(wanted)
 
 
 def configs() -> dict[str, Any]:
@@ -178,6 +190,49 @@ def test_a_pretrained_vision_tower_from_a_folder(tmp_path: Path) -> None:
     tower, size, channels = captioner.build_vision(str(tmp_path), 0, 1, [])
     assert (size, channels, tower.grid(size)) == (32, 3, (4, 4))
     assert tower(torch.randn(2, 3, 32, 32)).shape == (2, 4, 4, 32)
+
+
+def test_a_vision_tower_gets_pixels_as_it_was_trained_with(tmp_path: Path) -> None:
+    """Its own mean and deviation, from its folder; the kind's where the folder says none."""
+    from transformers import CLIPVisionConfig, CLIPVisionModel
+
+    config = CLIPVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        image_size=16, patch_size=8,
+    )  # fmt: skip
+    CLIPVisionModel(config).save_pretrained(tmp_path)
+    seen: list[torch.Tensor] = []
+    image = torch.rand(1, 3, 16, 16)
+    for text, mean, std in (
+        ("", 0.48145466, 0.26862954),
+        ('{"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]}', 0.1, 0.4),
+    ):
+        if text:
+            (tmp_path / "preprocessor_config.json").write_text(text)
+        tower, _size, _channels = captioner.build_vision(str(tmp_path), 0, 3, [])
+        tower.tower.register_forward_pre_hook(
+            lambda _m, _a, kwargs: seen.append(kwargs["pixel_values"]), with_kwargs=True
+        )
+        tower(image * 2 - 1)
+        torch.testing.assert_close(seen[-1][:, 0], (image[:, 0] - mean) / std)
+        assert "mean" not in tower.state_dict(), "older checkpoints have none"
+
+
+@pytest.mark.parametrize(
+    ("count", "is_random", "free", "wanted"),
+    [
+        (10**6, True, 0, "full"),
+        (lm.TINY - 1, False, 0, "full"),
+        (130_000_000, False, 8 * 2**30, "lora"),
+        (2_800_000_000, False, 3 * 2**30, "none"),
+    ],
+)
+def test_a_pretrained_model_learns_by_lora_where_memory_allows(
+    demo: Path, count: int, is_random: bool, free: float, wanted: str
+) -> None:
+    model = lm.load(str(demo / "tiny"), "none", CPU).model
+    assert lm.auto_mode(model, count, is_random, CPU, free) == wanted
+    assert lm.auto_mode(torch.nn.Linear(2, 2), lm.TINY, False, CPU, 1e18) == "none"
 
 
 def test_low_rank_additions_start_at_nothing_and_alone_learn(demo: Path) -> None:

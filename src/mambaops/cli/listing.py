@@ -71,6 +71,7 @@ ROWS: tuple[Row, ...] = (
     Row("cudnn-install", "cudnn-install", "system", "mambaops.cli.tasks.toolkit", "Copy NVIDIA's cuDNN archive into a toolkit, readable for all; or install it with apt (--deb)."),
     Row("map-paths", "map-paths", "system", "mambaops.cli.tasks.train", "Map Windows paths to this system's (or back); say which do not exist."),
     Row("run-graph-mamba", "run-graph-mamba", "train", "mambaops.cli.tasks.graph", "Train Graph-Mamba, or GatedGCN alone with --no-mamba."),
+    Row("check-model", "check-model", "train", "mambaops.cli.tasks.models", "Say for each layer of a model which function it takes here, why, and the line that mends it."),
     Row("train-stage1", "train-stage1", "train", "mambaops.cli.tasks.train", "Train vision and bridge on a frozen Mamba (flags of the program after `--`)."),
     Row("train-stage2", "train-stage2", "train", "mambaops.cli.tasks.train", "Train the picture -> report model (flags of the program after `--`)."),
     Row("generate", "generate", "train", "mambaops.cli.tasks.train", "Write what a trained checkpoint says about a picture."),

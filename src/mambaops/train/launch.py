@@ -14,12 +14,16 @@ from mambaops.core.files import write_bytes
 from mambaops.core.outputs import file_to_write
 from mambaops.profiles.load import load_profile
 from mambaops.state.places import places
-from mambaops.system.launch import hand_over
+from mambaops.system.launch import hand_over, import_path
 
 VLM = "mambaops.payload.train.vlm"
 DEMO_MARK = ".mambaops-demo"  # payload/train/demo_data.py writes it
 NEEDED = ("torch", "transformers", "PIL")
-LAUNCHERS = {"powershell": ("powershell.ps1", "\r\n"), "wsl": ("wsl.sh", "\n")}
+LAUNCHERS = {
+    "powershell": ("powershell.ps1", "\r\n"),
+    "wsl": ("wsl.sh", "\n"),
+    "slurm": ("slurm.sh", "\n"),
+}
 
 _LOOK = (
     "import importlib.util, sys;"
@@ -150,7 +154,7 @@ def is_demo(folder: Path) -> bool:
 
 
 def write_launcher(kind: str, output: Path, profile: str, *, force: bool = False) -> Path:
-    """A script that starts stage 2 by one word: for PowerShell (CRLF) or for bash in WSL (LF).
+    """A script that starts stage 2 by one word: for PowerShell (CRLF), for bash in WSL, or for sbatch (LF).
 
     Raises:
         UsageError: an unknown kind, or another file is there and `force` was not given.
@@ -159,7 +163,11 @@ def write_launcher(kind: str, output: Path, profile: str, *, force: bool = False
         raise UsageError(f"no launcher of kind {kind}; there are {', '.join(LAUNCHERS)}")
     name, newline = LAUNCHERS[kind]
     template = paths.payload_file("train", "launchers", name).read_text("utf-8")
-    text = template.replace("@PROFILE@", load_profile(profile).name)
+    found = load_profile(profile).name
+    text = template.replace("@PROFILE@", found)
+    if "@PYTHON@" in text:  # nodes have no command of ours: the environment's own python
+        text = text.replace("@PYTHON@", str(places(found).python))
+        text = text.replace("@IMPORT_PATH@", str(import_path()))
     # PowerShell 5 reads UTF-8 only with a mark; bash takes none
     encoding = "utf-8-sig" if kind == "powershell" else "utf-8"
     content = text.replace("\n", newline).encode(encoding)

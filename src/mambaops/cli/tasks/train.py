@@ -58,7 +58,7 @@ def train_stage2(
 ) -> None:
     """Train the picture -> report model (flags of the program after `--`).
 
-    `mambaops train-stage2 -- --epochs 20 --batch_size 1 --lr 2e-5 --max_visual_tokens 96
+    `mambaops train-stage2 -- --epochs 20 --batch_size 1 --max_visual_tokens 96
     --from_scratch`; `-- --demo` runs the demonstration, `-- --help` lists all flags. With --profile
     the environment is installed first where it is not as wanted.
     """
@@ -283,11 +283,12 @@ def demo_data(
     examples=(
         "mambaops write-launcher",
         "mambaops write-launcher --kind wsl --profile wsl-5090",
+        "mambaops write-launcher --kind slurm --profile hopper",
     ),
     operand="kind",
     aliases=("write-door",),  # its name in 0.1.0
     help={
-        "kind": "powershell or wsl",
+        "kind": "powershell, wsl or slurm",
         "output": "file to write",
         "force": "replace what is there, also where mambaops did not write it",
         "profile": "profile that the script builds",
@@ -302,13 +303,15 @@ def write_launcher(
 ) -> None:
     """Write a script that starts stage 2 by one word: installs and trains.
 
-    powershell: run_stage2_train.ps1, which enters WSL (CRLF); wsl: a bash script (LF).
+    powershell: run_stage2_train.ps1, which enters WSL (CRLF); wsl: a bash script (LF); slurm: a script
+    for sbatch, which saves, queues itself again and goes on when its time is over.
     """
     from pathlib import Path
 
     from mambaops.train import launch as training
 
-    default = "run_stage2_train.ps1" if kind == "powershell" else "wsl_install_and_train.sh"
+    names = {"powershell": "run_stage2_train.ps1", "slurm": "stage2.sbatch"}
+    default = names.get(kind, "wsl_install_and_train.sh")
     path = training.write_launcher(kind, Path(output or default), profile, force=force)
     say(f"wrote {path}")
 

@@ -10,7 +10,6 @@ from typing import Any, List
 import torch
 
 from mambaops.payload.train.errors import InputError
-from mambaops.payload.train.options import Settings
 
 
 def install_scan(wanted: str, model_type: str) -> str:
@@ -55,7 +54,7 @@ def text(run: Any) -> str:
         f"data: {len(run.data)} rows of {settings.csv}"
         + (f", {len(run.validation)} of {settings.val_csv}" if run.validation is not None else ""),
         f"{settings.epochs} epochs, batch {settings.batch_size} x {settings.gradient_accumulation_steps}"
-        f" x {runtime.world} process(es), lr {settings.learning_rate:g}",
+        f" x {runtime.world} process(es), lr {run.rates[0]:g}, of the bridge {run.rates[1]:g}",
     ]
     return "\n".join(lines + _environment())
 
@@ -96,15 +95,3 @@ def _environment() -> List[str]:
     )
     shown = [f"{name}={os.environ[name]}" for name in names if os.environ.get(name)]
     return ["environment: " + " ".join(shown)] if shown else []
-
-
-def tensorboard(settings: Settings) -> Any:
-    """A writer for TensorBoard, or None where it is not wanted or not installed."""
-    if not settings.tensorboard:
-        return None
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        print("TensorBoard is not installed: no events are written (the CSV and the curve are)")
-        return None
-    return SummaryWriter(settings.file("tensorboard"))

@@ -32,7 +32,17 @@ class Captioner(nn.Module):
         return torch.cat([self.encode(images).to(text.dtype), text], dim=1)
 
     def forward(self, images: Tensor, ids: Tensor, labels: Tensor) -> Tensor:
-        """SUM of the cross-entropies of the answer's tokens (the others are -100 in `labels`).
+        """SUM of the cross-entropies of the answer's tokens (the others are -100 in `labels`)."""
+        return self._token_losses(images, ids, labels).sum()
+
+    def row_losses(self, images: Tensor, ids: Tensor, labels: Tensor) -> Tensor:
+        """The same sum for each row: float32 [B]."""
+        losses = self._token_losses(images, ids, labels)
+        rows = (labels != IGNORED).nonzero()[:, 0]
+        return torch.zeros(len(ids), device=losses.device).index_add(0, rows, losses)
+
+    def _token_losses(self, images: Tensor, ids: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy of every answer token, row after row.
 
         Only the answer's places go through the vocabulary: a [B, L, vocab] tensor is never made.
         The text is padded on the right, which a causal model does not see: no mask is needed.
@@ -44,7 +54,7 @@ class Captioner(nn.Module):
         kept = labels != IGNORED
         head = self.lm.get_output_embeddings()
         logits = head(hidden[kept].to(head.weight.dtype)).float()
-        return functional.cross_entropy(logits, labels[kept], reduction="sum")
+        return functional.cross_entropy(logits, labels[kept], reduction="none")
 
     @torch.no_grad()
     def write(

@@ -156,9 +156,18 @@ class CaptionDataset(torch.utils.data.Dataset):  # type: ignore[type-arg]
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Dict[str, Any]:
-        row, tokens = self.rows[index], self.encoded[index]
-        image = read_image(row.image, self.image_size, self.channels, row.mask)
-        return {"image": image, "prompt": tokens.prompt, "answer": tokens.answer}
+        return dict(self.text(index), image=self.image(index))
+
+    def text(self, index: int) -> Dict[str, Any]:
+        tokens = self.encoded[index]
+        return {"prompt": tokens.prompt, "answer": tokens.answer}
+
+    def image(self, index: int) -> Tensor:
+        row = self.rows[index]
+        return read_image(row.image, self.image_size, self.channels, row.mask)
+
+    def answer(self, index: int) -> str:
+        return self.rows[index].answer
 
     def lengths(self) -> List[int]:
         """Text tokens of every row, as trained on."""

@@ -12,7 +12,7 @@ import os
 import time
 from typing import Any, Dict, List
 
-from mambaops.payload.train import demo_data, watch
+from mambaops.payload.train import demo_data, trainlog, watch
 from mambaops.payload.train.errors import TrainError
 from mambaops.payload.train.options import Settings, parse
 
@@ -31,7 +31,10 @@ def main(argv: List[str]) -> Settings:
     parser.add_argument("--count", type=int, default=4000, help="pictures for training")
     own, rest = parser.parse_known_args(argv)
     began = time.monotonic()
-    settings = parse(flags(own.output_dir, own.count) + rest)
+    words = flags(own.output_dir, own.count) + rest
+    if is_demonstration(own.output_dir) and "--resume" not in " ".join(rest):
+        words.append("--overwrite")  # all that is there was made by one like this
+    settings = parse(words)
     from mambaops.payload.train import session
 
     if not (settings.resume and os.path.exists(settings.file("stage2_last.pt"))):
@@ -40,6 +43,13 @@ def main(argv: List[str]) -> Settings:
     scores = test(own.output_dir)
     judge(settings, scores, time.monotonic() - began)
     return settings
+
+
+def is_demonstration(folder: str) -> bool:
+    """Is the run in the folder an earlier demonstration's?"""
+    return os.path.exists(os.path.join(folder, "tiny-mamba")) and os.path.exists(
+        os.path.join(folder, "data", "caption_test.csv")
+    )
 
 
 def flags(folder: str, count: int) -> List[str]:
@@ -51,7 +61,6 @@ def flags(folder: str, count: int) -> List[str]:
         "mamba_model": os.path.join(folder, "tiny-mamba"),
         "output_dir": folder,
         "image_size": demo_data.SIDE,
-        "image_channels": 3,
         "conv_widths": "16,32,64",
         "max_visual_tokens": 16,
         "max_text_len": 64,
@@ -102,7 +111,7 @@ def judge(settings: Settings, scores: Dict[str, Dict[str, Any]], seconds: float)
     """Compare with what was promised, say it, keep it in demo.json."""
     from mambaops.payload.train.weights import write_json
 
-    losses = [row[2] for row in watch.read_log(settings.file("stage2_train_log.csv"))]
+    losses = [row[2] for row in trainlog.read_log(settings.file("stage2_train_log.csv"))]
     exact, shuffled = scores["test"]["exact_match"], scores["shuffled"]["exact_match"]
     claims = {
         f"caption_loss starts between 6 and 8 ({losses[0]:.2f})": WANTED_START[0]

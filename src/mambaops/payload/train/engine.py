@@ -41,12 +41,11 @@ from mambaops.payload.train.errors import (
     is_out_of_memory,
     noted_signals,
 )
+from mambaops.payload.train.loading import Loader, Sampler
 from mambaops.payload.train.progress import Calls, Progress, nothing, to_device
 from mambaops.payload.train.setup import (
-    Loader,
     Options,
     Runtime,
-    Sampler,
     finish,
     learning_rate,
     parameter_groups,
@@ -100,7 +99,7 @@ class Trainer:
         self._loss, self._weight = loss, weight
         self.state_file, self.config = state_file, dict(config or {})
         fused = {"fused": True} if runtime.device.type == "cuda" else {}
-        groups = parameter_groups(self.unwrapped, options.weight_decay)
+        groups = parameter_groups(self.unwrapped, options)
         self.optimizer = torch.optim.AdamW(groups, lr=options.lr, betas=options.betas, **fused)
         self._note: Dict[str, int] = {}
         self._bad = 0
@@ -154,14 +153,18 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.options.clip or math.inf)
         finite = bool(torch.isfinite(norm))
         if finite:
+            rate = learning_rate(self.options, self.progress.step, total_steps)
             for group in self.optimizer.param_groups:
-                group["lr"] = learning_rate(self.options, self.progress.step, total_steps)
+                group["lr"] = rate * group["share"]
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return finite
 
-    def rehearse(self, batch: Any) -> Dict[str, float]:
-        """One forward and backward without an update: the largest step must fit before epoch 1.
+    def rehearse(self, batch: Any, also: Optional[Callable[[], Any]] = None) -> Dict[str, float]:
+        """One whole step that changes nothing: what does not fit must be known before epoch 1.
+
+        Args:
+            also: what else a run does, such as validating a batch.
 
         Returns:
             {"loss": mean loss, "peak_bytes": device memory at its highest (0 on the CPU)}
@@ -170,11 +173,30 @@ class Trainer:
         if cuda:
             torch.cuda.reset_peak_memory_stats(self.runtime.device)
         self._seed_step(-1 % 2**20)
-        with self._memory_guard():
+        with self.memory_guard("in the rehearsal of the largest step"):
             loss = self.backward([batch], [False])[0]
-        self.optimizer.zero_grad(set_to_none=True)
+            self._rehearse_update()
+        if also is not None:
+            with self.memory_guard("in the rehearsal of a validation batch"):
+                also()
         peak = torch.cuda.max_memory_allocated(self.runtime.device) if cuda else 0
         return {"loss": loss, "peak_bytes": float(peak)}
+
+    def _rehearse_update(self) -> None:
+        """An optimizer step at rate 0 on gradients of 0: it makes AdamW's two states, which then stay 0."""
+        groups = self.optimizer.param_groups
+        if not self.optimizer.state:
+            rates = [group["lr"] for group in groups]
+            for group in groups:
+                group["lr"] = 0.0
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        parameter.grad.zero_()
+            self.optimizer.step()
+            self.optimizer.state.clear()
+            for group, rate in zip(groups, rates):
+                group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
 
     # -- the loop -------------------------------------------------------------------------------
     def fit(
@@ -189,9 +211,10 @@ class Trainer:
         """Train until `epochs` (or `max_steps`) are done.
 
         Args:
-            on_log: called on rank 0 with step, epoch (from 1), loss, lr, labels_per_s, memory_bytes
-                at step 1 and every `log_every_steps`; every rank calls `on_epoch`.
-            on_epoch: (epoch from 1, its mean training loss), before the state is saved.
+            on_log: called on rank 0 with step, epoch (from 1), loss, lr, labels_per_s, memory_bytes at the
+                first and the last step, every `log_every_steps`, and at least twenty times a run; every
+                rank calls `on_epoch`.
+            on_epoch: (epoch from 1, its mean training loss); the state is saved before and after.
             on_save: (step) after each save of `save_every_steps`, on rank 0.
             on_step: (step) after every step, on every rank.
 
@@ -208,9 +231,12 @@ class Trainer:
                 except TrainError:  # such as a picture that cannot be read
                     self.try_save()
                     raise
+                if on_epoch is not None:
+                    self.try_save()  # validation may run out of memory, or be killed
                 mean = self.progress.end_epoch()
                 if on_epoch is not None:
-                    on_epoch(self.progress.epoch, mean)
+                    with self.memory_guard(f"validating after epoch {self.progress.epoch}"):
+                        on_epoch(self.progress.epoch, mean)
                 self.try_save()
         for failure in self.failed_saves.values():
             raise failure
@@ -227,22 +253,22 @@ class Trainer:
         self._since = time.monotonic()
         for batches, ghosts in self._windows(loader):
             self._seed_step(self.progress.step)
-            with self._memory_guard():
+            with self.memory_guard(f"at step {self.progress.step + 1}"):
                 loss, weight, stop = self.backward(batches, ghosts)
             self._step_taken(self._update(self.total_steps(loader)), loss, len(batches))
             if math.isfinite(loss):
                 self.progress.add(loss, weight)
             calls.on_step(self.progress.step)
-            self._log(calls.on_log)
+            self._log(calls.on_log, self.total_steps(loader))
             self._save_on_the_way(calls.on_save)
             if stop:
                 self._leave()
             if self._is_over():
                 break
 
-    def _log(self, on_log: Callable[[Dict[str, float]], None]) -> None:
-        every = self.options.log_every_steps
-        if self.progress.step != 1 and (not every or self.progress.step % every):
+    def _log(self, on_log: Callable[[Dict[str, float]], None], total: int) -> None:
+        every, step = min(self.options.log_every_steps, max(1, total // 20)), self.progress.step
+        if step not in (1, total) and (not every or step % every):
             return
         if self.runtime.is_main:
             on_log(self._record())
@@ -255,6 +281,8 @@ class Trainer:
         batches: List[Any] = []
         ghosts: List[bool] = []
         for batch in loader.epoch(self.progress.epoch, number):
+            if self._note and self.runtime.world == 1:
+                self._leave()  # several ranks leave together, after a step
             batches.append(batch)
             ghosts.append(self.runtime.world > 1 and loader.sampler.is_ghost(number))
             number += 1
@@ -282,11 +310,16 @@ class Trainer:
             "step": now.step,
             "epoch": now.epoch + 1,
             "loss": now.window_loss / now.window_weight if now.window_weight else math.nan,
-            "lr": self.optimizer.param_groups[0]["lr"],
+            "lr": self._rate(""),
+            **{f"{prefix}lr": self._rate(prefix) for prefix, _rate in self.options.rates},
             "labels_per_s": now.window_weight / seconds,
             "memory_bytes": torch.cuda.max_memory_allocated() if cuda else 0,
             "skipped": now.skipped,
         }
+
+    def _rate(self, prefix: str) -> float:
+        """The current rate of the parameters of `options.rates`' `prefix`; "": of all others."""
+        return next(g["lr"] for g in self.optimizer.param_groups if g["prefix"] == prefix)
 
     # -- saving ---------------------------------------------------------------------------------
     def state(self) -> Dict[str, Any]:
@@ -339,29 +372,29 @@ class Trainer:
         )
 
     @contextmanager
-    def _memory_guard(self) -> Iterator[None]:
+    def memory_guard(self, where: str) -> Iterator[None]:
+        """Turn running out of memory into an `OutOfMemory` that says `where`, after saving the state."""
         try:
             yield
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            failure = self._out_of_memory(str(error))
+            failure = self._out_of_memory(str(error), where)
         else:
             return
         raise failure
 
-    def _out_of_memory(self, text: str) -> OutOfMemory:
+    def _out_of_memory(self, text: str, where: str) -> OutOfMemory:
         """Outside the handler: the traceback would keep the step's tensors alive."""
         cuda = self.runtime.device.type == "cuda"
         peak = torch.cuda.max_memory_allocated() if cuda else 0
         self.optimizer.zero_grad(set_to_none=True)
         if cuda:
             torch.cuda.empty_cache()
-        self.try_save()
+        if self.progress.step:
+            self.try_save()
         measured = f"; measured peak {peak / 2**30:.2f} GiB" if cuda else ""
-        return OutOfMemory(
-            f"out of memory at step {self.progress.step + 1}{measured} ({text.splitlines()[0]})"
-        )
+        return OutOfMemory(f"out of memory {where}{measured} ({(text.splitlines() or ['?'])[0]})")
 
     def resume(self, path: str = "") -> bool:
         """Continue from `path` (default: `state_file`); False where there is no such file.
@@ -376,6 +409,15 @@ class Trainer:
         if "optimizer" not in saved:
             raise TrainError(f"{path} holds weights only: it cannot be resumed from")
         load_weights(self.unwrapped, saved["model_state_dict"], path)
-        self.optimizer.load_state_dict(saved["optimizer"])
+        ours = [(group["share"], group["prefix"]) for group in self.optimizer.param_groups]
+        try:
+            self.optimizer.load_state_dict(saved["optimizer"])
+        except ValueError as error:
+            raise TrainError(
+                f"{path} cannot be resumed from: {error}",
+                hint="it is of an older release, or other parts learned then: --vision_checkpoint takes its weights",
+            ) from error
+        for group, (share, prefix) in zip(self.optimizer.param_groups, ours):
+            group.update(share=share, prefix=prefix)
         self.progress = Progress(**saved["progress"])
         return True

@@ -10,8 +10,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from contextlib import contextmanager
-from typing import Callable, Dict, Iterator, Tuple
+from typing import Callable, Dict, Iterator, List, Tuple
 
 
 class TrainError(Exception):
@@ -79,14 +80,19 @@ def _ended(main: Callable[[], object]) -> Tuple[int, object]:
 
 @contextmanager
 def noted_signals(note: Dict[str, int]) -> Iterator[None]:
-    """The first SIGINT or SIGTERM is noted (the step ends, the state is saved); a second one kills."""
+    """The first SIGINT or SIGTERM is noted (the state is saved, then we leave); one that comes more than a
+    second later kills. `timeout` sends each twice: to its child and to the group."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    first: List[float] = []
 
     def handler(signum: int, _frame: object) -> None:
         note["signum"] = signum
-        signal.signal(signum, signal.default_int_handler if signum == 2 else signal.SIG_DFL)
+        first.append(time.monotonic())
+        if first[-1] - first[0] > 1.0:
+            signal.signal(signum, signal.default_int_handler if signum == 2 else signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
 
     before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -94,6 +100,16 @@ def noted_signals(note: Dict[str, int]) -> Iterator[None]:
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+
+
+def leave_signals_to_the_main_process(_worker: int) -> None:
+    """In a loader's worker: a signal to the whole group (timeout, Slurm, Ctrl-C) is for the main process, which
+    saves and then ends its workers; one that is not ended within a minute ends itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "setitimer"):
+        signal.signal(
+            signal.SIGTERM, lambda _signum, _frame: signal.setitimer(signal.ITIMER_REAL, 60.0)
+        )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

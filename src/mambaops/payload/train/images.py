@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Sequence
 
 import torch
 from torch import Tensor
@@ -42,6 +43,39 @@ def read_image(path: str, size: int, channels: int, mask_path: str = "") -> Tens
     return functional.interpolate(
         picture[None], size=(size, size), mode="bilinear", align_corners=False, antialias=True
     )[0]
+
+
+SAMPLED = 64  # pictures that are read before a run unless all are to be
+
+
+def check_pictures(rows: Sequence[Any], *, everything: bool) -> None:
+    """Read pictures before the model is loaded: a sample, spread over the table, or all of them.
+
+    Raises:
+        InputError: some cannot be read; the first five are named with the reason.
+    """
+    step = 1 if everything else max(1, len(rows) // SAMPLED)
+    chosen = rows[::step]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # decoding is outside Python's lock
+        found = [text for text in pool.map(_why_unreadable, chosen) if text]
+    if not found:
+        return
+    named = "\n".join(f"  {text}" for text in found[:5])
+    looked = (
+        "" if everything else f" that were looked at (of {len(rows)}; --check_images reads all)"
+    )
+    raise InputError(
+        f"{len(found)} of {len(chosen)} pictures{looked} cannot be read\n{named}",
+        hint="replace the files or take their rows out of the CSV",
+    )
+
+
+def _why_unreadable(row: Any) -> str:
+    try:
+        read_image(row.image, 8, 1, row.mask)
+    except InputError as error:
+        return f"line {row.line}: {error.message}"
+    return ""
 
 
 def _read_picture(path: str, channels: int) -> Tensor:

@@ -13,6 +13,7 @@ from torch.nn.utils import parametrize
 
 from mambaops.payload.train.errors import InputError
 from mambaops.payload.train.hub import explain_missing, is_offline, quiet_loading
+from mambaops.payload.train.memory import free_memory
 
 MODES = ("none", "lora", "full", "auto")
 TINY = 50_000_000  # parameters under which `auto` trains a pretrained model as a whole
@@ -49,8 +50,8 @@ def load(name: str, mode: str, device: torch.device, *, lora_rank: int = 16) -> 
     """Load model and tokenizer by folder, cache or hub, and freeze or adapt it.
 
     A folder with a configuration and no weights gives a randomly initialised model. `auto` trains a
-    random or a tiny model as a whole and leaves a pretrained one frozen. A frozen model is kept in
-    BF16 on a GPU; what is trained is kept in FP32 (BF16 parameters lose small updates).
+    random or a tiny model as a whole, and a pretrained one by LoRA where that fits into memory (else it stays
+    frozen, said). A frozen model is kept in BF16 on a GPU; what is trained is kept in FP32 (BF16 parameters lose small updates).
 
     Raises:
         InputError: not to be had, no Mamba-like embedding interface, no end-of-sequence token.
@@ -59,7 +60,7 @@ def load(name: str, mode: str, device: torch.device, *, lora_rank: int = 16) -> 
     model, is_random = _load_model(name)
     count = sum(p.numel() for p in model.parameters())
     if mode == "auto":
-        mode = "full" if is_random or count < TINY else "none"
+        mode = auto_mode(model, count, is_random, device, free_memory(device))
     frozen_type = torch.bfloat16 if device.type == "cuda" and mode != "full" else torch.float32
     model = model.to(device=device, dtype=frozen_type)
     for parameter in model.parameters():
@@ -69,6 +70,28 @@ def load(name: str, mode: str, device: torch.device, *, lora_rank: int = 16) -> 
             f"{name} has no layers named {', '.join(ADAPTED)}: --train_llm lora cannot be used"
         )
     return LanguageModel(model, load_tokenizer(name, model), mode, is_random, name)
+
+
+def auto_mode(model: Any, count: int, is_random: bool, device: torch.device, free: float) -> str:
+    """full for a random or a tiny model; else lora where `free` bytes suffice and there is what to adapt.
+
+    The room beside the weights that a step needs is taken as a third of them and 2 GiB.
+    """
+    if is_random or count < TINY:
+        return "full"
+    if not any(name.rpartition(".")[2] in ADAPTED for name, _layer in model.named_modules()):
+        print("--train_llm auto: the model stays frozen (it has no layers that LoRA adapts)")
+        return "none"
+    # on a CPU the weights are there already
+    weights = count * (2 if device.type == "cuda" else 0)
+    needed = weights + count * 4 / 3 + 2 * 2**30
+    if free < needed:
+        print(
+            f"--train_llm auto: the model stays frozen (LoRA wants about {needed / 2**30:.1f} GiB, "
+            f"{free / 2**30:.1f} GiB are free)"
+        )
+        return "none"
+    return "lora"
 
 
 def _load_model(name: str) -> Any:

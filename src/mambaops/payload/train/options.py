@@ -1,7 +1,7 @@
 """The captioner's flags: one frozen record, whose fields are the flags.
 
-Each value comes from the first that has it: the flag, the environment (`MAMBA_MODEL`),
-`config/paths.yaml`, the default. Every flag may be written with `_` or `-`.
+Each value comes from the first that has it: the flag, the file of `--config`, the environment
+(`MAMBA_MODEL`), `config/paths.yaml`, the default. Every flag may be written with `_` or `-`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from mambaops.payload import paths
+from mambaops.payload.train import config_file
 from mambaops.payload.train.errors import InputError
 
 DEFAULT_MODEL = "state-spaces/mamba-2.8b-hf"
@@ -32,7 +33,12 @@ class Settings:
     epochs: int = _flag(20, "passes over the table")
     batch_size: int = _flag(1, "pictures per micro-batch and process")
     gradient_accumulation_steps: int = _flag(1, "micro-batches per update")
-    lr: float = _flag(0.0, "learning rate; 0 means 2e-5 in stage 2, 1e-3 in stage 1")
+    lr: float = _flag(
+        0.0, "rate of the language model; 0: 2e-5, 2e-4 for LoRA, 1e-3 for a random one"
+    )
+    bridge_lr: float = _flag(
+        0.0, "rate of bridge and conv encoder; 0: 1e-3, or --lr where that is more (stage 1: --lr)"
+    )
     weight_decay: float = _flag(0.01, "AdamW's decay of matrices")
     warmup: float = _flag(0.03, "share of all steps in which the learning rate rises")
     clip: float = _flag(1.0, "largest gradient norm; 0 never clips")
@@ -42,10 +48,15 @@ class Settings:
     csv: str = _flag("", "caption table (overrides paths.yaml's caption_csv_train)")
     val_csv: str = _flag("", "table for validation (overrides caption_csv_val)")
     image_root: str = _flag("", "folder that relative image paths start from; default: the table's")
+    check_images: bool = _flag(False, "read every picture before the start, not a sample")
     max_missing: float = _flag(0.05, "share of images that may be missing before it is an error")
     question: str = _flag("", "question for rows without one")
     paths_yaml: str = _flag("config/paths.yaml", "file of paths, Windows or POSIX")
     output_dir: str = _flag("outputs", "where everything is written")
+    from_scratch: bool = _flag(False, "load no stage-1 file and resume nothing")
+    vision_checkpoint: str = _flag("", "weights for vision and bridge to start from")
+    resume: str = _flag("", "auto, or a *_last.pt file: go on where a run stopped")
+    overwrite: bool = _flag(False, "replace the run that is in --output_dir")
     mamba_model: str = _flag("", f"folder or hub name; default MAMBA_MODEL, then {DEFAULT_MODEL}")
     train_llm: str = _flag(
         "auto", "how much of the language model learns", ("none", "lora", "full", "auto")
@@ -56,14 +67,11 @@ class Settings:
         "auto", "auto: conv learns, a pretrained one does not", ("none", "full", "auto")
     )
     image_size: int = _flag(0, "pixels per side; 0: what the encoder wants, 512 for conv")
-    image_channels: int = _flag(1, "colour channels for conv: 1 or 3", (1, 3))
+    image_channels: int = _flag(3, "colour channels for conv: 3, or 1 for grey", (1, 3))
     conv_widths: str = _flag(
         "32,64,128,256,512", "channels of conv's stages, each halving the picture"
     )
     bridge_dim: int = _flag(0, "width of the bridge; 0: the model's, 512 at most")
-    from_scratch: bool = _flag(False, "load no stage-1 file and resume nothing")
-    vision_checkpoint: str = _flag("", "weights for vision and bridge to start from")
-    resume: str = _flag("", "auto, or a *_last.pt file: go on where a run stopped")
     scan: str = _flag(
         "",
         "auto, kernels or reference; default auto, kernels under MAMBA_FORCE_CUDA=1",
@@ -81,13 +89,21 @@ class Settings:
     save_every_steps: int = _flag(
         0, "updates between two saves within an epoch; 0: only at its end"
     )
+    keep_steps: int = _flag(3, "files of --save_every_steps that are kept; 0: all")
     length_audit_samples: int = _flag(0, "rows in the printed length statistics; 0: all")
     tensorboard: bool = _flag(True, "write TensorBoard events where it is installed")
     safetensors: bool = _flag(False, "write the final weights as .safetensors too")
 
-    @property
-    def learning_rate(self) -> float:
-        return self.lr or (1e-3 if self.stage == 1 else 2e-5)
+    def rates(self, mode: str, is_random: bool) -> Tuple[float, float]:
+        """(rate of the language model, of bridge and conv encoder) for a --train_llm mode.
+
+        The bridge begins at random, also in front of a pretrained model: a rate that suits the model would
+        leave it there.
+        """
+        usual = {"lora": 2e-4, "full": 1e-3 if is_random else 2e-5}.get(mode, 1e-3)
+        rate = self.lr or usual
+        front = rate if self.stage == 1 and self.lr else max(rate, 1e-3)
+        return rate, self.bridge_lr or front
 
     @property
     def widths(self) -> List[int]:
@@ -97,8 +113,19 @@ class Settings:
         return os.path.join(self.output_dir, name)
 
 
+# the first flag of each group of `--help`
+_GROUPS = {
+    "stage": "what to train, and for how long",
+    "csv": "data",
+    "output_dir": "files",
+    "mamba_model": "model",
+    "scan": "machine",
+    "max_steps": "watching and saving",
+}
+
+
 def parser() -> argparse.ArgumentParser:
-    """An argument parser made of `Settings`' fields."""
+    """An argument parser made of `Settings`' fields, in groups."""
     made = argparse.ArgumentParser(
         prog="python -m mambaops.payload.train.vlm",
         description="Train a picture -> report model on a Mamba language model.",
@@ -106,12 +133,18 @@ def parser() -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
+    group: Any = made
     for item in fields(Settings):
-        _add(made, item.name, item.default, dict(item.metadata))
+        if item.name in _GROUPS:
+            group = made.add_argument_group(_GROUPS[item.name])
+        _add(group, item.name, item.default, dict(item.metadata))
+    made.add_argument(
+        "--config", help="YAML or JSON file of flags (a run's stage2_config.json too)"
+    )
     return made
 
 
-def _add(made: argparse.ArgumentParser, name: str, default: Any, about: Dict[str, Any]) -> None:
+def _add(made: Any, name: str, default: Any, about: Dict[str, Any]) -> None:
     text = about["help"].replace("%", "%%")
     assert default is not MISSING
     if default is None or isinstance(default, bool):
@@ -133,6 +166,7 @@ def parse(argv: Sequence[str]) -> Settings:
         "--" + w[2:].replace("-", "_") if w.startswith("--") and "=" not in w else w for w in argv
     ]
     given = vars(parser().parse_args(words))
+    given = {**config_file.read(given.pop("config", "")), **given}
     listed = _listed(given.get("paths_yaml", ""))
     mapping = paths.read_mapping()
     for name, key in (("csv", "caption_csv_train"), ("val_csv", "caption_csv_val")):
@@ -159,9 +193,10 @@ def parse(argv: Sequence[str]) -> Settings:
 
 def _listed(path: str) -> Dict[str, object]:
     """paths.yaml's values; a missing default file is no error, a missing named one is."""
-    chosen = path or "config/paths.yaml"
+    usual = "config/paths.yaml"
+    chosen = path or usual
     if not os.path.exists(chosen):
-        if path:
+        if path not in ("", usual):
             raise InputError(f"--paths_yaml {path} is not there")
         return {}
     try:

@@ -10,7 +10,7 @@ import math
 import os
 import random
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, List, Tuple
 
 import torch
 import torch.distributed as dist
@@ -41,6 +41,8 @@ class Options:
     max_steps: int = 0  # 0: no limit
     max_bad_steps: int = 20  # non-finite steps in a row before we give up
     betas: Tuple[float, float] = (0.9, 0.95)
+    # (beginning of parameters' names, their learning rate at its highest); all others have `lr`
+    rates: Tuple[Tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,75 +89,25 @@ def learning_rate(options: Options, step: int, total: int) -> float:
     )
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> List[Dict[str, Any]]:
-    """Trainable parameters with and without decay (none for A_log, D, dt_bias, norms, biases)."""
-    decay: List[nn.Parameter] = []
-    plain: List[nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        exempt = parameter.ndim < 2 or name.endswith(NO_DECAY) or "norm" in name.lower()
-        (plain if exempt or getattr(parameter, "_no_weight_decay", False) else decay).append(
-            parameter
-        )
-    return [{"params": decay, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+def parameter_groups(model: nn.Module, options: Options) -> List[Dict[str, Any]]:
+    """Trainable parameters by rate, with and without decay (none for A_log, D, dt_bias, norms, biases).
 
-
-class Sampler:
-    """Batches of one epoch: a permutation by (seed, epoch), cut into global batches, dealt to ranks.
-
-    `world` processes with batch b see together exactly what one process with batch world * b sees. A
-    rank that gets nothing of the last batch repeats a sample that then counts zero (`is_ghost`).
+    A group's `share` is its rate relative to `options.lr`, its `prefix` that of `options.rates`.
     """
-
-    def __init__(self, length: int, options: Options, runtime: Runtime) -> None:
-        self.length, self.seed, self.epoch, self.skip = length, options.seed, 0, 0
-        self.batch, self.rank, self.world = options.batch_size, runtime.rank, runtime.world
-
-    def __len__(self) -> int:
-        return math.ceil(self.length / (self.batch * self.world))
-
-    def _part(self, order: List[int], number: int) -> List[int]:
-        size = self.batch * self.world
-        return order[number * size : (number + 1) * size][self.rank :: self.world]
-
-    def is_ghost(self, number: int) -> bool:
-        return not self._part(list(range(self.length)), number)
-
-    def __iter__(self) -> Iterator[List[int]]:
-        generator = torch.Generator().manual_seed(self.seed * 100003 + self.epoch)
-        order = torch.randperm(self.length, generator=generator).tolist()
-        for number in range(self.skip, len(self)):
-            yield self._part(order, number) or [order[0]]
-
-
-class Loader:
-    """A dataset in the engine's order; `epoch(e, skip)` iterates from the batch after `skip`."""
-
-    def __init__(
-        self,
-        dataset: Any,
-        collate: Optional[Callable[[List[Any]], Any]],
-        options: Options,
-        runtime: Runtime,
-    ) -> None:
-        self.sampler = Sampler(len(dataset), options, runtime)
-        self._loader = torch.utils.data.DataLoader(
-            dataset,
-            batch_sampler=self.sampler,  # type: ignore[arg-type]
-            collate_fn=collate,
-            num_workers=options.num_workers,
-            pin_memory=runtime.device.type == "cuda",
-            persistent_workers=options.num_workers > 0,
-            generator=torch.Generator().manual_seed(options.seed),
-        )
-
-    def __len__(self) -> int:
-        return len(self.sampler)
-
-    def epoch(self, number: int, skip: int = 0) -> Iterator[Any]:
-        self.sampler.epoch, self.sampler.skip = number, skip
-        return iter(self._loader)
+    groups = []
+    for prefix, rate in (("", options.lr), *options.rates):
+        same = {"prefix": prefix, "share": rate / options.lr if options.lr else 1.0, "lr": rate}
+        groups.append({"params": [], "weight_decay": options.weight_decay, **same})
+        groups.append({"params": [], "weight_decay": 0.0, **same})
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            known = (
+                k for k, (prefix, _r) in enumerate(options.rates, 1) if name.startswith(prefix)
+            )
+            exempt = parameter.ndim < 2 or name.endswith(NO_DECAY) or "norm" in name.lower()
+            exempt = exempt or getattr(parameter, "_no_weight_decay", False)
+            groups[2 * next(known, 0) + exempt]["params"].append(parameter)  # type: ignore[attr-defined]
+    return groups
 
 
 def finish(runtime: Runtime) -> None:

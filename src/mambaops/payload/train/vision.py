@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any, Sequence, Tuple
 
@@ -49,9 +50,14 @@ class _Residual(nn.Module):
 class PretrainedEncoder(nn.Module):
     """The vision tower of a transformers model (SigLIP, SigLIP 2, CLIP, DINOv2, ViT), patches only."""
 
-    def __init__(self, tower: nn.Module, config: Any) -> None:
+    def __init__(
+        self, tower: nn.Module, config: Any, mean: Sequence[float], std: Sequence[float]
+    ) -> None:
         super().__init__()
         self.tower = tower
+        for name, values in (("mean", mean), ("std", std)):
+            value = torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1)
+            self.register_buffer(name, value, persistent=False)
         self.width, self.patch = int(config.hidden_size), int(config.patch_size)
         self.image_size, self.channels = int(config.image_size), int(config.num_channels)
 
@@ -60,7 +66,9 @@ class PretrainedEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         rows, columns = self.grid(images.shape[-1])
-        tokens = self.tower(pixel_values=images).last_hidden_state
+        # from [-1, 1] to what the tower was trained with
+        pixels = ((images + 1) / 2 - self.mean) / self.std
+        tokens = self.tower(pixel_values=pixels).last_hidden_state
         patches = tokens[:, tokens.shape[1] - rows * columns :]  # class and register tokens lead
         return patches.reshape(len(images), rows, columns, -1)  # type: ignore[no-any-return]
 
@@ -83,4 +91,36 @@ def load_tower(name: str) -> PretrainedEncoder:
     config = getattr(config, "vision_config", config)
     if not hasattr(config, "patch_size") or not hasattr(config, "image_size"):
         raise InputError(f"--vision {name} is a {config.model_type}: it has no image patches")
-    return PretrainedEncoder(model, config)
+    return PretrainedEncoder(model, config, *statistics(name, config.model_type))
+
+
+# model_type -> mean and standard deviation of its pixels, where the model's folder does not say
+_HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+_USUAL = {"clip_vision_model": _CLIP, "dinov2": _IMAGENET, "dinov2_with_registers": _IMAGENET}
+
+
+def statistics(name: str, model_type: str) -> Tuple[Sequence[float], Sequence[float]]:
+    """Mean and standard deviation per channel (of pixels in [0, 1]) that a tower was trained with.
+
+    From its preprocessor_config.json; where there is none, what its kind of model uses (said).
+    """
+    from transformers.utils import cached_file
+
+    path = cached_file(
+        name,
+        "preprocessor_config.json",
+        local_files_only=is_offline(),
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    values = {}
+    if path:
+        with open(path, encoding="utf-8") as file:
+            values = json.load(file)
+    if "image_mean" in values and "image_std" in values:
+        return values["image_mean"], values["image_std"]
+    mean, std = _USUAL.get(model_type, _HALF)
+    print(f"--vision {name} says no mean and deviation of its pixels; taking {mean} and {std}")
+    return mean, std

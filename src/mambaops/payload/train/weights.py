@@ -17,6 +17,7 @@ from torch import Tensor
 from mambaops.payload.train import engine
 from mambaops.payload.train.captioner import Captioner, spread
 from mambaops.payload.train.errors import InputError, TrainError
+from mambaops.payload.train.lm import LanguageModel
 from mambaops.payload.train.options import Settings
 
 STAGE1 = ("vision_bridge_best_val.pt", "vision_bridge_final.pt")
@@ -29,6 +30,10 @@ def final_name(stage: int) -> str:
 
 def best_name(stage: int) -> str:
     return "vision_bridge_best_val.pt" if stage == 1 else "vision_bridge_vlm_best_val.pt"
+
+
+def step_name(step: int) -> str:
+    return f"vision_bridge_vlm_step{step}.pt"
 
 
 def start_file(settings: Settings) -> Tuple[str, str]:
@@ -103,15 +108,17 @@ def snapshot(
 
 
 def model_config(
-    settings: Settings, model: Captioner, image_size: int, channels: int, mode: str
+    settings: Settings, model: Captioner, image_size: int, channels: int, language: LanguageModel
 ) -> Dict[str, Any]:
     """The plain values that rebuild the model, kept in every file and in stage2_config.json."""
     config = asdict(settings)
+    rate, bridge_rate = settings.rates(language.mode, language.is_random)
     config.update(
         image_size=image_size,
         image_channels=channels,
-        train_llm=mode,
-        lr=settings.learning_rate,
+        train_llm=language.mode,
+        lr=rate,
+        bridge_lr=bridge_rate,
         visual_grid=list(model.bridge.grid),
         lm_hidden_size=int(model.lm.config.hidden_size),
     )
@@ -119,10 +126,16 @@ def model_config(
 
 
 def write_json(path: str, value: Dict[str, Any]) -> None:
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    with open(path + ".tmp", "w", encoding="utf-8") as file:
-        json.dump(value, file, ensure_ascii=False, indent=2)
-    os.replace(path + ".tmp", path)
+    """Raises:
+    TrainError: it could not be written; the file that was there before is untouched.
+    """
+    try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        with open(path + ".tmp", "w", encoding="utf-8") as file:
+            json.dump(value, file, ensure_ascii=False, indent=2)
+        os.replace(path + ".tmp", path)
+    except OSError as error:
+        raise TrainError(f"could not write {path}: {error.strerror}") from error
 
 
 def write_safetensors(value: Dict[str, Any], path: str) -> None:

@@ -11,7 +11,7 @@ param(
 )
 $ErrorActionPreference = "Stop"
 if (-not $Flags) {
-    $Flags = @("--epochs", "20", "--batch_size", "1", "--lr", "2e-5", "--max_visual_tokens", "96", "--max_text_len", "512", "--from_scratch")
+    $Flags = @("--epochs", "20", "--batch_size", "1", "--max_visual_tokens", "96", "--max_text_len", "512", "--from_scratch")
 }
 if ($Native) {
     $env:KMP_DUPLICATE_LIB_OK = "TRUE"

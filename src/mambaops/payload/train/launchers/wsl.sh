@@ -11,7 +11,7 @@ case "${1:-}" in
     ;;
 esac
 if [ $# -eq 0 ]; then
-  set -- --epochs 20 --batch_size 1 --lr 2e-5 --max_visual_tokens 96 --max_text_len 512 --num_workers 4
+  set -- --epochs 20 --batch_size 1 --max_visual_tokens 96 --max_text_len 512 --num_workers 4
 fi
 if [ "${mode[0]:-}" = --install-only ]; then
   exec mambaops train-stage2 --profile "@PROFILE@" --install-only
