@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,9 +73,10 @@ def test_the_loop_of_transformers_is_named_and_ours_beside_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny("mamba").config.save_pretrained(tmp_path)
-    check_model.main([str(tmp_path), "--json"])
+    report = check_model.main([str(tmp_path)])
     dispatch.uninstall()
-    row = json.loads(capsys.readouterr().out)["functions"]["selective_scan_fn"]
+    assert "layers 0-1: MambaMixer" in capsys.readouterr().out
+    row = report["functions"]["selective_scan_fn"]
     assert (row["alone"], row["installed"]) in [("slow loop", "ours"), ("kernel", "kernel")]
 
 

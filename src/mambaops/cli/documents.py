@@ -127,12 +127,38 @@ class ScoresRow(TypedDict):
     examples: list[list[str]]
 
 
+class LayersRow(TypedDict):
+    first: int
+    last: int
+    kind: str
+    functions: list[str]
+    notes: list[str]
+
+
+class FunctionRow(TypedDict):
+    use: str
+    alone: str
+    installed: str
+    reason: str
+
+
+class CheckedModel(TypedDict):
+    model: str
+    model_type: str
+    family: str
+    device: str
+    layers: list[LayersRow]
+    functions: dict[str, FunctionRow]
+    mend: list[str]
+
+
 _TRAINED = {"stage": Literal[1, 2], "folder": str, "log": str}
 
 # name of the schema -> the document, as one type or as its fields, or several of which it is one; `schema` comes to it
 DOCUMENTS: dict[str, Any] = {
     "bundle": Bundle,
     "apt-prerequisites": {"missing": list[Missing]},
+    "check-model": CheckedModel,
     "check-network": ResolverReport,
     "commands": {"commands": list[CommandRow]},
     "compile-kernels": Made,

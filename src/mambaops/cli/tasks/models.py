@@ -18,7 +18,7 @@ from mambaops.cli.task import Context, task
         "scan": "auto, kernels or reference, as in training",
         "python": "interpreter of the environment that has torch and transformers",
         "profile": "the environment that this profile describes",
-        "json": "print the layers and their functions as JSON",
+        "json": "print one JSON document",
     },
 )
 def check_model(
@@ -32,20 +32,20 @@ def check_model(
     """Say for each layer of a model which function it takes here, why, and the line that mends it.
 
     From the configuration alone: no weights are read. A kernel, a runtime kernel, Triton, ours or
-    transformers' slow loop; by transformers alone, and with mambaops' scan installed. Exit 1 where a layer
-    stays slow.
+    transformers' slow loop; by transformers alone, and with mambaops' scan installed.
     """
-    from mambaops.cli.passthrough import flags
+    from mambaops.cli.passthrough import document, flags
     from mambaops.core.errors import UsageError
     from mambaops.train import launch as training
 
     if not model:
         raise UsageError("which model? Give a folder, a config.json or a hub name")
-    words = [model, *flags({"--scan": scan, "--json": json})]
+    words = [model, *flags({"--scan": scan})]
     training.run_module(
         "mambaops.payload.train.check_model",
         words,
         python=python,
         profile=profile,
         needed=("torch", "transformers"),
+        document=document(),
     )

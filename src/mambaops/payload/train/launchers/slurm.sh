@@ -16,7 +16,7 @@ export MASTER_ADDR
 again=""
 leave() {
   again=yes
-  kill -TERM "$step" 2>/dev/null # srun hands it to every rank
+  scancel --signal=TERM "$SLURM_JOB_ID" # to every rank and not to us; srun itself would kill them
 }
 trap leave USR1 TERM
 # shellcheck disable=SC2016  # each rank has its own values
