@@ -117,7 +117,7 @@ def test_a_full_disk_ends_neither_log_nor_training(flags: Flags, tmp_path: Path)
     )
     start = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); "
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
-    words = flags(epochs=4, batch_size=2)
+    words = flags(epochs=8, batch_size=2)
     words.remove("--no_tensorboard")
     done = subprocess.run(
         [sys.executable, "-B", "-c", start + code, *words],
@@ -125,7 +125,7 @@ def test_a_full_disk_ends_neither_log_nor_training(flags: Flags, tmp_path: Path)
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    assert "epoch 4 " in done.stdout, "training went on"
+    assert "epoch 8 " in done.stdout, "training went on"
     assert "stage2_train_log.csv: File too large. Training goes on" in done.stdout
     assert len(steps(tmp_path / "out")) > 5, "what did fit is there, whole"
 
