@@ -19,6 +19,7 @@ class _CudaError(msgspec.Struct, forbid_unknown_fields=True):
     text: str
     means: str
     do: list[str]
+    name: str = ""
 
 
 class _CudaErrors(msgspec.Struct, forbid_unknown_fields=True):
@@ -47,7 +48,8 @@ def looked_up(table: str, groups: Groups) -> Groups | None:
 def _cuda_error(groups: Groups) -> Groups | None:
     code, text = groups.get("code", ""), groups.get("text", "").strip().rstrip(".")
     for row in _cuda_errors():
-        if code == str(row.code) or text.startswith(row.text):
+        named = bool(row.name) and row.name == f"CUDA_ERROR{groups.get('name')}"
+        if code == str(row.code) or text.startswith(row.text) or named:
             return {**groups, "code": str(row.code), "means": row.means, "do": "; ".join(row.do)}
     return None
 
