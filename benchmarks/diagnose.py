@@ -1,8 +1,9 @@
 """How long `mambaops diagnose` takes by the length of the log: `python benchmarks/diagnose.py [--megabytes 1 10 100]`.
 
-Four kinds of log: a real build repeated (`build`), the same with a failure at its end (`failing`), nothing but
-error lines that no rule knows (`dense`, the worst case), and progress bars in one line (`bars`). Time must grow
-with the length and not faster.
+Six kinds of log: a real build repeated (`build`), the same with a failure at its end (`failing`), warnings of which
+none is like another (`warnings`), nothing but lines that look like several errors and are none (`dense`, the worst
+case), progress bars in one line (`bars`), and one line with a failure in its middle (`line`). CPU time must grow with
+the length and not faster.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from pathlib import Path
 
 LOGS = Path(__file__).resolve().parent.parent / "tests" / "diagnose" / "logs"
 FAILURE = "RuntimeError: mamba_ssm is only supported on CUDA 11.6 and above.\n"
+WARNING = (
+    '/x/pkg/file{}.cuh({}): warning #177-D: variable "v{}" was declared but never referenced\n'
+)
 DENSE = "/x/y.cpp:{}:4: note: error, undefined symbol: foo, No module named bar, RuntimeError not found\n"
 
 
@@ -26,6 +30,11 @@ def piece(kind: str) -> Iterator[str]:
         number += 1
         if kind == "dense":
             yield "".join(DENSE.format(number * 1000 + row) for row in range(1000))
+        elif kind == "warnings":
+            rows = range(number * 1000, number * 1000 + 1000)
+            yield "".join(WARNING.format(row, row % 4000, row * 7919 % 1_000_003) for row in rows)
+        elif kind == "line":
+            yield "x" * 1_000_000
         elif kind == "bars":
             yield "".join(
                 f"\r   {part / 10:.1f}% {number} MB/s eta 0:00:01" for part in range(1000)
@@ -43,6 +52,8 @@ def write(path: Path, kind: str, megabytes: int) -> None:
                 break
         if kind == "failing":
             file.write("\n" + FAILURE)
+        if kind == "line":
+            file.write(" " + FAILURE.strip() + " " + "y" * 1_000_000)
 
 
 def main() -> None:
@@ -55,15 +66,15 @@ def main() -> None:
     started = time.perf_counter()
     count = len(probes())
     print(f"catalogue: {count} needles, loaded in {time.perf_counter() - started:.2f} s")
-    print(f"{'kind':8} {'MB':>5} {'seconds':>8} {'MB/s':>6}  findings")
+    print(f"{'kind':8} {'MB':>5} {'CPU s':>8} {'MB/s':>6}  findings")
     with tempfile.TemporaryDirectory() as folder:
-        for kind in ("build", "failing", "dense", "bars"):
+        for kind in ("build", "failing", "warnings", "dense", "bars", "line"):
             for megabytes in given.megabytes:
                 log = Path(folder) / "log"
                 write(log, kind, megabytes)
-                started = time.perf_counter()
+                started = time.process_time()
                 found = explain_log(log).diagnosis.findings
-                seconds = time.perf_counter() - started
+                seconds = time.process_time() - started
                 names = ", ".join(one.rule for one in found) or "none"
                 print(
                     f"{kind:8} {megabytes:5} {seconds:8.2f} {megabytes / seconds:6.1f}  {names}",

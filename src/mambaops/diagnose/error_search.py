@@ -13,7 +13,7 @@ CLOSE_LOOKS = 20_000  # lines whose neighbours are looked at for a prefix that t
 Place = tuple[str, int]  # the line for reading, its number
 
 # digits that differ make no other line; zero stays, for `exit code 0` is none
-_SAME = str.maketrans("23456789", "1" * 8)
+SAME_DIGITS = str.maketrans("23456789", "1" * 8)
 
 
 class ErrorSearch:
@@ -27,35 +27,31 @@ class ErrorSearch:
     def __init__(self) -> None:
         self.error: Place | None = None
         self.wrapper: Place | None = None
+        self._below: Place | None = None  # what the last traceback ends with
         self._dull: set[str] = set()
         self._looks = 0
 
-    def look(self, piece: Piece) -> None:
-        """Go on with the next piece; when an error was found there is nothing more to do."""
+    def look(self, piece: Piece, start: int, end: int) -> bool:
+        """Look at a line, in their order; whether it told something."""
         if self.error is not None:
-            return
-        best = len(piece.text)
-        for mark in first_error.MARKS:
-            best = min(best, self._first_of(piece, mark, best))
-        self._by_traceback(piece, best)
+            return False
+        if first_error.TRACEBACK in piece.text[start:end]:
+            return self._traceback(piece, start, end)
+        kind = self._kind(piece, start, end)
+        if kind == "wrapper" and self.wrapper is None:
+            self.wrapper = _place(piece, start, end)
+        if kind == "error":
+            found = _place(piece, start, end)
+            self.error = self._below if self._below and self._below[1] < found[1] else found
+        return bool(kind)
 
-    def _first_of(self, piece: Piece, mark: str, best: int) -> int:
-        """Where the first error line with this mark begins, before `best`."""
-        position = piece.text.find(mark, 0, best)
-        while position >= 0:
-            start, end = piece.bounds(position)
-            kind = self._kind(piece, start, end)
-            if kind == "wrapper":
-                self._keep_wrapper(piece, start, end)
-            if kind == "error":
-                self.error = _place(piece, start, end)
-                return start
-            position = piece.text.find(mark, max(end, position + len(mark)), best)
-        return best
+    def end_of_piece(self) -> None:
+        """What a traceback ended with counts where no error was known by itself."""
+        self.error = self.error or self._below
 
     def _kind(self, piece: Piece, start: int, end: int) -> first_error.Kind:
         line = piece.text[start:end]
-        shape = line.translate(_SAME)
+        shape = line.translate(SAME_DIGITS)
         if shape in self._dull:
             return ""
         self._looks += 1
@@ -67,24 +63,13 @@ class ErrorSearch:
             self._dull.add(shape)
         return ""
 
-    def _keep_wrapper(self, piece: Piece, start: int, end: int) -> None:
-        found = _place(piece, start, end)
-        if self.wrapper is None or found[1] < self.wrapper[1]:
-            self.wrapper = found
-
-    def _by_traceback(self, piece: Piece, best: int) -> None:
+    def _traceback(self, piece: Piece, start: int, end: int) -> bool:
         """An exception of any name, told by the traceback above it."""
-        position = piece.text.find(first_error.TRACEBACK, 0, best)
-        while position >= 0:
-            start, end = piece.bounds(position)
-            below = piece.below(end).split("\n")[1:]
-            index = exception_below(piece.text[start:end], below)
-            if index is not None and not is_shown_text(piece.above(start)):
-                line, number = below[index], piece.number(start) + index + 1
-                if self.error is None or number < self.error[1]:
-                    self.error = bare(line)[:SHOWN], number
-                return
-            position = piece.text.find(first_error.TRACEBACK, end, best)
+        below = piece.below(end).split("\n")[1:]
+        index = exception_below(piece.text[start:end], below)
+        if self._below is None and index is not None and not is_shown_text(piece.above(start)):
+            self._below = bare(below[index])[:SHOWN], piece.number(start) + index + 1
+        return True
 
 
 def _place(piece: Piece, start: int, end: int) -> Place:

@@ -21,7 +21,7 @@ MARKS = (
     "not found",
     "undefined reference",
     "cannot find",
-    "***",
+    ": *** ",
     "错误",
     "錯誤",
     "エラー",

@@ -1,7 +1,7 @@
 """One pass over a log: what of the catalogue stands where, and which line is the first error.
 
 The text comes in pieces of about a megabyte that end at line ends. Each piece is searched for the needles
-of all rules; only around a needle is an expression tried, on at most `WINDOW` characters. So the time grows
+of all rules at once; only around a needle is an expression tried, on at most `WINDOW` characters. So the time grows
 with the length of the log and not with what is in it.
 """
 
@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from ahocorasick_rs import AhoCorasick, Implementation
+
+from mambaops.diagnose import first_error
 from mambaops.diagnose.echoed import is_quoted, is_shown_text
 from mambaops.diagnose.ending import NO_END, End, end_of, names_in
-from mambaops.diagnose.error_search import ErrorSearch
+from mambaops.diagnose.error_search import SAME_DIGITS, ErrorSearch
 from mambaops.diagnose.piece import NEAR, SHOWN, WINDOW, Piece, around
 from mambaops.diagnose.rules import Probe, load, probes
 from mambaops.diagnose.text import bare, without_colours
@@ -22,7 +25,8 @@ from mambaops.diagnose.text import bare, without_colours
 END = 60_000  # characters of the log's end that are kept, to see how it ended
 HITS_PER_RULE = 3  # the first ones; more tell nothing
 TRIES_PER_PROBE = 20000  # so that a log that is full of one needle stays cheap
-DULL_LINES = 5000  # kept per needle, so that a line that comes a million times is looked at once
+MANY = 5_000
+DULL_LINES = 20_000  # kept, so that a line that comes a million times is looked at once
 # a line that announces another try reports no failure
 RETRIES = re.compile(r"(?i)\bretry(?:ing)?\b|\btry(?:ing)? again\b|\battempt \d+")
 
@@ -31,9 +35,16 @@ _AFTERWARDS = re.compile(
     r"^(?:# exit -?\d+ after|\^C|Terminated|Aborted|KeyboardInterrupt|ERROR: Operation cancelled)"
 )
 # how pip and uv begin
-_BEGUN = re.compile(
-    r"(?:^|\n)[^\n]{0,80}?(?P<word>Collecting |Looking in indexes|Obtaining |Processing \S*(?:/|\.whl)|Resolved \d)"
+BEGINNINGS = frozenset(
+    ("Collecting ", "Looking in indexes", "Obtaining ", "Processing ", "Resolved ")
 )
+_BEGUN = re.compile(
+    r".{0,80}?(?:Collecting |Looking in indexes|Obtaining |Processing \S*(?:/|\.whl)|Resolved \d)"
+)
+NAMED = frozenset(
+    ("Failed building ", "Failed to build", "No matching distribution", "Could not build wheels")
+)
+MARKS = frozenset((*first_error.MARKS, first_error.TRACEBACK))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,37 +107,53 @@ class _Scanner:
         self.found = Scan()
         self.tries: dict[int, int] = {}
         # lines that were looked at and told nothing: long logs repeat themselves
-        self.dull: dict[str, set[str]] = {}
-        table = probes()
-        self.at_end = [p for group in table.values() for p in group if p.pattern.at_end]
-        running = {n: [p for p in g if not p.pattern.at_end] for n, g in table.items()}
-        self.active = {needle: group for needle, group in running.items() if group}
+        self.dull: set[str] = set()
+        self.active = {needle: group.running for needle, group in groups().items() if group.running}
         self.errors = ErrorSearch()
         self.tail = ""
 
     def look(self, piece: Piece) -> None:
-        for needle in list(self.active):
-            self._search(piece, needle)
-        self.errors.look(piece)
-        self._named_failures(piece)
-        begun = None if self.found.begun else _BEGUN.search(piece.text)
-        if begun:
-            self.found.begun = piece.number(begun.start("word"))
+        for start, end, words in _lines_with_words(piece, self._matters):
+            self._line(piece, start, end, words)
+        self.errors.end_of_piece()
         self._remember_end(piece)
 
-    def _search(self, piece: Piece, needle: str) -> None:
-        dull = self.dull.setdefault(needle, set())
-        position = piece.text.find(needle)
-        while position >= 0:
-            start, end = piece.bounds(position)
-            line = piece.text[start:end]
-            if line not in dull:
-                tried = [self._try(probe, piece, start, end) for probe in self.active[needle]]
-                if any(tried) and self._spent(needle):
-                    return
-                if not any(tried) and len(dull) < DULL_LINES:
-                    dull.add(line)
-            position = piece.text.find(needle, max(end, position + len(needle)))
+    def _matters(self, word: str) -> bool:
+        """Whether a line with this word can still tell something."""
+        if word in self.active or word in NAMED:
+            return True
+        if word in BEGINNINGS:
+            return not self.found.begun
+        return self.errors.error is None and word in MARKS
+
+    def _line(self, piece: Piece, start: int, end: int, words: set[str]) -> None:
+        line = piece.text[start:end]
+        # after thousands of lines that told nothing, those that differ in their numbers alone are one
+        key = line if len(self.dull) < MANY else line.translate(SAME_DIGITS)
+        if key in self.dull:
+            return
+        told = False
+        for needle in words & self.active.keys():
+            told |= self._needle(piece, start, end, needle)
+        if words & MARKS:
+            told |= self.errors.look(piece, start, end)
+        if words & NAMED:
+            told |= self._named(line)
+        if words & BEGINNINGS and not self.found.begun and _BEGUN.match(line):
+            self.found.begun = piece.number(start)
+        # of a line that is longer only a part was looked at
+        if not told and end - start < WINDOW and len(self.dull) < DULL_LINES:
+            self.dull.add(key)
+
+    def _needle(self, piece: Piece, start: int, end: int, needle: str) -> bool:
+        """Try the expressions of a needle; whether one matched, perhaps without what must stand near it."""
+        group = groups()[needle]
+        if group.any is not None and not group.any.search(piece.text, start, end):
+            return False
+        tried = [self._try(probe, piece, start, end) for probe in self.active[needle]]
+        if any(tried):
+            self._spend(needle)
+        return any(tried)
 
     def _try(self, probe: Probe, piece: Piece, start: int, end: int) -> bool:
         """Whether the expression matched (what must stand near it may still be missing)."""
@@ -158,8 +185,8 @@ class _Scanner:
         kept = self.found.retries if RETRIES.search(line) else self.found.hits
         kept.setdefault(probe.name, []).append(hit)
 
-    def _spent(self, needle: str) -> bool:
-        """Drop the probes that have told what they can; True when the needle needs no more search."""
+    def _spend(self, needle: str) -> None:
+        """Drop the probes that have told what they can."""
         hits = self.found.hits
         left = [
             probe
@@ -171,12 +198,12 @@ class _Scanner:
             self.active[needle] = left
         else:
             del self.active[needle]
-        return not left
 
-    def _named_failures(self, piece: Piece) -> None:
-        for regex in named_failures():
-            for match in regex.finditer(piece.text):
-                self.found.failed_names.update(names_in(match["names"]))
+    def _named(self, line: str) -> bool:
+        found = [match for regex in named_failures() if (match := regex.search(line))]
+        for match in found:
+            self.found.failed_names.update(names_in(match["names"]))
+        return bool(found)
 
     def _remember_end(self, piece: Piece) -> None:
         self.found.lines = piece.first_number + piece.text.count("\n") - piece.text.endswith("\n")
@@ -190,7 +217,7 @@ class _Scanner:
                 return
 
     def finish(self) -> Scan:
-        for probe in self.at_end:
+        for probe in _at_end():
             match = probe.regex.search(self.found.last_line)
             if match:
                 groups = {name: value for name, value in match.groupdict().items() if value}
@@ -210,6 +237,62 @@ def importer(above: str) -> dict[str, str]:
     """The package whose code the last frame of a traceback shows, as the group `user`."""
     found = _PACKAGE.findall(above[-WINDOW:])
     return {"user": found[-1]} if found else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The expressions with one needle; `any` finds a line in which one of them may match, None where it cannot tell."""
+
+    running: list[Probe]
+    any: re.Pattern[str] | None
+
+
+@functools.cache
+def groups() -> dict[str, Group]:
+    """The expressions that are tried while the log passes by, by their needle."""
+    running = {n: [p for p in g if not p.pattern.at_end] for n, g in probes().items()}
+    return {needle: Group(found, _any_of(found)) for needle, found in running.items()}
+
+
+def _any_of(found: list[Probe]) -> re.Pattern[str] | None:
+    if len(found) < 3 or any(probe.pattern.span > 1 for probe in found):
+        return None
+    bare_ones = [re.sub(r"\(\?P<\w+>", "(?:", probe.pattern.regex) for probe in found]
+    return re.compile("|".join(f"(?:{regex})" for regex in bare_ones))
+
+
+def _at_end() -> list[Probe]:
+    return [p for group in probes().values() for p in group if p.pattern.at_end]
+
+
+@functools.cache
+def _words() -> tuple[list[str], AhoCorasick]:
+    """Every word whose line is looked at, and what finds all of them at once."""
+    words = list(dict.fromkeys((*groups(), *MARKS, *NAMED, *BEGINNINGS)))
+    return words, AhoCorasick(words, implementation=Implementation.DFA)
+
+
+def _lines_with_words(
+    piece: Piece, matters: Callable[[str], bool]
+) -> Iterator[tuple[int, int, set[str]]]:
+    """The lines that hold words that matter: where they begin and end, and the words."""
+    words, search = _words()
+    start = end = limit = -1
+    held: set[str] = set()
+    text = piece.text.encode("utf-8", "replace").decode()  # halves of characters stay one each
+    for index, position, _ in search.find_matches_as_indexes(text, overlapping=True):
+        if not matters(words[index]):
+            continue
+        if position >= limit:
+            if held:
+                yield start, end, held
+            start, end = piece.bounds(position)
+            # a line that is longer than what is looked at counts around every word anew
+            limit = end if end - start < WINDOW else position + 1
+            held = set()
+        held.add(words[index])
+    if held:
+        yield start, end, held
 
 
 @functools.cache
