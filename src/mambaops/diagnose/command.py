@@ -86,13 +86,16 @@ def _newest_log() -> Path | None:
     return max(logs, key=lambda path: path.stat().st_mtime, default=None)
 
 
-def explained(path: Path | None, facts: Facts | None, exit_code: int | None) -> Explanation:
+def explained(
+    path: Path | None, facts: Facts | None, exit_code: int | None, *, here: bool = False
+) -> Explanation:
     """Read the file, or stdin when there is none.
 
     Raises:
         UsageError: the file cannot be read, or nothing came through the pipe.
     """
-    found = explain(log_of(path) if path else log_of_stream(), facts, exit_code=exit_code)
+    log = log_of(path) if path else log_of_stream()
+    found = explain(log, facts, exit_code=exit_code, here=here)
     if path is None and found.diagnosis.lines == 0 and exit_code is None:
         newest = _newest_log()
         last = (

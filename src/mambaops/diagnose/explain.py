@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from mambaops.diagnose.match import Diagnosis, examine
+from mambaops.diagnose.named_file import seen_in
 from mambaops.diagnose.reading import Log, log_of
 from mambaops.diagnose.shown import as_text
 from mambaops.facts.model import Facts
@@ -28,18 +29,38 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain_log(
-    path: Path, facts: Facts | None = None, *, exit_code: int | None = None
+    path: Path,
+    facts: Facts | None = None,
+    *,
+    exit_code: int | None = None,
+    here: bool = False,
 ) -> Explanation:
     """Read a log file of any size and say what failed.
+
+    Args:
+        here: the log is of this machine, whose facts are given: what it names may be looked at.
 
     Raises:
         UsageError: the file cannot be read.
     """
-    return explain(log_of(path), facts, exit_code=exit_code)
+    return explain(log_of(path), facts, exit_code=exit_code, here=here)
 
 
-def explain(log: Log, facts: Facts | None = None, *, exit_code: int | None = None) -> Explanation:
+def explain(
+    log: Log, facts: Facts | None = None, *, exit_code: int | None = None, here: bool = False
+) -> Explanation:
     """The same for a log from anywhere."""
     found = examine(log.pieces(), facts, exit_code=exit_code)
+    if here and facts is not None:
+        found = _looked_at(found, facts)
     notes = [note for note in log.notes if found.verdict == "cannot-tell" or "line" not in note]
     return Explanation(source=log.name, diagnosis=msgspec.structs.replace(found, notes=notes))
+
+
+def _looked_at(found: Diagnosis, facts: Facts) -> Diagnosis:
+    """What the compiled files say that the findings name."""
+    findings = [
+        one if one.benign else msgspec.structs.replace(one, here=seen_in(one.line, facts))
+        for one in found.findings
+    ]
+    return msgspec.structs.replace(found, findings=findings)

@@ -32,7 +32,8 @@ class Consequence(msgspec.Struct, frozen=True, kw_only=True):
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """A recognised failure (or a harmless line that is often blamed: `benign`).
 
-    `fix` is for reading; `fixes` are its parts, commands first.
+    `fix` is for reading; `fixes` are its parts, commands first. `here` is what the file that the line names says
+    itself, where it lies on this machine.
     """
 
     rule: str
@@ -47,6 +48,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     versions: str = ""
     sources: list[str] = []
     consequences: list[Consequence] = []
+    here: list[str] = []
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):

@@ -94,6 +94,7 @@ def _block(head: str, found: Finding, everything: bool) -> Iterator[str]:
         yield f"{'do: ' if number == 0 else '    '}{fix}"
     yield f"  line {found.line_number}: {found.line}"
     yield f"  why: {found.cause}"
+    yield from (f"  here: {text}" for text in found.here)
     if found.versions:
         yield f"  versions: {found.versions}"
     yield from (f"  does not help: {text}" for text in found.does_not_help)

@@ -96,7 +96,7 @@ def _explain(run: Run, say: Say) -> list[str]:
 
     logs, rules = run.logs_of_failure(), list[str]()
     for log in logs:
-        explanation = explain_log(log, run.machine)
+        explanation = explain_log(log, run.machine, here=True)
         if explanation.diagnosis.failed:
             say(explanation.text())
         rules += [one.rule for one in explanation.diagnosis.findings if not one.benign]

@@ -21,7 +21,7 @@ from mambaops.cli.task import Context, emit, say, task
     help={
         "log": "log file to read, - for stdin (default: stdin when piped, else the newest log of a run)",
         "facts": "facts of the machine that wrote the log (`mambaops facts --json`)",
-        "here": "the log is of this machine: collect its facts",
+        "here": "the log is of this machine: collect its facts, read the compiled files that it names",
         "exit_code": "what the command that wrote the log ended with",
         "all": "also show harmless lines that are often blamed, and what follows from a cause",
         "json": "findings as JSON",
@@ -64,7 +64,7 @@ def diagnose(
     known = command.facts_for(facts, here=here)
     path = command.log_path(log)
     code = command.exit_code(exit_code)
-    found = pasted_explanation(command.explained(path, known, code), gpu_of(known))
+    found = pasted_explanation(command.explained(path, known, code, here=here), gpu_of(known))
     emit(found.diagnosis, as_json=json, text=lambda _: found.text(everything=all))
     if report:
         target = "" if report is True else str(report)
