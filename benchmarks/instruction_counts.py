@@ -1,6 +1,6 @@
 """Floating-point instructions of our kernels (NVRTC) against nvcc's build of upstream's own files: equal code, equal numbers.
 
-    python benchmarks/instruction_counts.py [--all] [--arch 9.0] > table.md
+    python benchmarks/instruction_counts.py [--all] [--arch 9.0] [--family scan_bwd] > table.md
 
 Both compilers are CUDA 13.0's, from the package index; the kernels are instantiated out of upstream's untouched files with
 PyTorch's headers for nvcc, and out of `mambaops-kernels` for NVRTC. nvdisasm shows both. Needs no GPU; `--all` takes every
@@ -141,6 +141,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--arch", default="9.0")
+    parser.add_argument("--family", default="", help="one template, e.g. scan_bwd")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mambaops-counts-") as folder:
         work = Path(folder)
@@ -156,6 +157,8 @@ def main() -> int:
         target = Target("cubin", (int(major), int(minor)))
         wanted: dict[str, list[Any]] = {}
         for one in instances(rules, options.all):
+            if options.family not in ("", one.family):
+                continue
             wanted.setdefault(rules.RULES[one.family].file, []).append(one)
         print(f"| kernel (CUDA {CUDA}, sm_{major}{minor}) | {' | '.join(COUNTED)} | order | all |")
         print("|" + "---|" * (len(COUNTED) + 3))

@@ -211,22 +211,25 @@ def pack(files: dict[str, bytes]) -> tuple[int, float, float]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", choices=MODULES, help="only what calls of this module cost")
     parser.add_argument("--pack", action="store_true", help="compile a pack, minutes")
     options = parser.parse_args()
     files = files_of(kernel_sources.newest(), kernel_sources.cccl())
     with tempfile.TemporaryDirectory(prefix="mambaops-bench-") as work:
         site, libcuda = write_tree(files, Path(work, "site")), stand_in(Path(work))
         cold = Path(work, "cache")
-        for _, told in ((1, "compiled now"), (2, "compiled before")):
+        for told in () if options.calls else ("compiled now", "compiled before"):
             for one in child(environment(site, libcuda, cold), "--first"):
                 print(f"first call of {one['call']}, {told}: {one['seconds']:.2f} s")
         slow = []
-        for what in MODULES:
+        for what in [options.calls] if options.calls else MODULES:
             for one in child(environment(site, libcuda, cold), "--measure", what, binding(what)):
                 ratio = one["ours"] / one["upstream"]
                 slow += [one["call"]] if ratio > WANTED else []
                 told = f"{one['ours']:.1f} us, upstream's binding {one['upstream']:.1f} us"
                 print(f"{one['call']}: {told}: {ratio:.2f} times")
+        if options.calls:
+            return 0
         print(f"torch to import, sources fetched: {to_import(files, Path(work)):.1f} s")
         print(f"above {WANTED} times: {', '.join(slow) or 'none'}")
     if options.pack:
