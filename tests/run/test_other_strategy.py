@@ -11,12 +11,17 @@ from recorded import facts_of, varied
 from target_environment import TargetEnvironment
 
 from mambaops.decide.packages import served
+from mambaops.decide.runtime import wanted_kernels
 from mambaops.decide.situation import Flags
 from mambaops.profiles.load import load_profile
 from mambaops.run.drive import as_asked
 from mambaops.run.other_strategy import without_runtime
 from mambaops.run.runner import Done, Run
+from mambaops.runtime.identity import asked_of
+from mambaops.runtime.wheel import write_wheel
 from mambaops.state.places import places
+from mambaops.store.store import Store
+from mambaops.wheels.inspect.pack import ASKED
 
 BOTH = ("causal-conv1d", "mamba-ssm")
 FAILED = [Done(step="install-torch", outcome="done"), Done(step="verify", outcome="failed")]
@@ -62,6 +67,20 @@ def test_it_is_said_asked_and_remembered(env: TargetEnvironment) -> None:
     assert "causal-conv1d and mamba-ssm" in said[-1]
     assert "store, prebuilt, source" in said[-1]
     assert "an hour" in asked[0]
+    assert served(run_on(env, "hopper").case()) == ()
+
+
+def test_kernels_of_a_stored_pack_are_remembered_too(
+    env: TargetEnvironment, tmp_path: Path
+) -> None:
+    """What did not pass is what the pack brought: it is known by its version."""
+    asked_for = asked_of({}, "13.0", ("9.0",))
+    files = {ASKED: msgspec.json.encode(asked_for), "mambaops_kernels/__init__.py": b""}
+    Store().add(write_wheel(files, tmp_path, local="cu130.sm90.x1"), asked_for.key)
+    run = run_on(env, "hopper")
+    assert wanted_kernels(run.case()) == "1.0+cu130.sm90.x1"
+    run.done = [*FAILED]
+    without_runtime(run, agree, said.append)
     assert served(run_on(env, "hopper").case()) == ()
 
 

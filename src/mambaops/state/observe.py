@@ -11,7 +11,7 @@ import msgspec
 
 from mambaops.compile.sources import read_tree
 from mambaops.decide.case import Case, make_case
-from mambaops.decide.runtime import own_sources, wanted_kernels
+from mambaops.decide.runtime import wanted_kernels
 from mambaops.decide.situation import Flags, Prebuilt, Situation, SourceTree, StoredPack
 from mambaops.facts.collect import collect
 from mambaops.facts.model import Facts
@@ -43,14 +43,15 @@ def observe(
     ]
     target = collect(where.python, more=own) if where.python.exists() else None
     made = read_made(where) if target else None
-    situation = Situation(facts=facts, target=target, env=str(where.env), made=made)
+    # first, since they decide which kernels are wanted
+    found = packs(flags.source_ids)
+    situation = Situation(facts=facts, target=target, env=str(where.env), made=made, packs=found)
     case = make_case(profile, situation, flags)
     return msgspec.structs.replace(
         situation,
         sources=_sources(case, where),
         wheels=_wheels(case),
         prebuilt=_prebuilt(case, where),
-        packs=packs(own_sources(case)),
         refused=_refused(case, where),
         cpp_extension=str(read_notes(where.notes).get("cpp_extension", "")),
         verified=str(read_notes(where.verified).get("fingerprint", "")),
@@ -87,7 +88,7 @@ def packs(own: Mapping[str, str]) -> tuple[StoredPack, ...]:
     Args:
         own: package -> digest of the sources that the person gave.
     """
-    digest = sources_digest(own)
+    digest = sources_digest({name: one for name, one in own.items() if one})
     return tuple(
         StoredPack(
             path=str(path),
