@@ -38,6 +38,7 @@ ELSEWHERE = {
     "mambaops build-mamba --profile PROFILE": "e2e/test_main_job.py",
     "mambaops build-wheel --arch 9.0": "e2e/test_main_job.py",
     "mambaops check-network": "system/test_network.py",
+    "mambaops compile-kernels": "packs/test_compiled.py",
     "mambaops create-venv --profile local": "e2e/test_main_job.py",
     "mambaops cudnn-check": "system/test_cudnn.py",
     "mambaops doctor": "doctor/test_command.py",
