@@ -41,6 +41,8 @@ def _covers(seen: Scan, causes: list[Hit]) -> bool:
     """The good end tells of what had failed before: of everything, or of just these packages."""
     if not seen.end.packages_only:
         return True
+    if any("which is incompatible" in hit.line for hit in causes):
+        return False  # pip says so of what it leaves behind
     if seen.failed_names:
         return seen.failed_names <= seen.end.names
     begun = seen.begun
