@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mambaops.core.errors import MachineError, UsageError
+from mambaops.system.launch import import_path
 from mambaops.train import launch as training
 from mambaops.train import models
 
@@ -65,6 +66,15 @@ def test_the_programs_errors_come_through_without_a_traceback(tmp_path: Path) ->
     assert done.returncode == 2
     assert "caption table no.csv is not there" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_script_for_slurm_names_this_environment(tmp_path: Path) -> None:
+    path = training.write_launcher("slurm", tmp_path / "stage2.sbatch", "local")
+    text = path.read_text("utf-8")
+    assert "@PYTHON@" not in text
+    assert f'PYTHONPATH="{import_path()}$' in text
+    assert "envs/local/bin/python" in text
+    assert subprocess.run(["bash", "-n", path], check=False).returncode == 0
 
 
 def test_characters_are_judged_without_java() -> None:
