@@ -27,6 +27,7 @@ from mambaops.plan import Plan
 from mambaops.profiles.model import Profile
 from mambaops.run.runner import Done
 from mambaops.store.commands import Answer
+from mambaops.store.index import StaticIndex
 from mambaops.system.cudnn import Cudnn
 from mambaops.system.network import ResolverReport
 from mambaops.system.openblas import LibraryReport
@@ -208,6 +209,7 @@ DOCUMENTS: dict[str, Any] = {
     "verify": Verification,
     "version": {"version": str},
     "wheels-add": Answer,
+    "wheels-index": StaticIndex,
     "wheels-list": Answer,
     "wheels-path": Answer,
     "wheels-prune": Answer,

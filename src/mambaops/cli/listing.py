@@ -53,6 +53,7 @@ ROWS: tuple[Row, ...] = (
     Row("wheels path", "wheels-path", "wheels", "mambaops.cli.tasks.wheels_store", "Print the folder of the store: one flat folder, as pip's --find-links wants it."),
     Row("wheels add", "wheels-add", "wheels", "mambaops.cli.tasks.wheels_store", "Put a wheel of your own into the store."),
     Row("wheels prune", "wheels-prune", "wheels", "mambaops.cli.tasks.wheels_store", "Delete wheels from the store: the old ones, or all but so many; and kernels that were compiled here."),
+    Row("wheels index", "wheels-index", "wheels", "mambaops.cli.tasks.wheels_store", "Write the store as static package indexes for pip and uv, one for each torch and GPU.", ('index',)),
     Row("diagnose", "diagnose", "diagnose", "mambaops.cli.tasks.diagnose", "Say what went wrong in a log: the cause, the remedy, and what does not help."),
     Row("doctor", "doctor", "diagnose", "mambaops.cli.tasks.doctor", "Say what is wrong with this machine, and which command puts it right."),
     Row("facts", "facts", "diagnose", "mambaops.cli.tasks.facts", "Look at this machine: driver, GPUs, compilers, Python, torch, packages."),

@@ -27,6 +27,11 @@ def gpu_rows() -> tuple[GpuRow, ...]:
     return tuple(read("gpus", _Table).gpu)
 
 
+def capabilities() -> list[str]:
+    """Every compute capability that a GPU we know has."""
+    return [row.capability for row in gpu_rows()]
+
+
 def capability_of(name: str) -> str | None:
     """Capability of e.g. "NVIDIA A800 80GB PCIe" → "8.0"; None for a name that we do not know."""
     words = _words(name)

@@ -121,6 +121,36 @@ def wheels_prune(
 
 
 @task(
+    name="wheels-index",
+    verb="wheels index",
+    aliases=("index",),
+    group="wheels",
+    operand="folder",
+    positional=["folder"],
+    examples=("mambaops wheels index /srv/wheels", "mambaops index public --json"),
+    help={
+        "folder": "folder to write, for a web server; what we wrote there before is replaced",
+        "force": "write into a folder that holds something else",
+        "store": STORE,
+    },
+)
+def wheels_index(
+    c: Context, folder: str, store: str = "", force: bool = False, json: bool = False
+) -> None:
+    """Write the store as static package indexes for pip and uv, one for each torch and GPU.
+
+    pip cannot tell GPUs apart, so each has an address of its own: FOLDER/cu128-torch2.8-sm120/simple/.
+    """
+    from pathlib import Path
+
+    from mambaops.store.index import text, write_index
+    from mambaops.store.store import Store
+
+    one = Store(Path(store) if store else None, say=say)
+    emit(write_index(one, Path(folder), force=force, say=say), as_json=json, text=text)
+
+
+@task(
     group="",
     operand="action",
     positional=["action"],
