@@ -30,6 +30,7 @@ from mambaops.cli.find import find
 from mambaops.core.errors import MambaopsError
 
 DOCUMENTED = {0, 1, 2, 4, 5, 130, 143}
+UNDECIDED = 3  # of `diagnose`: the log shows neither a failure nor a success
 LIMIT = 10.0  # seconds
 # programs of another interpreter, which print what they print
 OTHERS = {one.name for one in COMMANDS if one.rest} | {"map-paths", "fetch-model", "demo-data"}
@@ -112,7 +113,8 @@ def judged(case: Case, ended: Ended) -> str:
     """What is wrong with an end; "" where nothing is."""
     if ended.status == 1000:
         return f"hangs: not ended after {LIMIT:g} s"
-    if ended.status not in DOCUMENTED and not _of_another(case, ended):
+    undecided = ended.status == UNDECIDED and _named(case) == "diagnose"
+    if ended.status not in DOCUMENTED and not undecided and not _of_another(case, ended):
         return f"ends with {ended.status}"
     if b"Traceback (most recent" in ended.stdout + ended.stderr:
         return "prints a traceback"
@@ -138,9 +140,14 @@ def _judged_json(case: Case, ended: Ended) -> str:
 
 def _is_another(case: Case) -> bool:
     """Does the command become another program?"""
+    return _named(case) in OTHERS
+
+
+def _named(case: Case) -> str:
+    """The command that the words name, "" for none."""
     with contextlib.suppress(MambaopsError, IndexError):
-        return find(case.words)[0].name in OTHERS
-    return False
+        return find(case.words)[0].name
+    return ""
 
 
 def _of_another(case: Case, ended: Ended) -> bool:

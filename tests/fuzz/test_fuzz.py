@@ -48,6 +48,8 @@ def ended(status: int = 0, stdout: str = "", stderr: str = "") -> Ended:
     [
         (["plan"], ended(2, stderr="error: x"), ""),
         (["plan"], ended(70), "ends with 70"),
+        (["plan"], ended(3), "ends with 3"),
+        (["diagnose", "x.log"], ended(3), ""),
         (["plan"], ended(120), "ends with 120"),
         (["plan"], ended(-11), "ends with -11"),
         (["plan"], ended(1000), "hangs: not ended after 10 s"),

@@ -173,6 +173,7 @@ DOCUMENTS: dict[str, Any] = {
     "env": {"variables": dict[str, str]},
     "error": {"error": ErrorRow},
     "evaluate": ScoresRow,
+    "export": {"format": Literal["pip", "uv"], "file": str, "proof": str, "text": str},
     "facts": Facts,
     "fetch-model": {"model": str, "folder": str},
     "fetch-wheel": Fetched,

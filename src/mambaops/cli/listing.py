@@ -42,6 +42,7 @@ ROWS: tuple[Row, ...] = (
     Row("container", "container", "build", "mambaops.cli.tasks.system", "Build a profile's wheels on an old glibc: write a Dockerfile for it, build it, run it."),
     Row("bundle", "bundle", "wheels", "mambaops.cli.tasks.bundle", "Collect everything that an environment needs in one file."),
     Row("install-bundle", "install-bundle", "wheels", "mambaops.cli.tasks.bundle", "Install a bundle, without a network."),
+    Row("export", "export", "wheels", "mambaops.cli.tasks.bundle", "Pin an environment as it was proven, for a project of your own."),
     Row("compile-kernels", "compile-kernels", "wheels", "mambaops.cli.tasks.kernels", "Compile kernels ahead of time, for GPUs elsewhere: no torch, no GPU, no nvcc."),
     Row("install-requirements", "install-requirements", "wheels", "mambaops.cli.tasks.requirements", "Install a requirements file; not what would replace torch."),
     Row("wheels fetch", "fetch-wheel", "wheels", "mambaops.cli.tasks.wheels_fetch", "Fetch a wheel whole: resumed, checked, remembered."),

@@ -126,3 +126,62 @@ def install_bundle(
             f"{one.packages} packages are in {one.environment}\ninterpreter: {one.python}{prove}"
         ),
     )
+
+
+@task(
+    group="wheels",
+    operand="profile",
+    excludes=(("pip", "uv"), ("profile", "python")),
+    examples=(
+        "mambaops export --pip > requirements.txt",
+        "mambaops export wsl-5090 --uv --index https://wheels.lab/cu128-torch2.8-sm120/simple/",
+    ),
+    help={
+        "profile": "the environment that this profile describes",
+        "python": "another environment: its interpreter, or its folder",
+        "pip": "a requirements file, for `pip install --no-deps -r`",
+        "uv": "a pyproject.toml, for `uv sync`",
+        "index": "where the kernels' wheels come from: an index of `mambaops index` (default: the store's folder)",
+        "output": "file to write (default: stdout)",
+        "force": "replace what is there, also where mambaops did not write it",
+    },
+)
+def export(
+    c: Context,
+    profile: str = "local",
+    python: str = "",
+    pip: bool = False,
+    uv: bool = False,
+    index: str = "",
+    output: str = "",
+    force: bool = False,
+    json: bool = False,
+) -> None:
+    """Pin an environment as it was proven, for a project of your own.
+
+    Every package with its version, and where it comes from: the default index, PyTorch's, or the kernels'.
+    """
+    from pathlib import Path
+
+    from mambaops.bundle.export import exported, to_pip, to_uv
+    from mambaops.cli.exporting import environment, made_here
+    from mambaops.core.errors import UsageError
+    from mambaops.core.files import write_text
+    from mambaops.core.outputs import file_to_write
+
+    if not pip and not uv:
+        raise UsageError("for whom?", hint="`mambaops export --pip` or `mambaops export --uv`")
+    place = file_to_write(Path(output), force=force) if output else None
+    name, facts, proof = environment(profile, python)
+    say(proof)
+    made, places = made_here("" if python else name, facts, index)
+    if index and "runtime" in made.values():
+        say(
+            f"note: kernels that are compiled on first use come from {places['runtime']}, not the index"
+        )
+    found = exported(name, facts, made=made, places=places, proof=proof)
+    text = to_pip(found) if pip else to_uv(found)
+    if place:
+        write_text(place, text)
+    row = {"format": "pip" if pip else "uv", "file": str(place or ""), "proof": proof, "text": text}
+    emit(row, as_json=json, text=lambda row: row["file"] or row["text"].rstrip("\n"))
