@@ -142,14 +142,18 @@ def test_uv_sync_makes_the_same_anew(
 
 def test_what_is_not_there_or_not_said_is_refused(tmp_path: Path, alone: str) -> None:
     argv = [sys.executable, "-m", "mambaops", "export"]
+    mine = tmp_path / "mine.txt"
+    mine.write_text("mine", encoding="utf-8")
     for words, code, said in (
         ([], 2, "for whom?"),
         (["--pip", "--uv"], 2, "--pip"),
         (["--pip"], 1, "profile local has no environment yet"),
+        (["--uv", "--output", str(mine)], 2, "is there already"),
     ):
         done = subprocess.run([*argv, *words], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout) == (code, "")
         assert said in done.stderr
+    assert mine.read_text(encoding="utf-8") == "mine"
 
 
 def test_a_package_whose_wheel_is_nowhere_is_said(proven: Path, alone: str, tmp_path: Path) -> None:

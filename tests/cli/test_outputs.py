@@ -32,6 +32,8 @@ FOLDERS = {
 OTHERS = {
     ("install-bundle", "into"),  # an environment: tests/bundle/test_install.py
     ("compile-kernels", "output"),  # a folder for a wheel: tests/packs
+    ("export", "output"),  # needs an environment: tests/bundle/test_export.py
+    ("wheels-index", "folder"),  # a web server's: tests/store/test_index.py
     ("doctor", "report"),  # a switch
     ("report", "output"),  # needs a run: tests/report
     ("wsl-run", "folder"),  # where a command starts

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,22 @@ from mambaops.core.paths import cache_dir
 from mambaops.facts.model import Facts
 
 Stamp = list[int]
+
+
+class _Kept:
+    """Is what tools tell written down?"""
+
+    on = True
+
+
+@contextlib.contextmanager
+def nothing_kept() -> Iterator[None]:
+    """Nothing is written in the block: `--dry` changes no file, also none of the cache."""
+    _Kept.on = False
+    try:
+        yield
+    finally:
+        _Kept.on = True
 
 
 def told_before() -> dict[str, str]:
@@ -43,7 +59,7 @@ def remember(facts: Facts, known: Mapping[str, str], since: float) -> None:
         stamp = None if failed or tool.path in known else _stamp(tool.path, since)
         if stamp and tool.version:
             kept[tool.path] = {"version": tool.version, "stamp": stamp}
-    if kept:
+    if kept and _Kept.on:
         text = json.dumps({**_read(), **kept}, indent=1, sort_keys=True)
         with contextlib.suppress(OSError, MambaopsError):
             write_text(_file(), text)
