@@ -57,6 +57,9 @@ def _check_choice(expect: Expected, plan: Plan) -> None:
     assert {name: choice[name] for name in expect.choice} == expect.choice
     for name, text in expect.reasons.items():
         assert text in plan.choice.reasons[name]
+    if expect.note is not None:
+        for text, note in zip(expect.note, plan.choice.notes, strict=True):
+            assert text in note
 
 
 def _check_steps(expect: Expected, plan: Plan) -> None:

@@ -2,24 +2,7 @@
 
 import pytest
 
-from mambaops.doctor.hardware import runs
 from mambaops.doctor.model import minor, release, size
-
-
-@pytest.mark.parametrize(
-    ("archs", "capability", "expected"),
-    [
-        (["sm_80", "sm_90"], "8.6", True),
-        (["sm_90"], "8.6", False),
-        (["sm_75", "compute_90"], "12.0", True),
-        (["sm_100", "sm_120"], "12.1", True),
-        (["sm_90a"], "9.0", True),
-        ([], "9.0", False),
-        (["lto_86"], "8.6", False),
-    ],
-)
-def test_runs(archs: list[str], capability: str, expected: bool) -> None:
-    assert runs(archs, capability) is expected
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from mambaops.knowledge import addresses
 from mambaops.knowledge.cuda import (
+    code_runs_on,
     cubin_runs_on,
     cuda_of_driver,
     driver_floor,
@@ -71,6 +72,22 @@ def test_cubin_runs_on(cubin: str, capability: str, runs: bool) -> None:
 )
 def test_ptx_runs_on(ptx: str, capability: str, runs: bool) -> None:
     assert ptx_runs_on(ptx, capability) is runs
+
+
+@pytest.mark.parametrize(
+    ("archs", "capability", "expected"),
+    [
+        (["sm_80", "sm_90"], "8.6", True),
+        (["sm_90"], "8.6", False),
+        (["sm_75", "compute_90"], "12.0", True),
+        (["sm_100", "sm_120"], "12.1", True),
+        (["sm_90a"], "9.0", True),
+        ([], "9.0", False),
+        (["lto_86"], "8.6", False),
+    ],
+)
+def test_code_of_torch_runs_on(archs: list[str], capability: str, expected: bool) -> None:
+    assert code_runs_on(archs, capability) is expected
 
 
 def test_toolkit_by_full_release() -> None:

@@ -260,7 +260,7 @@ def test_without_the_wanted_python_nothing_is_touched(modules: Path) -> None:
     stand_in(modules, "uv", "sys.exit(1)")
     before = env.stat().st_ino
     with pytest.raises(MambaopsError, match="there is no Python 3"):
-        renew(case_on("hopper", flags=Flags(python="3.77")))
+        renew(case_on("hopper", flags=Flags(python="3.77", torch="99.0+cu130", arch="9.0")))
     assert env.stat().st_ino == before
     assert (env / "lib" / "torch").exists()
 

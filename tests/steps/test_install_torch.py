@@ -182,4 +182,4 @@ def test_torch_stands_on_its_environment() -> None:
 
 def test_of_a_release_that_is_not_known_no_build_is_the_usual_one() -> None:
     assert _is_default(case_on("hopper"))
-    assert not _is_default(case_on("hopper", flags=Flags(torch="99.0", arch="9.0")))
+    assert not _is_default(case_on("hopper", flags=Flags(torch="99.0+cu130", arch="9.0")))

@@ -58,6 +58,7 @@ class Words(Strict):
 class Expected(Strict):
     choice: dict[str, Any] = {}
     reasons: dict[str, str] = {}  # of the choice: fragments
+    note: list[str] | None = None  # of the choice: a fragment of each, in order
     plan: list[str] = []  # "id: status", every step in order
     order: list[str] = []  # the same, in that order; there may be others between them
     steps: dict[str, str | ExpectedStep] = {}
@@ -131,7 +132,8 @@ def inputs(ready: Prepared) -> tuple[Profile, Situation, Flags]:
 
 
 def _marks(case: CaseFile) -> bool:
-    return "{" in str(case.situation) + str(case.target)
+    text = str(case.situation) + str(case.target)
+    return any(mark in text for mark in ("{wanted:", "{patched:", "{kernels}"))
 
 
 def _words(case: Case) -> dict[str, str]:

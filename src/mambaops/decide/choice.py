@@ -9,10 +9,12 @@ import msgspec
 from packaging.version import Version
 
 from mambaops.core.errors import UsageError
-from mambaops.decide.memory import Made, covers, remembered
+from mambaops.decide.architectures import code_for, wanted_archs
+from mambaops.decide.memory import Made, remembered
 from mambaops.decide.situation import Flags
 from mambaops.decide.torch import kept_torch, new_torch
 from mambaops.facts.model import Facts
+from mambaops.facts.newer import newer_than_known
 from mambaops.knowledge.cuda import toolkit_for
 from mambaops.knowledge.tables import minor_of
 from mambaops.patching.archs import parse_archs
@@ -23,7 +25,11 @@ MOST_PARTS = 18  # instantiations in the largest file
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """The decisions. `torch_cuda` is None and `archs` is empty for an environment without kernels."""
+    """The decisions. `torch_cuda` is None and `archs` is empty for an environment without kernels.
+
+    Attributes:
+        instead: code that stands in for a GPU's own architecture -> that one ("10.0" -> "10.3").
+    """
 
     profile: str
     python: str
@@ -31,6 +37,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     torch_cuda: str | None
     cxx11_abi: bool | None
     archs: tuple[str, ...]
+    instead: dict[str, str] = {}
     toolkit: str
     machine: str
     named: bool = False  # a person named the architectures, now or when the environment was made
@@ -70,14 +77,18 @@ def decide(
     python = _python(profile, facts, flags, reasons)
     notes: list[str] = []
     before = remembered(made, target)
-    archs = _archs(profile, facts, flags, before, reasons, notes)
+    seen = msgspec.structs.replace(facts, torch=target.torch if target else None)
+    notes += filter(None, [newer_than_known(seen)])
+    archs = wanted_archs(profile, facts, flags, before, reasons, notes)
     cuda_there = target is not None and target.torch is not None and target.torch.cuda is not None
     if not archs and not _torch_only(profile, facts) and not (cuda_there and flags.torch):
-        return _without_kernels(profile, facts, flags, python, target, reasons)
+        return _without_kernels(profile, facts, flags, python, target, reasons, notes)
     lost = made.torch if made and made.torch_cuda and not (target and target.torch) else ""
     torch, torch_cuda, row = kept_torch(profile, facts, flags, target, made, reasons) or new_torch(
-        profile, facts, flags, reasons, lost, archs
+        profile, facts, flags, python, reasons, lost, archs
     )
+    toolkit = profile.toolkit.version or _toolkit(torch_cuda, archs)
+    archs, instead = code_for(archs, facts, toolkit, notes)
     return Choice(
         profile=profile.name,
         python=python,
@@ -85,7 +96,8 @@ def decide(
         torch_cuda=torch_cuda,
         cxx11_abi=row.cxx11_abi.get(torch_cuda) if row else None,
         archs=archs,
-        toolkit=profile.toolkit.version or _toolkit(torch_cuda, archs),
+        instead=instead,
+        toolkit=toolkit,
         machine=facts.host.machine,
         named=bool(flags.arch) or before.asked,
         notes=tuple(notes),
@@ -121,6 +133,7 @@ def _without_kernels(
     python: str,
     target: Facts | None,
     reasons: dict[str, str],
+    notes: list[str],
 ) -> Choice:
     """A CPU build, or the torch that is there: every build runs on the CPU too, and nobody asked to replace it."""
     there = target.torch if target is not None and not flags.torch else None
@@ -130,12 +143,13 @@ def _without_kernels(
     return Choice(
         profile=profile.name,
         python=python,
-        torch=there.version.split("+")[0] if there else flags.torch or profile.torch.cpu,
+        torch=(there.version if there else flags.torch or profile.torch.cpu).split("+")[0],
         torch_cuda=minor_of(there.cuda) if there and there.cuda else None,
         cxx11_abi=True,
         archs=(),
         toolkit="",
         machine=facts.host.machine,
+        notes=tuple(notes),
         reasons=reasons,
     )
 
@@ -150,55 +164,6 @@ def _python(profile: Profile, facts: Facts, flags: Flags, reasons: dict[str, str
         return here
     reasons["python"] = f"first of the profile's list; {here}, which runs mambaops, is not in it"
     return profile.target.python[0]
-
-
-def _archs(
-    profile: Profile,
-    facts: Facts,
-    flags: Flags,
-    before: Made,
-    reasons: dict[str, str],
-    notes: list[str],
-) -> tuple[str, ...]:
-    if not profile.packages:
-        return ()
-    found, reasons["arch"] = _wish(profile, facts, flags, before)
-    was = ";".join(before.archs)
-    if before.archs and not flags.arch and found == before.archs:
-        reasons["arch"] = f"what this environment was made for ({reasons['arch']})"
-        notes.append(
-            f"kernels for {was}: that is what this environment was made for; others: `--arch`"
-        )
-    elif before.archs and set(found) != set(before.archs):
-        now = ";".join(found)
-        notes.append(f"this environment was made for {was}; now for {now}: {reasons['arch']}")
-    return found
-
-
-def _wish(
-    profile: Profile, facts: Facts, flags: Flags, before: Made
-) -> tuple[tuple[str, ...], str]:
-    """Architectures and why these: named now, named before, the profile's, the GPU's, those of the environment."""
-    if flags.arch:
-        return parse_archs(flags.arch), "asked for with --arch"
-    if before.asked:
-        return before.archs, "asked for with --arch then"
-    if profile.build.arch != "gpu":
-        return parse_archs(profile.build.arch), "the profile's"
-    here = sorted({gpu.compute_capability for gpu in facts.gpus if gpu.compute_capability})
-    names = ", ".join(sorted({gpu.name for gpu in facts.gpus}))
-    if before.archs and covers(before.archs, facts):
-        return before.archs, f"it runs on {names}" if here else "no GPU is visible now"
-    if here:
-        return tuple(here), f"compute capability of {names}"
-    return (), f"no GPU is visible{_driver(facts)} and no --arch was given: no kernels are compiled"
-
-
-def _driver(facts: Facts) -> str:
-    driver = facts.driver
-    if driver.state in ("ok", "absent"):
-        return ""
-    return f" (driver {driver.state}: {driver.error or 'no answer'})"
 
 
 def check_flags(flags: Flags, facts: Facts) -> None:

@@ -7,6 +7,7 @@ from mambaops.decide.case import Case
 from mambaops.decide.choice import Choice
 from mambaops.facts.model import Facts
 from mambaops.knowledge.tables import minor_of
+from mambaops.wheels.machine import machine_of
 
 
 def conda_tool(facts: Facts) -> str | None:
@@ -15,6 +16,11 @@ def conda_tool(facts: Facts) -> str | None:
         if name in facts.tools:
             return facts.tools[name].path
     return None
+
+
+def glibc_of(facts: Facts) -> str | None:
+    """The machine's glibc, or its distribution's; None where there is none (musl)."""
+    return machine_of(facts).glibc
 
 
 def same_torch(version: str, cuda: str | None, choice: Choice) -> bool:

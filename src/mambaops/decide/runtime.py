@@ -26,10 +26,11 @@ def refusal(case: Case) -> str:
     if cuda is None or version_key(cuda) < version_key(OLDEST_CUDA):
         return f"torch's CUDA is {cuda or 'none'}, and they compile with {OLDEST_CUDA} and newer"
     # PTX and code for one chip alone are asked for to be in a wheel
-    special = [arch for arch in choice.archs if not re.fullmatch(r"\d+\.\d", arch)]
+    asked = [arch for arch in choice.archs if arch not in choice.instead]
+    special = [arch for arch in asked if not re.fullmatch(r"\d+\.\d", arch)]
     if special:
         return f"{', '.join(special)} is asked for, and they are compiled to plain machine code"
-    strange = [arch for arch in choice.archs if nvcc_can_target(cuda, arch) is False]
+    strange = [arch for arch in asked if nvcc_can_target(cuda, arch) is False]
     if strange:
         return f"the NVRTC of torch's CUDA {cuda} makes no code for {', '.join(strange)}"
     return ""
@@ -41,7 +42,8 @@ def packed(case: Case) -> tuple[str, ...]:
     Where the GPU is at hand, the few kernels that a model uses are compiled when it first uses them.
     """
     here = {gpu.compute_capability for gpu in case.facts.gpus}
-    return tuple(arch for arch in case.choice.archs if arch not in here)
+    instead = case.choice.instead
+    return tuple(arch for arch in case.choice.archs if instead.get(arch, arch) not in here)
 
 
 def stored_pack(case: Case) -> StoredPack | None:

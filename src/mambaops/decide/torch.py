@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from packaging.version import Version
 
-from mambaops.core.errors import MachineError
+from mambaops.core.errors import MachineError, UsageError
 from mambaops.decide.memory import Made
 from mambaops.decide.situation import Flags
 from mambaops.facts.model import Facts
 from mambaops.knowledge import cuda as cuda_tables
-from mambaops.knowledge.tables import minor_of
-from mambaops.knowledge.torch_builds import TorchRow, torch_row
+from mambaops.knowledge.checked import known_until
+from mambaops.knowledge.releases import release
+from mambaops.knowledge.tables import minor_of, version_key
+from mambaops.knowledge.torch_builds import TorchRow, release_code, torch_row
 from mambaops.profiles.model import Profile
 
 # the CUDA build that is taken where there is no driver to ask: its nvcc comes as wheels
@@ -33,7 +35,11 @@ def kept_torch(
     row = torch_row(version)
     if ".dev" in version and row is not None and build not in row.cuda:
         row = None  # the table tells of releases: their nightlies had other builds
-    if not why or _refusal(build, facts, flags, row) is not None:
+    if not why:
+        return None
+    refusal = _refusal(build, facts, flags, row, holds=target.torch.arch_list)
+    if refusal is not None:
+        reasons["torch there"] = f"it does not run here: {refusal}"
         return None
     reasons["torch"] = f"it is installed, {why} and it runs here: it stays"
     return version, build, row
@@ -42,19 +48,43 @@ def kept_torch(
 def _why_kept(profile: Profile, flags: Flags, made: Made | None, version: str, build: str) -> str:
     """What speaks for the installed torch; "" where nothing does."""
     if flags.torch:
-        return "asked for with --torch" if flags.torch == version else ""
+        return "asked for with --torch" if is_asked(flags, version, build) else ""
     if made is not None and (version, build) == (made.torch, made.torch_cuda):
         return "this environment was made with it"
     nightly = profile.torch.channel == "nightly" and ".dev" in version
-    listed = version in profile.torch.versions or nightly
-    allowed = listed and (not profile.torch.cuda or build in profile.torch.cuda)
-    return "the profile allows it" if allowed else ""
+    if profile.torch.cuda and build not in profile.torch.cuda:
+        return ""
+    if version in profile.torch.versions or nightly:
+        return "the profile allows it"
+    stays = profile.torch.keep == "any" and not flags.replace_torch
+    return "the packages take it" if stays and _is_enough(profile, version) else ""
+
+
+def _is_enough(profile: Profile, version: str) -> bool:
+    """Is it new enough for every package, as far as that is known?"""
+    rows = (release(name, spec.version) for name, spec in profile.packages.items())
+    key = version_key(minor_of(version))
+    return all(row is None or key >= version_key(row.torch_min) for row in rows)
+
+
+def asked_torch(flags: Flags) -> tuple[str, str]:
+    """(release, CUDA build) of `--torch 2.17.0+cu132`; the build is "" where only the release is named."""
+    version, _, local = flags.torch.partition("+")
+    digits = local.removeprefix("cu")
+    return version, f"{digits[:-1]}.{digits[-1]}" if digits else ""
+
+
+def is_asked(flags: Flags, version: str, build: str) -> bool:
+    """Is this the torch that `--torch` names?"""
+    wanted, wanted_build = asked_torch(flags)
+    return version == wanted and wanted_build in ("", build)
 
 
 def new_torch(
     profile: Profile,
     facts: Facts,
     flags: Flags,
+    python: str,
     reasons: dict[str, str],
     again: str = "",
     archs: tuple[str, ...] = (),
@@ -62,16 +92,21 @@ def new_torch(
     """(release, its CUDA build, its row of the table); the reason goes into `reasons`.
 
     Args:
-        again: release that the environment had and lost; it comes before the profile's.
+        python: of the environment, "3.14". again: release that the environment had and lost; it comes before the
+            profile's.
 
     Raises:
         MachineError: none fits this machine; why each one does not.
     """
     refused: list[str] = []
     listed = [*([again] if again else []), *profile.torch.versions]
-    for version in [flags.torch] if flags.torch else dict.fromkeys(listed):
+    wanted, named_build = asked_torch(flags)
+    for version in [wanted] if wanted else dict.fromkeys(listed):
         row = torch_row(version)
-        for build in _builds(profile, facts, row):
+        if reason := _no_wheel(row, python):
+            refused.append(f"{version}: {reason}")
+            continue
+        for build in [named_build] if named_build else _builds(profile, version, facts, row):
             reason = _refusal(build, facts, flags, row) or _no_nvcc(profile, build, archs)
             if reason is None:
                 reasons["torch"] = _why_torch(version, build, facts, flags, again, refused)
@@ -83,12 +118,26 @@ def new_torch(
     )
 
 
-def _builds(profile: Profile, facts: Facts, row: TorchRow | None) -> list[str]:
-    """CUDA builds of a torch release, best first."""
+def _no_wheel(row: TorchRow | None, python: str) -> str | None:
+    if row is None or python in row.python:
+        return None
+    return f"it has no wheel for Python {python} (it has for {', '.join(row.python)})"
+
+
+def _builds(profile: Profile, version: str, facts: Facts, row: TorchRow | None) -> list[str]:
+    """CUDA builds of a torch release, best first.
+
+    Raises:
+        UsageError: nobody can know which there are.
+    """
     if profile.torch.cuda:
         return list(profile.torch.cuda)
     if row is None:
-        return [CROSS_CUDA]
+        raise UsageError(
+            f"torch {version} is not among the releases that this version knows ({known_until()}): for which CUDA it "
+            "was built cannot be said",
+            hint=f"name the build too, e.g. `--torch {version}+cu132`; one that is installed already is used as it is",
+        )
     return sorted(row.cuda, key=lambda build: _preference(build, facts.driver.cuda), reverse=True)
 
 
@@ -99,18 +148,27 @@ def _preference(build: str, driver_cuda: str | None) -> tuple[bool, Version]:
     return Version(build) <= Version(driver_cuda), Version(build)
 
 
-def _refusal(build: str, facts: Facts, flags: Flags, row: TorchRow | None) -> str | None:
-    if row is not None and build not in row.cuda:
+def _refusal(
+    build: str, facts: Facts, flags: Flags, row: TorchRow | None, holds: list[str] | None = None
+) -> str | None:
+    """Why a build does not run here. `holds`: what an installed one was compiled for, as torch lists it."""
+    if holds is None and row is not None and build not in row.cuda:
         return f"torch {row.minor} has no build for CUDA {build}"
     driver = facts.driver.cuda
     if driver and not flags.cross and not cuda_tables.driver_runs(driver, build):
-        return f"the driver runs CUDA {driver} at most"
-    if row is None or flags.cross:
+        return f"the driver runs CUDA {driver} at most{_wanted_driver(build)}"
+    if flags.cross:
         return None
-    for gpu in facts.gpus:
-        if gpu.compute_capability and not _covers(row, build, gpu.compute_capability):
+    code = holds or (release_code(row.minor, build, facts.host.machine) if row else [])
+    for gpu in facts.gpus if code else []:  # not known: torch's own check will say
+        if gpu.compute_capability and not cuda_tables.code_runs_on(code, gpu.compute_capability):
             return f"holds no code for {gpu.name} ({gpu.compute_capability})"
     return None
+
+
+def _wanted_driver(build: str) -> str:
+    floor = cuda_tables.minor_compat_floor(build)
+    return f"; {floor} or newer is wanted" if floor else ""
 
 
 def _no_nvcc(profile: Profile, build: str, archs: tuple[str, ...]) -> str | None:
@@ -127,18 +185,6 @@ def _no_nvcc(profile: Profile, build: str, archs: tuple[str, ...]) -> str | None
     return f"no nvcc of CUDA {major} from {build} on compiles for all of {', '.join(bases)}"
 
 
-def _covers(row: TorchRow, build: str, capability: str) -> bool:
-    listed = row.archs.get(build) or []
-    if not listed:
-        return True  # not known: torch's own check will say
-    return any(
-        cuda_tables.ptx_runs_on(arch.removesuffix("+PTX"), capability)
-        if arch.endswith("+PTX")
-        else cuda_tables.cubin_runs_on(arch, capability)
-        for arch in listed
-    )
-
-
 def _why_torch(
     version: str, build: str, facts: Facts, flags: Flags, again: str, refused: list[str]
 ) -> str:
@@ -148,7 +194,8 @@ def _why_torch(
         first = "this environment was made with it"
     else:
         first = "the newest of the profile's that fits"
-    driver = facts.driver.cuda
+    driver, known = facts.driver.cuda, facts.driver.version
     lacking = [one.partition(": ")[2] for one in refused if "no nvcc of CUDA" in one]
-    second = f"the driver runs CUDA {driver}" if driver else "there is no driver to ask"
+    unasked = f"driver {known} does not tell its CUDA" if known else "there is no driver to ask"
+    second = f"the driver runs CUDA {driver}" if driver else unasked
     return f"{first}; CUDA {build} because {lacking[0] if lacking else second}"

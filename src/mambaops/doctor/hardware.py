@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mambaops.core.commands import EXAMPLE
 from mambaops.doctor.model import GIB, Check, release, size
 from mambaops.facts.model import Facts, Gpu
-from mambaops.knowledge.cuda import cubin_runs_on, driver_runs, minor_compat_floor, ptx_runs_on
+from mambaops.knowledge.cuda import code_runs_on, driver_runs, minor_compat_floor
 from mambaops.profiles.model import Profile
 
 HELD = 1 * GIB  # memory that a GPU without any process must not hold
@@ -123,7 +123,7 @@ def _coverage(facts: Facts) -> Iterator[Check]:
     missing = {
         capability
         for gpu in facts.gpus
-        if (capability := gpu.compute_capability) and not runs(torch.arch_list, capability)
+        if (capability := gpu.compute_capability) and not code_runs_on(torch.arch_list, capability)
     }
     for capability in sorted(missing):
         yield Check(
@@ -134,23 +134,6 @@ def _coverage(facts: Facts) -> Iterator[Check]:
             cause=f"it was compiled for {', '.join(torch.arch_list)}; every kernel ends in `no kernel image`",
             remedy="`mambaops install-torch`: a build that covers the GPU (12.0 needs CUDA 12.8 or newer)",
         )
-
-
-def runs(archs: list[str], capability: str) -> bool:
-    """Whether code for these (`sm_90`, `compute_120`) runs on a GPU of that capability."""
-    for arch in archs:
-        kind, _, number = arch.partition("_")
-        dotted = _dotted(number)
-        if kind == "compute" and ptx_runs_on(dotted, capability):
-            return True
-        if kind == "sm" and cubin_runs_on(dotted, capability):
-            return True
-    return False
-
-
-def _dotted(number: str) -> str:
-    digits = number.rstrip("af")
-    return f"{digits[:-1]}.{digits[-1]}{number[len(digits) :]}"
 
 
 def _expected(facts: Facts, profile: Profile | None) -> Iterator[Check]:

@@ -7,7 +7,7 @@ import msgspec
 from mambaops.facts.model import Driver, Facts, Gpu, Torch
 from mambaops.knowledge.cuda import cuda_of_driver
 from mambaops.knowledge.gpus import capability_of
-from mambaops.knowledge.torch_builds import torch_row
+from mambaops.knowledge.torch_builds import release_code, torch_row
 
 TABLES = "mambaops's tables"
 
@@ -17,7 +17,7 @@ def complete(facts: Facts) -> Facts:
     sources = dict(facts.sources)
     gpus = [_gpu(gpu, sources) for gpu in facts.gpus]
     driver = _driver(facts.driver, sources)
-    torch = _torch(facts.torch, sources) if facts.torch else None
+    torch = _torch(facts.torch, facts.host.machine, sources) if facts.torch else None
     return msgspec.structs.replace(facts, gpus=gpus, driver=driver, torch=torch, sources=sources)
 
 
@@ -40,7 +40,7 @@ def _driver(driver: Driver, sources: dict[str, str]) -> Driver:
     return msgspec.structs.replace(driver, cuda=cuda)
 
 
-def _torch(torch: Torch, sources: dict[str, str]) -> Torch:
+def _torch(torch: Torch, machine: str, sources: dict[str, str]) -> Torch:
     """Only for release builds: what a nightly holds is not in the tables."""
     if not torch.cuda or (torch.arch_list is not None and torch.cxx11_abi is not None):
         return torch
@@ -49,18 +49,10 @@ def _torch(torch: Torch, sources: dict[str, str]) -> Torch:
     if build is None or ".dev" in torch.version:
         return torch
     archs, abi = torch.arch_list, torch.cxx11_abi
-    if archs is None:
-        archs = _as_flags(build.archs)
+    if archs is None and torch.cuda:
+        archs = release_code(torch.version, torch.cuda, machine) or None
         sources["torch.arch_list"] = f"{TABLES}, by version: {sources.get('torch.arch_list', '')}"
     if abi is None:
         abi = build.cxx11_abi
         sources["torch.cxx11_abi"] = f"{TABLES}, by version"
     return msgspec.structs.replace(torch, arch_list=archs, cxx11_abi=abi)
-
-
-def _as_flags(archs: list[str]) -> list[str]:
-    """["8.0", "12.0+PTX"] → ["sm_80", "sm_120", "compute_120"]."""
-    numbers = [(arch.removesuffix("+PTX").replace(".", ""), "+PTX" in arch) for arch in archs]
-    return [f"sm_{number}" for number, _ in numbers] + [
-        f"compute_{number}" for number, ptx in numbers if ptx
-    ]

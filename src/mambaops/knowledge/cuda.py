@@ -17,7 +17,7 @@ TEGRA = frozenset({"5.3", "6.2", "7.2", "8.7"})
 
 class ToolkitRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     version: str  # "12.1"
-    driver_linux: str  # driver that comes with the toolkit, "530.30.02"
+    driver_linux: str  # driver that comes with the toolkit, "530.30.02"; "" where it is not known
     driver_windows: str
     gcc_min: int  # major versions
     gcc_max: int
@@ -27,10 +27,26 @@ class ToolkitRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     source: str
 
 
+class Miscompiled(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Machine code that a compiler makes and that gives wrong numbers."""
+
+    arch: str  # "10.3"
+    since: str  # the first toolkit of which that was reported, "13.0"
+    instead: str  # what runs there as well and is right, "10.0"
+    source: str
+
+
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     toolkit: list[ToolkitRow]
     minor_compat: dict[str, str]
     variants: dict[str, dict[str, str]]
+    miscompiled: list[Miscompiled]
+
+
+# the first major version within which machine code runs on every driver of that major
+FIRST_COMPATIBLE = 11
+# drivers' branches are five apart (R610, R615); Windows numbers one branch a little higher than Linux
+BRANCH = 5
 
 
 @functools.cache
@@ -60,7 +76,8 @@ def driver_floor(cuda: str, *, windows: bool = False) -> str:
 def minor_compat_floor(cuda: str) -> str:
     """The lowest Linux driver that runs machine code of any toolkit of this major version.
 
-    CUDA 10 and before have no minor-version compatibility: their own driver is the floor.
+    CUDA 10 and before have no minor-version compatibility: their own driver is the floor; "" for a major version
+    that came after the table.
     """
     return _table().minor_compat.get(cuda.split(".")[0], "") or driver_floor(cuda)
 
@@ -74,7 +91,7 @@ def driver_runs(driver_cuda: str, cuda: str) -> bool:
     driver, wanted = version_key(minor_of(driver_cuda)), version_key(minor_of(cuda))
     if driver >= wanted:
         return True
-    return driver[0] == wanted[0] and str(wanted[0]) in _table().minor_compat
+    return driver[0] == wanted[0] and wanted[0] >= FIRST_COMPATIBLE
 
 
 def nvcc_can_target(nvcc_version: str, arch: str) -> bool | None:
@@ -121,6 +138,41 @@ def toolkit_for(build: str, archs: Sequence[str]) -> str | None:
     return next(can, None)
 
 
+def miscompiled(toolkit: str, arch: str) -> Miscompiled | None:
+    """Does that toolkit make wrong code for an architecture ("10.3")? What is known of it."""
+    release = version_key(minor_of(toolkit))
+    rows = (row for row in _table().miscompiled if row.arch == arch)
+    return next((row for row in rows if release >= version_key(row.since)), None)
+
+
+def nearest_target(toolkit_version: str, capability: str) -> str | None:
+    """What that toolkit makes which also runs on a GPU that came after it: "12.1", or PTX as "12.1+PTX".
+
+    Machine code of the same major version where there is some, else PTX of the newest; None for a toolkit that the
+    table lacks, and where nothing is older than the GPU.
+    """
+    row = toolkit(toolkit_version)
+    known = [arch for arch in row.archs if arch not in TEGRA] if row else []
+    if same := [arch for arch in known if cubin_runs_on(arch, capability)]:
+        return same[-1]
+    older = [arch for arch in known if ptx_runs_on(arch, capability)]
+    return f"{older[-1]}+PTX" if older else None
+
+
+def code_runs_on(code: Sequence[str], capability: str) -> bool:
+    """Does any of torch's own code ("sm_90", "compute_120") run on a GPU of that capability?"""
+    return any(_named_code_runs_on(one, capability) for one in code)
+
+
+def _named_code_runs_on(name: str, capability: str) -> bool:
+    kind, _, number = name.partition("_")
+    digits = number.rstrip("af")
+    dotted = f"{digits[:-1]}.{digits[-1:]}{number[len(digits) :]}"
+    if kind == "compute":
+        return ptx_runs_on(dotted, capability)
+    return kind == "sm" and cubin_runs_on(dotted, capability)
+
+
 def cubin_runs_on(cubin: str, capability: str) -> bool:
     """Whether machine code for `cubin` ("8.0") runs on a GPU of `capability` ("8.6").
 
@@ -153,15 +205,27 @@ def ptx_runs_on(ptx: str, capability: str) -> bool:
 def cuda_of_driver(version: str, *, windows: bool = False) -> str | None:
     """The highest CUDA that a driver runs, by its version, e.g. "535.104.12" → "12.2".
 
-    None for a driver older than every toolkit of the table. Only the driver itself knows for sure: this is
-    for machines where it cannot be asked.
+    None for a driver older than every toolkit of the table, or of a branch that came after it. Only the driver
+    itself knows for sure: this is for machines where it cannot be asked.
     """
     driver = version_key(version)
+    if driver_is_newer(version):
+        return None
     fitting = [
         row.version
-        for row in toolkits()
+        for row in _with_driver()
         if driver >= version_key(row.driver_windows if windows else row.driver_linux)
         # the Windows column names one driver for all of CUDA 13: there the branch decides
         and driver[0] >= (version_key(row.driver_linux)[0] if row.version.startswith("13") else 0)
     ]
     return fitting[-1] if fitting else None
+
+
+def driver_is_newer(version: str) -> bool:
+    """Is a driver of a branch that came after that of the newest toolkit of the table?"""
+    newest = version_key(_with_driver()[-1].driver_linux)[0]
+    return version_key(version)[0] >= newest + BRANCH
+
+
+def _with_driver() -> list[ToolkitRow]:
+    return [row for row in toolkits() if row.driver_linux]

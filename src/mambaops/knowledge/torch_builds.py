@@ -16,6 +16,13 @@ class TorchBuild(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     cxx11_abi: bool
     glibc: str  # oldest glibc that its wheels accept, "2.28"
     archs: list[str]  # ["7.5", …, "12.0+PTX"]
+    aarch64: list[
+        str
+    ] = []  # the same of its aarch64 wheel; [] where there is none, or nobody looked
+
+    def code(self, machine: str) -> list[str]:
+        """Architectures inside the wheel for a machine; [] where they are not known."""
+        return {"x86_64": self.archs, "aarch64": self.aarch64}.get(machine, [])
 
 
 class TorchRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,3 +77,25 @@ def torch_row(version: str) -> TorchRow | None:
     """The row of "2.8", "2.8.0", "2.8.0+cu128" or "2.8.0.dev20250501"; None when unknown."""
     minor = minor_of(version)
     return next((row for row in torch_rows() if row.minor == minor), None)
+
+
+def as_flags(archs: list[str]) -> list[str]:
+    """As torch lists them: ["8.0", "12.0+PTX"] → ["sm_80", "sm_120", "compute_120"]."""
+    numbers = [(arch.removesuffix("+PTX").replace(".", ""), "+PTX" in arch) for arch in archs]
+    return [f"sm_{number}" for number, _ in numbers] + [
+        f"compute_{number}" for number, ptx in numbers if ptx
+    ]
+
+
+def release_code(version: str, cuda: str, machine: str) -> list[str]:
+    """What the wheel of a torch release was compiled for, as torch lists it; [] where that is not known.
+
+    Args:
+        version: "2.8.0+cu128"; of nightlies and other people's builds nothing is known. machine: "x86_64".
+    """
+    row = torch_row(version)
+    local = version.partition("+")[2]
+    build = row.build(cuda) if row else None
+    if build is None or ".dev" in version or not (local == "" or local.startswith("cu")):
+        return []
+    return as_flags(build.code(machine))

@@ -51,6 +51,13 @@ class Torch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             description="nightly is tried first and stable taken where nightly no longer serves it"
         ),
     ] = "stable"
+    keep: Annotated[
+        Literal["listed", "any"],
+        Meta(
+            description="an installed torch that stays: one of `versions`, or any that runs here and is new enough "
+            "for the packages"
+        ),
+    ] = "listed"
     cpu: Annotated[Version, Meta(description="release for an environment without a GPU")] = "2.13.0"
     companions: Annotated[
         list[str], Meta(description="packages that are pinned to torch and installed with it")

@@ -20,6 +20,7 @@ def plan_text(plan: Plan) -> str:
         f"kernels for {kernels}"
     ]
     lines += [f"  {name}: {reason}" for name, reason in choice.reasons.items()]
+    lines += [f"  note: {note}" for note in choice.notes]
     width = max(len(step.id) for step in plan.steps)
     for step in plan.steps:
         lines.append(f"{MARKS[step.status]} {step.id:{width}}  {step.reason}")

@@ -86,7 +86,8 @@ def machine_line(facts: Facts) -> str:
     """One line: system, Python, torch, GPUs, driver."""
     m = machine_of(facts)
     torch = f"torch {m.torch} (CUDA {m.cuda or 'none'})" if m.torch else "no torch"
-    gpus = f"GPU {', '.join(m.capabilities)}" if m.capabilities else "no GPU seen"
+    known = [*m.capabilities, *(f"of unknown capability ({name})" for name in m.unread)]
+    gpus = f"GPU {', '.join(known)}" if known else "no GPU seen"
     driver = f"driver for CUDA {m.driver_cuda}" if m.driver_cuda else "no driver answering"
     libc = f"glibc {m.glibc}" if m.glibc else "no glibc"
     return f"{m.where} ({m.machine}, {libc}), Python {m.python}, {torch}, {gpus}, {driver}"

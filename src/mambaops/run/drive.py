@@ -72,12 +72,11 @@ def as_asked(profile: Profile, flags: Flags, only: tuple[str, ...]) -> Flags:
 def _announce(plan: Plan, say: Say, only: tuple[str, ...] = ()) -> None:
     from mambaops.report.plan_text import plan_text
 
+    if not only and (plan.with_status("needed") or plan.with_status("blocked")):
+        say(plan_text(plan))
+        return
     for note in plan.choice.notes:
         say(note)
-    if only:
-        return
-    if plan.with_status("needed") or plan.with_status("blocked"):
-        say(plan_text(plan))
 
 
 def _again(run: Run, only: tuple[str, ...], say: Say) -> Outcome:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from mambaops.decide.case import Case
+from mambaops.decide.environment import glibc_of
 from mambaops.decide.verdict import Verdict, blocked, done
 from mambaops.facts.model import Facts
 from mambaops.profiles.model import Profile
 from mambaops.steps.step import Step
 
+IN_GLIBC = 'work in a container with glibc, e.g. `docker run -it --gpus all -v "$PWD:/work" -w /work ubuntu:22.04`'
+
 
 def assess(case: Case) -> Verdict:
     """Is this the machine that the profile is for?"""
+    if case.facts.host.system == "Linux" and glibc_of(case.facts) is None:
+        name = case.facts.host.distribution.name or "this system"
+        return blocked(f"{name} has no glibc (musl?), and torch is built for glibc alone", IN_GLIBC)
     misfits = _mismatches(case.profile, case.facts)
     if not misfits:
         return done("this machine is what the profile expects")

@@ -81,14 +81,16 @@ def act(context: Context, case: Case) -> None:
 
 
 def _search(context: Context, case: Case, package: str, version: str, facts: Facts) -> Prebuilt:
-    from mambaops.wheels.select.selection import Wanted, select
+    from mambaops.wheels.select.confirm import select_confirmed
+    from mambaops.wheels.select.selection import Wanted
     from mambaops.wheels.sources.listing import list_candidates, usual_sources
 
     if not case.described(package).wheels.published:
         return Prebuilt(reason="nobody publishes wheels of it")
     read = usual_sources(facts, places=case.profile.find_links, online=True)
     offered = list_candidates(package, facts, read, say=context.say)
-    chosen = select(package, facts, offered, Wanted(version=version, partner=None))
+    wanted = Wanted(version=version, partner=None)
+    chosen = select_confirmed(package, facts, offered, wanted, say=context.say)
     accepted = [one for one in chosen.candidates if one.accepted and one.url]
     if not accepted:
         reason = chosen.nearest[0].reason if chosen.nearest else "no candidate"

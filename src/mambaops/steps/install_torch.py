@@ -32,9 +32,10 @@ def assess(case: Case) -> Verdict:
     if case.target is None or case.target.torch is None:
         return needed(f"torch {wanted}: {why}")
     found = case.target.torch
-    if same_torch(found.version, found.cuda, case.choice):
+    unfit = case.choice.reasons.get("torch there", "")
+    if same_torch(found.version, found.cuda, case.choice) and not unfit:
         return done(f"torch {found.version} is there")
-    told = f"torch {found.version} (CUDA {found.cuda or 'none'}) is there, {wanted} wanted: {why}"
+    told = f"torch {found.version} (CUDA {found.cuda or 'none'}) is there, {wanted} wanted: {unfit or why}"
     return needed(told) if _may_replace(case) else _not_ours(case, told)
 
 

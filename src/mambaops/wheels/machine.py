@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mambaops.facts.model import Facts
+from mambaops.facts.model import Facts, Gpu
 from mambaops.knowledge.distributions import distribution
 from mambaops.knowledge.gpus import capability_of
-from mambaops.knowledge.tables import minor_of
+from mambaops.knowledge.tables import minor_of, version_key
+from mambaops.knowledge.torch_builds import release_code
 from mambaops.knowledge.wheel_sources import ngc_image
 from mambaops.wheels.candidates import abi_of_torch
 
@@ -25,7 +26,8 @@ class Machine:
         torch: whole version; torch_minor; nightly: a development build; ngc: NVIDIA's image "25.08".
         cuda: that torch was built with. triton: installed, else what torch pins.
         driver_cuda/driver: the most that the driver runs, and its version; None without a driver.
-        capabilities: of all GPUs, each once.
+        capabilities: of all GPUs, each once. unread: names of GPUs whose capability nobody can tell.
+        torch_code: what the installed torch was compiled for ("sm_90", "compute_120"); (): not known.
         partner: installed version of the other package; packages: name -> version of what is installed.
     """
 
@@ -50,6 +52,8 @@ class Machine:
     driver_cuda: str | None
     driver: str | None
     capabilities: tuple[str, ...]
+    unread: tuple[str, ...] = ()
+    torch_code: tuple[str, ...] = ()
     packages: dict[str, str]
 
     @property
@@ -87,6 +91,8 @@ def machine_of(facts: Facts) -> Machine:
         driver_cuda=facts.driver.cuda if facts.driver.state == "ok" else None,
         driver=facts.driver.version if facts.driver.state == "ok" else None,
         capabilities=_capabilities(facts),
+        unread=tuple(dict.fromkeys(gpu.name for gpu in facts.gpus if not _capability(gpu))),
+        torch_code=_torch_code(facts),
         packages={name: package.version for name, package in facts.packages.items()},
     )
 
@@ -103,6 +109,19 @@ def _triton(facts: Facts) -> str | None:
     return facts.torch.triton_pin if facts.torch else None
 
 
+def _capability(gpu: Gpu) -> str | None:
+    return gpu.compute_capability or capability_of(gpu.name)
+
+
 def _capabilities(facts: Facts) -> tuple[str, ...]:
-    found = [gpu.compute_capability or capability_of(gpu.name) for gpu in facts.gpus]
-    return tuple(sorted({one for one in found if one}, key=lambda c: [*map(int, c.split("."))]))
+    return tuple(sorted({one for one in map(_capability, facts.gpus) if one}, key=version_key))
+
+
+def _torch_code(facts: Facts) -> tuple[str, ...]:
+    """Its own list, else the release's; what somebody else's build or a nightly holds is not known."""
+    torch = facts.torch
+    if torch is None or torch.cuda is None:
+        return ()
+    if torch.arch_list:
+        return tuple(torch.arch_list)
+    return tuple(release_code(torch.version, torch.cuda, facts.host.machine))

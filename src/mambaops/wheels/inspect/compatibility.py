@@ -64,6 +64,8 @@ def _loading(contents: WheelContents, machine: Machine) -> Compatibility:
         return Compatibility(loads=True, runs=None, reason="loads; it holds no GPU code")
     if not machine.capabilities:
         unseen = "loads; no GPU was seen, so nothing to judge runs by"
+        if machine.unread:
+            unseen = f"loads; nobody tells the compute capability of {', '.join(machine.unread)}"
         return Compatibility(loads=True, runs=None, reason=unseen)
     served = f"loads and has code for {', '.join(machine.capabilities)}"
     return Compatibility(loads=True, runs=True, reason=served)

@@ -56,8 +56,9 @@ def driver(c: Candidate, m: Machine) -> str | None:
     if not c.cuda or not m.driver_cuda or driver_runs(m.driver_cuda, c.cuda):
         return None
     floor = minor_compat_floor(c.cuda)
+    newer = f" ({floor} or newer)" if floor else ""
     return (
-        f"needs a driver for CUDA {c.cuda_major} ({floor} or newer); this one ({m.driver or '?'}) "
+        f"needs a driver for CUDA {c.cuda_major}{newer}; this one ({m.driver or '?'}) "
         f"runs CUDA up to {m.driver_cuda}"
     )
 

@@ -24,11 +24,10 @@ def rank_of(verdict: Verdict, weight: int, sources: Sequence[str], m: Machine) -
         bool(verdict.candidate.needs),
         _KINDS.index(verdict.kind),
         source != "store",
-        weight > 0,
+        weight,
         newest_first(verdict.version),
         place,
         _distance(verdict.candidate.cuda, m.cuda),
-        weight,
         verdict.name,
     )
 

@@ -118,6 +118,12 @@ RULES: tuple[Rule, ...] = (
         lambda c, m: f"torch {c.torch or ''} for CUDA {c.cuda_major}",
     ),
     Rule(
+        "torch gpu",
+        torch_rules.gpu,
+        4,
+        lambda c, m: f"a torch that was compiled for {', '.join(m.capabilities)}",
+    ),
+    Rule(
         "torch",
         torch_rules.torch,
         4,
@@ -149,7 +155,7 @@ RULES: tuple[Rule, ...] = (
         "driver",
         machine_rules.driver,
         8,
-        lambda c, m: f"driver {minor_compat_floor(c.cuda or '')} or newer",
+        lambda c, m: f"driver {minor_compat_floor(c.cuda or '') or f'for CUDA {c.cuda}'} or newer",
     ),
     Rule(
         "architectures",

@@ -7,6 +7,7 @@ import functools
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from mambaops.knowledge.cuda import code_runs_on
 from mambaops.knowledge.wheel_sources import wheel_sources
 from mambaops.wheels.candidates import Candidate
 from mambaops.wheels.inspect.abi import minor_key
@@ -23,6 +24,18 @@ def has_cuda_torch(c: Candidate, m: Machine) -> str | None:
     if m.cuda is None and c.cuda is not None:
         return f"is for CUDA; torch {m.torch} here is built for the CPU: install a CUDA build of it"
     return None
+
+
+def gpu(c: Candidate, m: Machine) -> str | None:
+    """A torch without code for any GPU here fails in its first kernel, whatever the wheel holds."""
+    if c.needs or not m.torch_code or not m.capabilities:
+        return None
+    if any(code_runs_on(m.torch_code, one) for one in m.capabilities):
+        return None
+    return (
+        f"torch {m.torch} here holds no code for a GPU of {', '.join(m.capabilities)} (it was compiled for "
+        f"{', '.join(m.torch_code)}): another torch first"
+    )
 
 
 def torch(c: Candidate, m: Machine) -> str | None:

@@ -6,6 +6,7 @@ import functools
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from mambaops.knowledge.cuda import code_runs_on
 from mambaops.knowledge.wheel_sources import wheel_sources
 from mambaops.wheels.candidates import Candidate
 from mambaops.wheels.machine import Machine
@@ -67,7 +68,10 @@ def _unseen(c: Candidate, m: Machine) -> list[tuple[bool, str]]:
     found = []
     if c.status == "planned" and not c.needs:
         found.append((False, "planned, unverified: that it exists is checked when it is fetched"))
-    if not m.capabilities:
+    if m.unread:
+        text = f"nobody tells the compute capability of {', '.join(m.unread)}: whether it runs there was not judged"
+        found.append((False, text))
+    elif not m.capabilities:
         found.append((False, "no GPU seen here: which machine code is needed was not judged"))
     elif c.cubins is None and not c.needs:
         found.append((True, "its GPU code is known only after looking inside"))
@@ -81,10 +85,19 @@ def _unseen(c: Candidate, m: Machine) -> list[tuple[bool, str]]:
 
 
 def _some_gpus(c: Candidate, m: Machine) -> list[tuple[bool, str]]:
+    lacking = [
+        one for one in m.capabilities if m.torch_code and not code_runs_on(m.torch_code, one)
+    ]
+    found = []
+    if lacking:
+        text = f"torch {m.torch} here has nothing for the GPU of {', '.join(lacking)}, whatever the wheel holds"
+        found.append((False, text))
     without = [one for one in m.capabilities if not runs_on(c, one)]
-    if not without or len(without) == len(m.capabilities):
-        return []
-    return [(True, f"has nothing for the GPU of {', '.join(without)}; the others are served")]
+    if without and len(without) < len(m.capabilities):
+        found.append(
+            (True, f"has nothing for the GPU of {', '.join(without)}; the others are served")
+        )
+    return found
 
 
 def _known_wrong(c: Candidate, m: Machine) -> list[tuple[bool, str]]:
