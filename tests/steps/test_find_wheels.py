@@ -191,8 +191,22 @@ def test_one_that_fits_beside_none_is_not_taken(tmp_path: Path) -> None:
     assert found["causal-conv1d"]["reason"].startswith("none fits: ")
     assert "2.8" in found["causal-conv1d"]["reason"]
     assert found["mamba-ssm"]["reason"] == "the other package has none"
-    assert said[0].startswith("causal-conv1d 1.7.0: no prebuilt wheel fits (")
+    assert said[0].startswith("causal-conv1d 1.7.0: none fits: ")
     assert said[-1].endswith("has a prebuilt wheel: both are compiled")
+
+
+def test_a_release_that_does_as_well_is_taken_where_the_profiles_has_no_wheel(
+    tmp_path: Path,
+) -> None:
+    """Of the same generation: older ones, which the profile does not mean, are left alone."""
+    folder = tmp_path / "offered"
+    for release in ("1.5.0.post8", "1.6.1", "1.6.0"):
+        put(folder, "causal-conv1d", release)
+    mamba = put(folder, "mamba-ssm", RELEASES["mamba-ssm"])
+    found = act(case_with([str(folder)]))["found"]
+    assert found["causal-conv1d"]["name"].startswith("causal_conv1d-1.6.1+cu118torch2.7")
+    assert found["mamba-ssm"]["name"] == mamba
+    assert said[0].startswith("causal-conv1d 1.7.0: none fits: ")
 
 
 def test_after_four_that_are_not_there_no_more_are_asked_for() -> None:

@@ -130,7 +130,7 @@ def test_a_name_without_an_address(name: str, message: str, hint: str) -> None:
     ("package", "version", "taken"),
     [
         ("mamba-ssm", "2.3.1", "2.3.1"),
-        ("causal-conv1d", "", "1.6.1.post4"),  # Astral plans a newer one
+        ("causal-conv1d", "", "1.7.0"),  # Astral plans it too
     ],
 )
 def test_the_address_of_the_best_file(package: str, version: str, taken: str) -> None:

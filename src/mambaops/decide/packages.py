@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mambaops.decide.case import Case
 from mambaops.decide.environment import same_torch
+from mambaops.decide.ready_made import strategy_order
 from mambaops.decide.runtime import refusal, wanted_kernels, wanted_python_part
 from mambaops.profiles.model import PackageSpec
 from mambaops.wheels.inspect.pack import KERNELS as KERNELS
@@ -11,7 +12,7 @@ from mambaops.wheels.inspect.pack import KERNELS as KERNELS
 
 def strategies(case: Case) -> tuple[str, ...]:
     """How the packages may be obtained, in order."""
-    return case.flags.obtain or tuple(case.profile.obtain)
+    return strategy_order(case.profile, case.flags)
 
 
 def served(case: Case) -> tuple[str, ...]:
@@ -74,6 +75,13 @@ def has_prebuilt(case: Case, package: str) -> bool:
     if case.flags.wheel and "prebuilt" not in strategies(case):
         return False
     return found is not None and bool(found.url)
+
+
+def prebuilt_version(case: Case, package: str) -> str:
+    """The release of the prebuilt wheel that was found: the profile's, or one that does as well."""
+    # e.g. causal_conv1d-1.6.1+cu12torch2.8cxx11abiTRUE-cp311-cp311-linux_x86_64.whl
+    parts = case.situation.prebuilt[package].name.split("-")
+    return parts[1].split("+")[0] if len(parts) > 2 else case.packages[package].version
 
 
 def is_installed(case: Case, package: str) -> bool:

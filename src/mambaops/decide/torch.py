@@ -5,6 +5,7 @@ from __future__ import annotations
 from packaging.version import Version
 
 from mambaops.core.errors import MachineError, UsageError
+from mambaops.decide import ready_made
 from mambaops.decide.memory import Made
 from mambaops.decide.situation import Flags
 from mambaops.facts.model import Facts
@@ -99,8 +100,10 @@ def new_torch(
         MachineError: none fits this machine; why each one does not.
     """
     refused: list[str] = []
+    fitting: list[tuple[str, str, TorchRow | None]] = []
     listed = [*([again] if again else []), *profile.torch.versions]
     wanted, named_build = asked_torch(flags)
+    by_wheels = not wanted and not again and ready_made.counts(profile, flags, archs)
     for version in [wanted] if wanted else dict.fromkeys(listed):
         row = torch_row(version)
         if reason := _no_wheel(row, python):
@@ -108,10 +111,24 @@ def new_torch(
             continue
         for build in [named_build] if named_build else _builds(profile, version, facts, row):
             reason = _refusal(build, facts, flags, row) or _no_nvcc(profile, build, archs)
-            if reason is None:
-                reasons["torch"] = _why_torch(version, build, facts, flags, again, refused)
-                return version, build, row
-            refused.append(f"{version}+cu{build.replace('.', '')}: {reason}")
+            if reason is not None:
+                refused.append(f"{version}+cu{build.replace('.', '')}: {reason}")
+                continue
+            if by_wheels and not ready_made.has_wheels(profile, facts, python, version, build):
+                fitting.append((version, build, row))
+                continue
+            reasons["torch"] = _why_torch(version, build, facts, flags, again, refused)
+            if fitting:
+                newer = f"{fitting[0][0]}+cu{fitting[0][1].replace('.', '')}"
+                reasons["torch"] += (
+                    f"; prebuilt wheels come first, and for {newer} nobody promises any"
+                )
+            return version, build, row
+    if fitting:
+        version, build, row = fitting[0]
+        why = _why_torch(version, build, facts, flags, again, refused)
+        reasons["torch"] = f"{why}; nobody promises prebuilt wheels for any torch of the profile"
+        return fitting[0]
     raise MachineError(
         f"no torch of profile `{profile.name}` fits this machine:\n  " + "\n  ".join(refused),
         hint="a newer driver, another release (`--torch`), or another profile",

@@ -20,7 +20,7 @@ class AstralTorch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     python: list[str]
     x86_64: list[str]
     aarch64: list[str]
-    platform: str
+    platform: list[str]
 
 
 class AstralPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -79,6 +79,13 @@ class ToolkitSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 class PackageSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     version: Version
+    ready_made: Annotated[
+        str,
+        Meta(
+            description="condition on releases that do as well where they can be had as prebuilt wheels; empty: "
+            "`version` alone"
+        ),
+    ] = ""
     origin: Annotated[
         Literal["sdist", "git"],
         Meta(description="git for old releases, whose sdists hold no CUDA sources"),

@@ -23,7 +23,9 @@ from mambaops.knowledge.packages import pairs
 from mambaops.steps.step import Step
 
 if TYPE_CHECKING:
+    from mambaops.profiles.model import PackageSpec
     from mambaops.steps.context import Context
+    from mambaops.wheels.candidates import Candidate
     from mambaops.wheels.select.verdicts import Verdict as WheelVerdict
 
 # names that do not exist answer at once; more than this is a sign that nothing can be reached
@@ -66,7 +68,7 @@ def act(context: Context, case: Case) -> None:
     facts = msgspec.structs.replace(case.target, gpus=case.facts.gpus, driver=case.facts.driver)
     without_wheel = served(case)
     found = {
-        name: _search(context, case, name, spec.version, facts)
+        name: _search(context, case, name, spec, facts)
         for name, spec in case.profile.packages.items()
         if name not in case.situation.wheels and name not in without_wheel
     }
@@ -80,23 +82,39 @@ def act(context: Context, case: Case) -> None:
     )
 
 
-def _search(context: Context, case: Case, package: str, version: str, facts: Facts) -> Prebuilt:
-    from mambaops.wheels.select.confirm import select_confirmed
-    from mambaops.wheels.select.selection import Wanted
+def _search(
+    context: Context, case: Case, package: str, spec: PackageSpec, facts: Facts
+) -> Prebuilt:
+    """The profile's release; where that has no wheel, the newest of those that do as well."""
     from mambaops.wheels.sources.listing import list_candidates, usual_sources
 
     if not case.described(package).wheels.published:
         return Prebuilt(reason="nobody publishes wheels of it")
     read = usual_sources(facts, places=case.profile.find_links, online=True)
     offered = list_candidates(package, facts, read, say=context.say)
+    missed: list[str] = []
+    for version in filter(None, (spec.version, spec.ready_made)):
+        found = _chosen(context, package, facts, offered, version)
+        if found.url:
+            return found
+        missed.append(found.reason)
+        context.say(f"{package} {version}: {found.reason}")
+    return Prebuilt(reason=missed[0])
+
+
+def _chosen(
+    context: Context, package: str, facts: Facts, offered: list[Candidate], version: str
+) -> Prebuilt:
+    from mambaops.wheels.select.confirm import select_confirmed
+    from mambaops.wheels.select.selection import Wanted
+
     wanted = Wanted(version=version, partner=None)
     chosen = select_confirmed(package, facts, offered, wanted, say=context.say)
     accepted = [one for one in chosen.candidates if one.accepted and one.url]
-    if not accepted:
-        reason = chosen.nearest[0].reason if chosen.nearest else "no candidate"
-        context.say(f"{package} {version}: no prebuilt wheel fits ({reason})")
-        return Prebuilt(reason=f"none fits: {reason}")
-    return _fetch_first(context, package, accepted[:MOST_TRIES])
+    if accepted:
+        return _fetch_first(context, package, accepted[:MOST_TRIES])
+    reason = chosen.nearest[0].reason if chosen.nearest else "no candidate"
+    return Prebuilt(reason=f"none fits: {reason}")
 
 
 def _fetch_first(context: Context, package: str, accepted: list[WheelVerdict]) -> Prebuilt:

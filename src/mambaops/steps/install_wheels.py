@@ -14,7 +14,7 @@ from mambaops.core.errors import MambaopsError
 from mambaops.core.names import normal, required
 from mambaops.decide.case import Case
 from mambaops.decide.environment import unsatisfied
-from mambaops.decide.packages import KERNELS, has_prebuilt, is_installed, served
+from mambaops.decide.packages import KERNELS, has_prebuilt, is_installed, prebuilt_version, served
 from mambaops.decide.runtime import wanted_python_part
 from mambaops.decide.verdict import Verdict, done, needed
 from mambaops.steps.step import Step
@@ -57,7 +57,7 @@ def _prebuilt_in(case: Case, package: str) -> bool:
     found = case.target.packages.get(package)
     if found is None or found.version == wanted_python_part(case, package):
         return False
-    return found.version.split("+")[0] == case.packages[package].version
+    return found.version.split("+")[0] == prebuilt_version(case, package)
 
 
 def act(context: Context, case: Case) -> None:

@@ -36,6 +36,8 @@ class Candidate:
         cuda: major or whole version; nvcc: what compiled it.
         cxx11_abi: what the code really uses; named_abi: what the name says.
         glibc/glibcxx: symbol versions needed; repairable: the glibc need is the one known symbol.
+        tag: release that holds it, which the version in its name may be older than. seen: of a planned one, what was
+            seen of it: "its release", or the file itself on a date.
         cubins/ptx: GPU code inside. requires: its declared requirements; runs_with: those that an import
         really needs. impossible: why it cannot exist. unusable: why it cannot be used (damaged, yanked, not what
         its name says). needs: another installer that must be there; why: what else to know of it.
@@ -65,6 +67,8 @@ class Candidate:
     built_on: str = ""
     cubins: tuple[str, ...] | None = None
     ptx: tuple[str, ...] = ()
+    tag: str = ""
+    seen: str = ""
     python_min: str | None = None
     torch_min: str | None = None
     requires: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ def address_of(name: str) -> str:
     """
     from mambaops.knowledge.packages import published, release_file
     from mambaops.wheels.names import parse_wheel_name
+    from mambaops.wheels.sources.planned import tag_of
 
     if not name:
         raise UsageError(
@@ -31,8 +32,9 @@ def address_of(name: str) -> str:
             f"`{name}` is not named like upstream's release files (+cu…torch…cxx11abi…)",
             hint="give its address: `--url`",
         )
+    tag = tag_of(parsed.package, name) or parsed.version
     try:
-        return release_file(parsed.package, parsed.version, name)
+        return release_file(parsed.package, tag, name)
     except KeyError as error:
         raise UsageError(f"no releases of `{parsed.package}` are known", hint="`--url`") from error
 

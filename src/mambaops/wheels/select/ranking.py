@@ -23,7 +23,8 @@ def rank_of(verdict: Verdict, weight: int, sources: Sequence[str], m: Machine) -
     return (
         bool(verdict.candidate.needs),
         _KINDS.index(verdict.kind),
-        source != "store",
+        # a file at hand can be looked into; the store's own come first among them
+        verdict.candidate.status != "present" and source != "store",
         weight,
         newest_first(verdict.version),
         place,

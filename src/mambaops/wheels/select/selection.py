@@ -192,9 +192,8 @@ def _specifier(version: str | None) -> SpecifierSet | None:
 
 
 def _is_wanted(candidate: Candidate, wanted: SpecifierSet | None) -> bool:
-    return wanted is None or (
-        candidate.version != "" and wanted.contains(candidate.version, prereleases=True)
-    )
+    names = filter(None, (candidate.version, candidate.tag))
+    return wanted is None or any(wanted.contains(one, prereleases=True) for one in names)
 
 
 def _with_partner(machine: Machine, package: str, partner: str | None) -> Machine:

@@ -67,7 +67,7 @@ def _nightly_build(c: Candidate) -> list[tuple[bool, str]]:
 def _unseen(c: Candidate, m: Machine) -> list[tuple[bool, str]]:
     found = []
     if c.status == "planned" and not c.needs:
-        found.append((False, "planned, unverified: that it exists is checked when it is fetched"))
+        found.append((False, f"{_how_sure(c)}: that it exists is checked when it is fetched"))
     if m.unread:
         text = f"nobody tells the compute capability of {', '.join(m.unread)}: whether it runs there was not judged"
         found.append((False, text))
@@ -82,6 +82,10 @@ def _unseen(c: Candidate, m: Machine) -> list[tuple[bool, str]]:
     if c.glibcxx and m.glibcxx_guessed:
         found.append((False, f"libstdc++ was not seen: {m.where}'s own was assumed"))
     return found
+
+
+def _how_sure(c: Candidate) -> str:
+    return "planned, other files of its release were seen" if c.seen else "planned, not seen"
 
 
 def _some_gpus(c: Candidate, m: Machine) -> list[tuple[bool, str]]:

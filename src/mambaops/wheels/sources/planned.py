@@ -15,6 +15,7 @@ from mambaops.knowledge.addresses import astral_index
 from mambaops.knowledge.packages import release_file
 from mambaops.knowledge.releases import releases
 from mambaops.knowledge.tables import minor_of, read
+from mambaops.knowledge.torch_builds import TorchRow, torch_row
 from mambaops.knowledge.wheel_sources import AstralTorch, ngc_image, wheel_sources
 from mambaops.wheels.builds import Build
 from mambaops.wheels.candidates import Candidate, abi_of_torch, from_name, upstream_cubins
@@ -37,6 +38,8 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cuda_tag: str
     exclude: list[dict[str, str]] = []
     torch_cuda: dict[str, str] = {}
+    named: dict[str, str] = {}
+    seen: list[str] = []
     expect: str = ""
     why: str = ""
 
@@ -68,6 +71,17 @@ def planned_names(package: str, version: str) -> list[str]:
         if matrix.package == package and version in matrix.releases
         for cell in matrix.cells()
     ]
+
+
+def planned(package: str) -> Iterator[Candidate]:
+    """Everything that upstream's and Astral's workflows planned of a package."""
+    yield from _upstream(package)
+    yield from _astral(package)
+
+
+def tag_of(package: str, name: str) -> str | None:
+    """The release that a file of this name is to be had from; None where none planned it."""
+    return next((one.tag for one in _upstream(package) if one.name == name), None)
 
 
 class UpstreamPlan:
@@ -111,13 +125,10 @@ class OtherInstallers:
 
 @functools.cache
 def _upstream(package: str) -> tuple[Candidate, ...]:
-    return tuple(
-        _candidate(matrix, version, cell)
-        for matrix in matrices()
-        if matrix.package == package
-        for cell in matrix.cells()
-        for version in matrix.releases
-    )
+    """Several tags hold files of one name: first those of which files were seen, then the newest."""
+    tags = [(one, tag) for one in matrices() if one.package == package for tag in one.releases]
+    tags.sort(key=lambda pair: (pair[1] in pair[0].seen, Version(pair[1])), reverse=True)
+    return tuple(_candidate(matrix, tag, cell) for matrix, tag in tags for cell in matrix.cells())
 
 
 def _wheel_name(matrix: Matrix, version: str, cell: Cell) -> WheelName:
@@ -126,7 +137,7 @@ def _wheel_name(matrix: Matrix, version: str, cell: Cell) -> WheelName:
     major, minor, *_ = cuda.split(".")
     return WheelName(
         package=matrix.package,
-        version=version,
+        version=matrix.named.get(version, version),
         build=Build(
             scheme="upstream",
             cuda=major if matrix.cuda_tag == "major" else f"{major}.{minor}",
@@ -146,6 +157,8 @@ def _candidate(matrix: Matrix, version: str, cell: Cell) -> Candidate:
     url = release_file(matrix.package, version, str(name))
     return replace(
         from_name(name, "upstream", url=url, status="planned"),
+        tag=version,
+        seen="its release" if version in matrix.seen else "",
         built_with=torch,
         nvcc=cuda,
         cubins=upstream_cubins(matrix.package, version, cuda),
@@ -161,8 +174,6 @@ def _real_abi(torch: str, cuda: str | None, named: bool) -> bool:
 
 def _why_impossible(matrix: Matrix, name: WheelName, torch: str, inside: str | None) -> str:
     """Why a planned job cannot have made a wheel, "" where nothing speaks against it."""
-    from mambaops.knowledge.torch_builds import torch_row
-
     if matrix.expect == "none":
         return matrix.why
     major = (name.build.cuda or "").split(".")[0]
@@ -173,7 +184,9 @@ def _why_impossible(matrix: Matrix, name: WheelName, torch: str, inside: str | N
     if row is not None and "dev" not in torch:
         if major not in {version.split(".")[0] for version in row.cuda}:
             return f"torch {row.minor} was never made for CUDA {major}"
-        if python not in row.python:
+        if python not in row.python or (
+            name.machine == "aarch64" and python in _no_arm_python(row)
+        ):
             return f"torch {row.minor} was never made for Python {python}"
     if name.machine == "aarch64" and (row is None or _no_arm(row.minor, major)):
         return f"torch {minor_of(torch)} for CUDA {major} has no aarch64 wheel"
@@ -181,8 +194,13 @@ def _why_impossible(matrix: Matrix, name: WheelName, torch: str, inside: str | N
 
 
 def _no_arm(minor: str, major: str) -> bool:
-    """CUDA wheels of torch for aarch64 begin with 2.7 (CUDA 12.8); 11.8 was never made."""
-    return Version(minor) < Version("2.7") or major == "11"
+    """CUDA wheels of torch for aarch64 begin with 2.4 (CUDA 12.4); 11.8 was never made."""
+    return Version(minor) < Version("2.4") or major == "11"
+
+
+def _no_arm_python(row: TorchRow) -> list[str]:
+    """Versions that upstream calls experimental have no aarch64 wheel."""
+    return row.python_experimental
 
 
 def _ngc(package: str, facts: Facts, image: str) -> Iterator[Candidate]:
@@ -235,7 +253,7 @@ def _astral_candidate(
         build=Build(scheme="astral", cuda=cuda, torch=minor_of(row.torch)),
         python=tag,
         abi=tag,
-        platform=f"{row.platform}_{machine}",
+        platform=".".join(f"{one}_{machine}" for one in row.platform),
     )
     index = astral_index(cuda) or ""
     # the index, not the file: its exact platform tag is only known from the listing
