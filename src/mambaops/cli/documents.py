@@ -35,6 +35,7 @@ from mambaops.system.prerequisites import Missing
 from mambaops.system.route import Route
 from mambaops.verify.model import Verification
 from mambaops.wheels.inspect.pack import Pack
+from mambaops.wheels.sources.refresh import Difference
 
 
 class ErrorRow(TypedDict):
@@ -62,9 +63,28 @@ class PathRow(TypedDict):
     exists: bool
 
 
+class MachineRow(TypedDict):
+    system: str
+    processor: str
+    glibc: str | None
+    python: str
+    torch: str | None
+    cuda: str | None
+    cxx11_abi: bool | None
+    driver: str | None
+    driver_cuda: str | None
+    capabilities: list[str]
+
+
 class _Candidate(TypedDict):
     name: str
     source: str
+    version: str
+    torch: str | None
+    cuda: str | None
+    python: str | None
+    machine: str
+    status: str
     accepted: bool
     reason: str
     kind: str
@@ -196,8 +216,12 @@ DOCUMENTS: dict[str, Any] = {
     "repair-wheel": {"wheel": str, "glibc": str, "done": list[str]},
     "run-graph-mamba": {"folder": str, "results": dict[str, dict[str, Any]]},
     "run": {"profile": str, "folder": str, "steps": list[Done]},
+    "refresh-tables": {"listings": list[Difference]},
     "select-wheel": {
         "package": str,
+        "machine": MachineRow,
+        "newer": str,
+        "command": str,
         "chosen": CandidateRow | None,
         "candidates": list[CandidateRow],
         "nearest": list[CandidateRow],

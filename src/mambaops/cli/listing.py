@@ -50,6 +50,7 @@ ROWS: tuple[Row, ...] = (
     Row("wheels inspect", "inspect-wheel", "wheels", "mambaops.cli.tasks.wheels_inspect", "Look into a wheel: architectures, libraries, symbol versions, torch and ABI."),
     Row("wheels repair", "repair-wheel", "wheels", "mambaops.cli.tasks.wheels_inspect", "Make a wheel load on an older system: one that needs GLIBC_2.32 for one symbol."),
     Row("wheels choose", "select-wheel", "wheels", "mambaops.cli.tasks.wheels_select", "Choose a prebuilt wheel for a machine: every other one is refused with its reason."),
+    Row("wheels refresh", "refresh-tables", "wheels", "mambaops.cli.tasks.wheels_select", "Hold the tables of promised wheels against their sources: what appeared, what is not there."),
     Row("wheels list", "wheels-list", "wheels", "mambaops.cli.tasks.wheels_store", "List the wheels that were built or fetched once: size and last use."),
     Row("wheels path", "wheels-path", "wheels", "mambaops.cli.tasks.wheels_store", "Print the folder of the store: one flat folder, as pip's --find-links wants it."),
     Row("wheels add", "wheels-add", "wheels", "mambaops.cli.tasks.wheels_store", "Put a wheel of your own into the store."),

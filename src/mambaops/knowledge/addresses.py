@@ -22,6 +22,11 @@ class Astral(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     source: str
 
 
+class Github(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    releases: str
+    source: str
+
+
 class HuggingFace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     endpoint: str
     mirror: str
@@ -60,6 +65,7 @@ class Nvidia(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Addresses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pytorch: Pytorch
     astral: Astral
+    github: Github
     huggingface: HuggingFace
     conda: Conda
     uv: Uv

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mambaops.facts.model import Facts
 from mambaops.knowledge.packages import known, publishers_page
@@ -11,25 +11,37 @@ from mambaops.wheels.inspect.compatibility import Compatibility
 from mambaops.wheels.inspect.contents import WheelContents
 from mambaops.wheels.inspect.pack import Pack
 from mambaops.wheels.machine import machine_of
+from mambaops.wheels.select.ranking import newest_first
 from mambaops.wheels.select.verdicts import Pair, Selection, Verdict
+from mambaops.wheels.sources.refresh import Difference
 
 ALSO = 5
 GROUPS = 8
 
 
 def selection_text(selection: Selection, facts: Facts, *, everything: bool = False) -> str:
-    """The choice and why; then what else fits, and why the others do not."""
+    """The choice and why; then what else fits, why the others do not, and what would have to change."""
     return "\n".join(_selection(selection, facts, everything))
 
 
 def _selection(selection: Selection, facts: Facts, everything: bool) -> Iterator[str]:
-    yield f"{selection.package} for {machine_line(facts)}"
     if selection.chosen is None:
-        yield f"nothing fits ({len(selection.candidates)} candidates)"
-        yield from _elsewhere(selection, facts)
-        yield from (line for miss in selection.nearest for line in _miss(miss))
+        yield f"nothing fits ({len(selection.candidates)} candidates): {_why_nothing(selection)}"
     else:
         yield from verdict_lines("chosen: ", selection.chosen)
+    yield f"for {selection.package} on {machine_line(facts)}"
+    yield from filter(None, [selection.newer])
+    if selection.chosen is None:
+        yield from _elsewhere(selection, facts)
+        yield from (line for miss in selection.nearest for line in _miss(miss))
+    yield from _others(selection, everything)
+
+
+def _why_nothing(selection: Selection) -> str:
+    return selection.nearest[0].reason if selection.nearest else "nobody is known to offer any"
+
+
+def _others(selection: Selection, everything: bool) -> Iterator[str]:
     accepted = [v for v in selection.candidates if v.accepted][1:]
     refused = [v for v in selection.candidates if not v.accepted]
     if everything:
@@ -41,12 +53,36 @@ def _selection(selection: Selection, facts: Facts, everything: bool) -> Iterator
         yield f"also: {', '.join(v.name for v in accepted[:ALSO])}" + f" and {more} more" * (
             more > 0
         )
+    yield from _newer_ones(selection, refused)
     if refused:
-        yield f"refused: {len(refused)}; most because:"
-        # a person wants the kinds, not thousands of lines: --all prints them
-        counted = Counter(v.reason for v in refused)
-        yield from (f"  {count:5d}  {reason}" for reason, count in counted.most_common(GROUPS))
-        yield "  (each with its reason: --all)"
+        yield from _kinds(refused)
+
+
+# what a person may be able to change without another Python, processor or torch
+CHANGEABLE = ("driver", "glibc", "glibcxx", "runs with", "generation")
+
+
+def _newer_ones(selection: Selection, refused: list[Verdict]) -> Iterator[str]:
+    """Newer releases that one change would make fit: a driver, a library."""
+    if selection.chosen is None:
+        return
+    mine = newest_first(selection.chosen.version)
+    for rule in CHANGEABLE:
+        ones = [v for v in refused if v.rule == rule and newest_first(v.version) < mine]
+        if ones:
+            best = min(ones, key=lambda v: newest_first(v.version))
+            yield f"newer: {best.name}: {best.reason}"
+
+
+def _kinds(refused: list[Verdict]) -> Iterator[str]:
+    """How many of those for this Python and processor were refused for what; one of each as it was said."""
+    meant = [v for v in refused if v.rule not in ("system", "python")]
+    yield f"refused: {len(refused)}, of which {len(meant)} are for this Python and processor:"
+    counted = Counter(v.rule or v.kind for v in meant)
+    for rule, count in counted.most_common(GROUPS):
+        example = next(v for v in meant if (v.rule or v.kind) == rule)
+        yield f"  {count:5d}  {rule}: e.g. {example.reason}"
+    yield "  (each with its reason: --all, or --json)"
 
 
 def _elsewhere(selection: Selection, facts: Facts) -> Iterator[str]:
@@ -63,14 +99,25 @@ def _elsewhere(selection: Selection, facts: Facts) -> Iterator[str]:
     yield f"  `mambaops build-wheel --package {selection.package}`"
 
 
+def differences_text(rows: Sequence[Difference], *, everything: bool = False) -> str:
+    """Per address what the table promises and what is there; the names on demand."""
+    lines = []
+    for row in rows:
+        lines.append(f"{row.package} [{row.source}] {row.address} ({row.date})")
+        counts = f"{row.promised} promised, {row.listed} listed"
+        lines.append(f"  {counts}: {len(row.appeared)} appeared, {len(row.missing)} are not there")
+        shown = None if everything else ALSO
+        lines += [f"  + {name}" for name in row.appeared[:shown]]
+        lines += [f"  - {name}" for name in row.missing[:shown]]
+    return "\n".join(lines)
+
+
 def verdict_lines(prefix: str, verdict: Verdict) -> Iterator[str]:
     """One accepted verdict with all that is to be known."""
     yield f"{prefix}{verdict.name}"
     yield f"  {verdict.reason}"
     yield f"  from {verdict.source}: {verdict.url or 'no address'}"
     yield from (f"  note: {note}" for note in verdict.notes)
-    if verdict.repair:
-        yield f"  after fetching: `mambaops repair-wheel {verdict.name} --glibc {verdict.repair}`"
 
 
 def pair_text(pair: Pair, facts: Facts) -> str:

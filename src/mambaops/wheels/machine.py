@@ -27,6 +27,7 @@ class Machine:
         cuda: that torch was built with. triton: installed, else what torch pins.
         driver_cuda/driver: the most that the driver runs, and its version; None without a driver.
         capabilities: of all GPUs, each once. unread: names of GPUs whose capability nobody can tell.
+        interpreter: path of the environment's Python.
         torch_code: what the installed torch was compiled for ("sm_90", "compute_120"); (): not known.
         partner: installed version of the other package; packages: name -> version of what is installed.
     """
@@ -52,6 +53,7 @@ class Machine:
     driver_cuda: str | None
     driver: str | None
     capabilities: tuple[str, ...]
+    interpreter: str = "python"
     unread: tuple[str, ...] = ()
     torch_code: tuple[str, ...] = ()
     packages: dict[str, str]
@@ -59,6 +61,21 @@ class Machine:
     @property
     def cuda_major(self) -> str | None:
         return self.cuda.split(".")[0] if self.cuda else None
+
+    def as_json(self) -> dict[str, object]:
+        """What `select-wheel --json` says of the machine."""
+        return {
+            "system": self.where,
+            "processor": self.machine,
+            "glibc": self.glibc,
+            "python": self.python,
+            "torch": self.torch,
+            "cuda": self.cuda,
+            "cxx11_abi": self.cxx11_abi,
+            "driver": self.driver,
+            "driver_cuda": self.driver_cuda,
+            "capabilities": list(self.capabilities),
+        }
 
 
 def machine_of(facts: Facts) -> Machine:
@@ -91,6 +108,7 @@ def machine_of(facts: Facts) -> Machine:
         driver_cuda=facts.driver.cuda if facts.driver.state == "ok" else None,
         driver=facts.driver.version if facts.driver.state == "ok" else None,
         capabilities=_capabilities(facts),
+        interpreter=facts.python.executable or "python",
         unread=tuple(dict.fromkeys(gpu.name for gpu in facts.gpus if not _capability(gpu))),
         torch_code=_torch_code(facts),
         packages={name: package.version for name, package in facts.packages.items()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mambaops.cli.call import pasted
+from mambaops.cli.call import pasted, pasted_command
 from mambaops.cli.task import Context, emit, say, task
 
 
@@ -62,6 +62,7 @@ def select_wheel(
     from mambaops.knowledge.packages import package as package_named
     from mambaops.knowledge.packages import pairs, published
     from mambaops.report.wheels import pair_text, selection_text
+    from mambaops.wheels.select.command import command_for
     from mambaops.wheels.select.confirm import select_confirmed
     from mambaops.wheels.select.pair import pair_versions
     from mambaops.wheels.select.selection import INSTALLED, Wanted
@@ -97,6 +98,43 @@ def select_wheel(
     emit(
         selection.as_json() if json else selection,
         as_json=json,
-        text=lambda result: pasted(selection_text(result, machine, everything=all)),
+        text=lambda result: "\n".join(
+            [
+                pasted_command(command_for(result)),
+                pasted(selection_text(result, machine, everything=all)),
+            ]
+        ),
     )
     return 0 if selection.chosen else 4
+
+
+@task(
+    name="refresh-tables",
+    group="wheels",
+    examples=(
+        "mambaops wheels refresh",
+        "mambaops wheels refresh mamba-ssm --all",
+    ),
+    operand="package",
+    verb="wheels refresh",
+    help={
+        "package": "which package (default: all that somebody publishes wheels of)",
+        "all": "print every name that appeared or is missing",
+    },
+)
+def refresh_tables(c: Context, package: str = "", all: bool = False, json: bool = False) -> None:
+    """Hold the tables of promised wheels against their sources: what appeared, what is not there.
+
+    Needs the network. What the sources list is kept with its date in the user's cache, and counts from then on.
+    """
+    from mambaops.knowledge.packages import package as package_named
+    from mambaops.report.wheels import differences_text
+    from mambaops.wheels.sources.refresh import refresh
+
+    found = refresh([package_named(package).name] if package else (), say=say)
+    emit(
+        found,
+        as_json=json,
+        text=lambda rows: differences_text(rows, everything=all),
+        rows="listings",
+    )

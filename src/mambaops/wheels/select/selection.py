@@ -10,6 +10,7 @@ from packaging.version import InvalidVersion, Version
 
 from mambaops.core.errors import UsageError
 from mambaops.facts.model import Facts
+from mambaops.facts.newer import newer_than_known
 from mambaops.knowledge.packages import partner as partner_of
 from mambaops.knowledge.wheel_sources import wheel_sources
 from mambaops.wheels.candidates import REPAIRED_GLIBC, Candidate
@@ -73,6 +74,8 @@ def select(
     refused = [verdict for verdict, _ in judged if not verdict.accepted]
     return Selection(
         package=package,
+        machine=machine,
+        newer=newer_than_known(facts),
         chosen=accepted[0] if accepted else None,
         candidates=(*accepted, *refused),
         nearest=() if accepted else nearest_misses(refused, machine),

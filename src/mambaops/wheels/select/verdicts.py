@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mambaops.wheels.candidates import Candidate
+from mambaops.wheels.machine import Machine
+from mambaops.wheels.select.command import command_for
 
 FITS, AFTER_REPAIR, NEIGHBOUR, REFUSED = "fits", "fits after repair", "neighbour", "refused"
 
@@ -37,6 +39,12 @@ class Verdict:
         shape: dict[str, object] = {
             "name": self.name,
             "source": self.source,
+            "version": self.version,
+            "torch": self.candidate.built_with or self.candidate.torch,
+            "cuda": self.candidate.cuda,
+            "python": self.candidate.python,
+            "machine": self.candidate.machine,
+            "status": self.candidate.status,
             "accepted": self.accepted,
             "reason": self.reason,
             "kind": self.kind,
@@ -53,9 +61,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The best one, all with their reasons (accepted first, best first), and the nearest misses."""
+    """The best one, all with their reasons (accepted first, best first), and the nearest misses.
+
+    Attributes:
+        machine: what was judged for. newer: what of it came after the tables, "" where nothing did.
+    """
 
     package: str
+    machine: Machine
+    newer: str = ""
     chosen: Verdict | None
     candidates: tuple[Verdict, ...]
     nearest: tuple[Verdict, ...] = ()
@@ -63,6 +77,9 @@ class Selection:
     def as_json(self) -> dict[str, object]:
         return {
             "package": self.package,
+            "machine": self.machine.as_json(),
+            "newer": self.newer,
+            "command": command_for(self),
             "chosen": self.chosen.as_json() if self.chosen else None,
             "candidates": [verdict.as_json() for verdict in self.candidates],
             "nearest": [verdict.as_json() for verdict in self.nearest],

@@ -68,6 +68,8 @@ def _unseen(c: Candidate, m: Machine) -> list[tuple[bool, str]]:
     found = []
     if c.status == "planned" and not c.needs:
         found.append((False, f"{_how_sure(c)}: that it exists is checked when it is fetched"))
+    elif c.seen:
+        found.append((False, f"seen on {c.seen}"))
     if m.unread:
         text = f"nobody tells the compute capability of {', '.join(m.unread)}: whether it runs there was not judged"
         found.append((False, text))

@@ -68,23 +68,33 @@ class Index:
         """
         return _candidates(self.links(package), package, self.name)
 
+    def address_of(self, package: str) -> str:
+        """Where the index lists a package; a page of links is that itself."""
+        base = self._base()
+        return base if base.endswith(".html") else urljoin(base, f"{package}/")
+
+    def _base(self) -> str:
+        return self._address if self._address.endswith((".html", "/")) else self._address + "/"
+
     def links(self, package: str) -> list[Link]:
         """The wheels of a package; [] where the index does not know it.
 
         Raises:
             MambaopsError: no answer, or no page of links.
         """
-        address = self._address if self._address.endswith((".html", "/")) else self._address + "/"
-        if not address.endswith(".html"):
-            page = self._read(urljoin(address, f"{package}/"))
-            if page is not None:
-                return [link for link in parse_page(*page) if link.name.endswith(".whl")]
-        page = self._read(address)
+        address = self.address_of(package)
+        page = self.read(address)
+        if page is None and address != self._base():
+            page = self.read(self._base())
         found = [] if page is None else parse_page(*page)
         return [link for link in found if link.name.endswith(".whl")]
 
-    def _read(self, url: str) -> tuple[str, str, str] | None:
-        """(address after redirects, content type, text); None when it is not there."""
+    def read(self, url: str) -> tuple[str, str, str] | None:
+        """(address after redirects, content type, text); None when it is not there.
+
+        Raises:
+            MambaopsError: no answer, after some tries.
+        """
         from mambaops.download.http import Again, Patience, Refused, get, open_session
 
         session = self._session or open_session()

@@ -12,6 +12,7 @@ from mambaops.wheels.candidates import Candidate, Source
 from mambaops.wheels.sources.folder import StoreFolder
 from mambaops.wheels.sources.index import Index, PublishersPage, find_links
 from mambaops.wheels.sources.planned import AstralIndexPlan, OtherInstallers, UpstreamPlan
+from mambaops.wheels.sources.seen import remember
 
 Say = Callable[[str], None]
 
@@ -57,13 +58,22 @@ def list_candidates(
     found: list[Candidate] = []
     for source in read:
         try:
-            found += source.candidates(package, facts)
+            listed = list(source.candidates(package, facts))
+            _keep(source, package, listed)
+            found += listed
         except MambaopsError as error:
             say(f"{source.name}: left out: {error.message}")
             if source.name == "astral" and plan_instead:
                 found += AstralIndexPlan().candidates(package, facts)
                 say("astral: its plan is used instead (unverified)")
     return found
+
+
+def _keep(source: Source, package: str, listed: Sequence[Candidate]) -> None:
+    """What Astral's index itself listed counts from now on instead of its plan."""
+    if source.name == "astral" and isinstance(source, Index) and listed:
+        files = {one.name: one.url for one in listed if not one.unusable}
+        remember(source.address_of(package), files)
 
 
 def exists(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""What upstream's and Astral's workflows planned, multiplied out from their matrices: pure data, no network."""
+"""What upstream's and Astral's workflows planned, multiplied out from their matrices, without a network."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from mambaops.facts.model import Facts
 from mambaops.knowledge.addresses import astral_index
+from mambaops.knowledge.packages import known as package_known
 from mambaops.knowledge.packages import release_file
 from mambaops.knowledge.releases import releases
 from mambaops.knowledge.tables import minor_of, read
@@ -20,6 +21,7 @@ from mambaops.knowledge.wheel_sources import AstralTorch, ngc_image, wheel_sourc
 from mambaops.wheels.builds import Build
 from mambaops.wheels.candidates import Candidate, abi_of_torch, from_name, upstream_cubins
 from mambaops.wheels.names import WheelName
+from mambaops.wheels.sources.seen import as_seen, listings, releases_of
 
 Cell = tuple[str, str, str, str, str]  # os, Python, torch, CUDA, ABI
 _FIELDS = ("os", "python", "torch", "cuda", "abi")
@@ -85,23 +87,29 @@ def tag_of(package: str, name: str) -> str | None:
 
 
 class UpstreamPlan:
-    """Upstream's release files, as planned."""
+    """Upstream's release files, as planned, and as seen where somebody has looked."""
 
     name = "upstream"
 
     def candidates(self, package: str, facts: Facts) -> Iterable[Candidate]:
-        yield from _upstream(package)
+        known = package_known(package)
+        listing = listings().get(releases_of(package)) if known and known.wheels.release else None
+        yield from as_seen(package, self.name, _upstream(package), listing)
         if facts.torch is not None and (image := ngc_image(facts.torch.version)):
             yield from _ngc(package, facts, image)
 
 
 class AstralIndexPlan:
-    """Astral's index, as its matrix plans it; reading the index itself needs the network."""
+    """Astral's index, as its matrix plans it, and as seen where somebody has looked."""
 
     name = "astral"
 
     def candidates(self, package: str, facts: Facts) -> Iterable[Candidate]:
-        return _astral(package)
+        seen = listings()
+        yield from (one for one in _astral(package) if one.url not in seen)
+        for address in dict.fromkeys(one.url for one in _astral(package)):
+            if address in seen:
+                yield from as_seen(package, self.name, (), seen[address])
 
 
 class OtherInstallers:
