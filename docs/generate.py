@@ -20,6 +20,7 @@ from mambaops.cli.command import GROUPS, Command
 from mambaops.cli.documents import DOCUMENTS, schema_of
 from mambaops.cli.find import every_command
 from mambaops.core.paths import CHECKOUT, PACKAGE
+from mambaops.knowledge.checked import checks
 from mambaops.plan.order import ordered
 from mambaops.steps import all_steps
 
@@ -31,6 +32,14 @@ def rooms_table() -> str:
     lines = ["| room | what |", "|---|---|"]
     for room in [*names(), "payload"]:
         lines.append(f"| `{room}` | {first_line(PACKAGE / room.replace('.', '/'))} |")
+    return "\n".join(lines)
+
+
+def checked_table() -> str:
+    """What of the tables was held against its source, the newest first."""
+    lines = ["| table | fact | date | how | source |", "|---|---|---|---|---|"]
+    for row in sorted(checks(), key=lambda one: (one.date, one.table), reverse=True):
+        lines.append(f"| {row.table} | {row.what} | {row.date} | {row.how} | {row.source} |")
     return "\n".join(lines)
 
 
@@ -147,6 +156,7 @@ def schemas() -> dict[str, str]:
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "commands.md": {"commands": commands},
     "architecture.md": {"rooms": rooms_table, "imports": picture},
+    "tables.md": {"checked": checked_table},
     "../src/mambaops/cli/listing.py": {"rows": rows},
 }
 

@@ -139,6 +139,8 @@ def _packages(case: Case, with_toolkit: bool, say: Say) -> _Packages:
                 f"{name} {spec.version}: no wheel fits; its sources are carried, to be compiled there"
             )
             found.sources.append(f"{name}=={spec.version}")
+        elif not case.described(name).wheels.published and len(case.packages) > 1:
+            say(_left_out(case, name, spec))
         else:
             raise _no_wheel(case, name, spec)
     return found
@@ -155,6 +157,16 @@ def _without_nvcc(case: Case) -> tuple[str, ...]:
     ]
     first = "store" in strategies(case)[: strategies(case).index("runtime")] if names else False
     return () if first and all(Store().find(key) for key in keys) else names
+
+
+def _left_out(case: Case, name: str, spec: PackageSpec) -> str:
+    """Nobody publishes wheels of it, so that the others are carried without it."""
+    profile, archs = case.flags.profile or case.profile.name, ";".join(case.choice.archs)
+    return (
+        f"{name} {spec.version} is LEFT OUT: nobody publishes wheels of it, and the store has none. "
+        f'`mambaops build-wheel --package {name} --profile {profile} --cross --arch "{archs}"` here makes one, which '
+        "the same command carries then; or it is compiled there, with that machine's nvcc"
+    )
 
 
 def _no_wheel(case: Case, name: str, spec: PackageSpec) -> MachineError:
