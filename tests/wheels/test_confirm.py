@@ -106,6 +106,20 @@ def test_a_file_at_hand_that_cannot_be_read_is_refused_with_what_was_found(tmp_p
     assert said[0].endswith("; looking for the next best")
 
 
+def test_a_file_of_a_tag_with_a_newer_number() -> None:
+    """v1.6.1.post4 holds files of 1.6.1, which that release itself lacks."""
+    name = "causal_conv1d-1.6.1+cu12torch2.8cxx11abiTRUE-cp312-cp312-linux_x86_64.whl"
+    releases = "https://github.com/Dao-AILab/causal-conv1d/releases/download"
+    assert address_of(name) == f"{releases}/v1.6.1.post4/{name}"
+
+
+def test_the_tag_can_be_wanted_as_the_version_can() -> None:
+    url = chosen_address("causal-conv1d", machine(), version="1.6.1.post4", say=lambda line: None)
+    assert url.endswith(
+        "/v1.6.1.post4/causal_conv1d-1.6.1+cu12torch2.8cxx11abiTRUE-cp311-cp311-linux_x86_64.whl"
+    )
+
+
 @pytest.mark.parametrize("name", [UPSTREAM, UPSTREAM.replace("cu12torch2.8", "cu13torch25.08")])
 def test_the_address_of_upstreams_file(name: str) -> None:
     assert address_of(name) == f"{RELEASES}/v2.3.1/{name}"
@@ -141,6 +155,7 @@ def test_the_address_of_the_best_file(package: str, version: str, taken: str) ->
     assert parse_wheel_name(name).version == taken
     assert said[0].startswith("astral: left out: ")
     assert said[1:] == [next(line for line in said if line.startswith(f"{name}: fits: torch 2.8"))]
+    assert ("the newest version that fits" in said[1]) is (version == "")
 
 
 def test_there_is_no_address_of_what_does_not_fit() -> None:
@@ -149,6 +164,12 @@ def test_there_is_no_address_of_what_does_not_fit() -> None:
     assert caught.value.message.startswith("no prebuilt wheel of mamba-ssm fits: ")
     assert "3.6" in caught.value.message
     assert "`mambaops select-wheel --package mamba-ssm`" in caught.value.hint
+
+
+def test_there_is_no_address_where_nobody_offers_anything() -> None:
+    with pytest.raises(MachineError) as caught:
+        chosen_address("selective-scan", machine(), say=lambda line: None)
+    assert caught.value.message == "no prebuilt wheel of selective-scan fits"
 
 
 def test_a_version_can_be_wanted_of_a_confirmed_choice() -> None:

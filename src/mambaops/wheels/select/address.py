@@ -56,7 +56,7 @@ def chosen_address(
     offered = list_candidates(package, facts, read, say=say, plan_instead=False)
     wanted = Wanted(version=version or None)
     selection = select_confirmed(package, facts, offered, wanted, say=say)
-    if selection.chosen is None or not selection.chosen.url:
+    if selection.chosen is None:
         nearest = f": {selection.nearest[0].reason}" if selection.nearest else ""
         raise MachineError(
             f"no prebuilt wheel of {package} fits{nearest}",
