@@ -56,9 +56,7 @@ def forget() -> None:
 def bundled() -> list[str]:
     """Names of the wheels that a bundle for the A800 carries."""
     profile = load_profile("debian-a800")
-    case = make_case(
-        profile, elsewhere("debian-a800", facts_of("debian10-a800")), Flags(cross=True)
-    )
+    case = make_case(profile, elsewhere("debian-a800", facts_of("debian10-a800")), FLAGS)
     spec = spec_for(case, with_toolkit=False, models=(), say=said.append, index=False)
     assert spec.torch == "2.2.0+cu121"  # the one that is there stays
     return [path.name for path in spec.wheels]
