@@ -198,7 +198,9 @@ def test_verify_by_itself_leaves_the_mark_that_the_whole_job_looks_for(
     env: TargetEnvironment,
 ) -> None:
     whole = json.dumps({"module": "torch", "outcome": "ok", "reason": "", "file": "f"})
-    env.take_over({"probe.py": probe(env, {}), "smoke.py": (whole, "", 0), "-c": ("", "", 0)})
+    env.take_over(
+        {"cached_probe.py": probe(env, {}), "smoke.py": (whole, "", 0), "-c": ("", "", 0)}
+    )
     assert verified("local", Flags()).passed
     _, plan = planned("local", Flags())
     assert next(step.status for step in plan.steps if step.id == "verify") == "done"

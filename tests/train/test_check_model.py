@@ -66,7 +66,7 @@ def test_qwen_is_told_both_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     text = check_model.text(report)
     assert "without causal-conv1d AND flash-linear-attention this family is slow" in text
     assert f"{sys.executable} -m pip install flash-linear-attention" in text
-    assert "mambaops build-mamba   # for causal_conv1d_fn, causal_conv1d_update" in text
+    assert "`mambaops build-mamba` for causal_conv1d_fn, causal_conv1d_update" in text
 
 
 def test_the_loop_of_transformers_is_named_and_ours_beside_it(

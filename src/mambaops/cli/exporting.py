@@ -45,7 +45,7 @@ def _unknown(name: str, version: str, index: str) -> str:
         return "kernels"  # somebody else's store: only they can know
     raise MambaopsError(
         f"there is no wheel of {name} {version} in the store",
-        hint="`mambaops wheels add FILE` where you have it, or `--index` of the one that has it",
+        hint="put its file into the store (`mambaops wheels add --help`), or name with `--index` the index that has it",
     )
 
 

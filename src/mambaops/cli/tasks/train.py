@@ -281,7 +281,6 @@ def demo_data(
     name="write-launcher",
     group="train",
     examples=(
-        "mambaops write-launcher",
         "mambaops write-launcher --kind wsl --profile wsl-5090",
         "mambaops write-launcher --kind slurm --profile hopper",
     ),

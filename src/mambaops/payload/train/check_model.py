@@ -218,11 +218,11 @@ def _mend(functions: Dict[str, Dict[str, str]], device: str) -> List[str]:
                 missing.setdefault(_install(package), []).append(name)
         if row["alone"] == "a kernel that does not work here":
             broken.append(f"{name}: {row['reason']}")
-    lines = [f"{line}   # for {', '.join(names)}" for line, names in missing.items()]
-    lines += [f"mambaops doctor   # {text}" for text in broken]
+    lines = [f"{line} for {', '.join(names)}" for line, names in missing.items()]
+    lines += [f"`mambaops doctor`: {text}" for text in broken]
     if any(row["alone"] != row["installed"] for row in functions.values()):
         lines.insert(
-            0, "from mambaops.payload.scan import install; install()   # before training, in Python"
+            0, "`from mambaops.payload.scan import install; install()` before training, in Python"
         )
     if device == "cpu" and missing:
         lines = lines[:1] + [f"{line}   (of use with a GPU)" for line in lines[1:]]
@@ -231,9 +231,9 @@ def _mend(functions: Dict[str, Dict[str, str]], device: str) -> List[str]:
 
 def _install(package: str) -> str:
     if package in ("causal_conv1d", "mamba_ssm"):
-        return "mambaops build-mamba"
+        return "`mambaops build-mamba`"
     name = _DISTRIBUTIONS.get(package, package)
-    return f"{shlex.quote(sys.executable)} -m pip install {name}"
+    return f"`{shlex.quote(sys.executable)} -m pip install {name}`"
 
 
 def text(report: Dict[str, Any]) -> str:
