@@ -65,7 +65,7 @@ def test_every_planned_name_prints_back() -> None:
             assert len(names) == len(set(names)) == matrix.planned
             assert [str(parse_wheel_name(name)) for name in names] == names
             total += len(names)
-    assert total == 6356
+    assert total == 6492
 
 
 def test_names_that_users_quoted_are_planned() -> None:

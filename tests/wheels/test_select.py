@@ -27,7 +27,7 @@ def test_the_real_abi_counts_not_the_name() -> None:
     name = "mamba_ssm-2.3.1+cu12torch2.6cxx11abiFALSE-cp311-cp311-linux_x86_64.whl"
     old = machine(torch="2.6.0+cu124", cxx11_abi=False)
     new = machine(torch="2.6.0+cu126", cxx11_abi=True)
-    (one,) = [c for c in everything("mamba-ssm", old) if c.name == name]
+    (one,) = [c for c in everything("mamba-ssm", old) if (c.name, c.tag) == (name, "2.3.1")]
     assert "says cxx11abiFALSE and is not" in select("mamba-ssm", old, [one]).candidates[0].reason
     chosen = select("mamba-ssm", new, [one]).chosen
     assert chosen is not None

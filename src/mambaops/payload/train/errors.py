@@ -107,9 +107,13 @@ def leave_signals_to_the_main_process(_worker: int) -> None:
     saves and then ends its workers; one that is not ended within a minute ends itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "setitimer"):
-        signal.signal(
-            signal.SIGTERM, lambda _signum, _frame: signal.setitimer(signal.ITIMER_REAL, 60.0)
-        )
+        signal.signal(signal.SIGTERM, _wait_for_the_main_process)
+
+
+def _wait_for_the_main_process(_signum: int, _frame: object) -> None:
+    """The second one is what the main process sends when it leaves."""
+    signal.setitimer(signal.ITIMER_REAL, 60.0)
+    signal.signal(signal.SIGTERM, lambda _signum, _frame: os._exit(0))
 
 
 def is_out_of_memory(error: BaseException) -> bool:
