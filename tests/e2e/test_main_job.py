@@ -12,6 +12,7 @@ from typing import Any
 
 import mini
 import pytest
+import yaml
 from place import Bench
 
 from mambaops.compile.wheel import extensions
@@ -196,7 +197,8 @@ def test_two_at_once_in_one_place_are_refused(built: tuple[Bench, list[str], str
         assert "another mambaops is working on profile `wheels-only`" in second.stderr
     finally:
         running.send_signal(signal.SIGINT)
-        assert running.wait(60) == 130
+        said, _ = running.communicate(timeout=60)
+    assert running.returncode == 130, said
 
 
 def test_the_installed_wheels_carry_a_distinct_version(
@@ -236,16 +238,22 @@ def test_a_wheel_that_somebody_else_built_is_found_and_taken(
     assert "nothing to do" in again.stderr, again.stderr[-2000:]
 
 
+def only_vmamba(profile: Path) -> str:
+    """The same profile with VMamba's kernels in the place of its packages."""
+    found = yaml.safe_load(profile.read_text(encoding="utf-8"))
+    found["packages"] = {"selective-scan": {"version": "0.0.2", "origin": "git", "tag": "main"}}
+    found["why"] = {
+        key: why for key, why in found["why"].items() if key.split(".")[0] != "packages"
+    }
+    found["why"]["packages.selective-scan"] = "VMamba's kernels and nothing else"
+    return yaml.safe_dump(found, sort_keys=False)
+
+
 def test_vmambas_kernels_are_built_without_a_gpu(built: tuple[Bench, list[str], str]) -> None:
     """Its setup.py asks the GPU for the architecture and its version has no variable; both are met."""
     bench, _, _ = built
-    text = bench.profile.read_text(encoding="utf-8")
-    head, tail = text.split("packages:\n")
-    rest = tail[tail.index("build:\n") :]
-    rest = rest.replace("  packages: the newest", "  packages.selective-scan: the newest")
-    packages = 'packages:\n  selective-scan: {version: "0.0.2", origin: git, tag: main}\n'
     profile = bench.root / "vmamba.yaml"
-    profile.write_text(head + packages + rest, encoding="utf-8")
+    profile.write_text(only_vmamba(bench.profile), encoding="utf-8")
     tree = mini.make_vmamba(bench.root / "vmamba")
     words = ["--profile", str(profile), "--arch", "8.0;8.6+PTX", "--obtain", "source"]
     done = bench.run("build-mamba", *words, "--source", f"selective-scan={tree}")

@@ -8,6 +8,7 @@ import yaml
 
 from mambaops.core.errors import UsageError
 from mambaops.core.paths import data_dir
+from mambaops.knowledge.packages import package
 from mambaops.knowledge.releases import same_generation
 from mambaops.knowledge.torch_builds import torch_row
 from mambaops.profiles.explain import explain, schema
@@ -123,3 +124,21 @@ def test_a_profile_of_ones_own_is_a_path(tmp_path: object) -> None:
     path = Path(str(tmp_path)) / "mine.yaml"
     path.write_text(SMALL, encoding="utf-8")
     assert load_profile(str(path)).torch.versions == ["2.13.0"]
+
+
+@pytest.mark.parametrize(
+    "spec, known",
+    [
+        ("{version: '2.1.2'}", True),
+        ("{version: '2.1.1'}", False),
+        ("{version: '2.1.2', origin: git, tag: '2.1.2'}", False),
+        ("{version: '2.1.2', sha256: %s}" % ("a" * 64), False),
+    ],
+)
+def test_the_known_release_is_checked_without_its_hash_in_the_profile(
+    spec: str, known: bool
+) -> None:
+    """So that it is also the same build, in the store, as the one of `build-wheel --package`."""
+    found = parse_profile(SMALL + f"packages: {{torch-scatter: {spec}}}\n", "mine")
+    described = package("torch-scatter").source.sha256
+    assert (found.packages["torch-scatter"].sha256 == described) is known

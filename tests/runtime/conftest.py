@@ -61,7 +61,9 @@ def zygote(installed: Path, libcuda: Path) -> Iterator[subprocess.Popen[str]]:
     pipe = subprocess.PIPE
     with subprocess.Popen(argv, env=env, stdin=pipe, stdout=pipe, text=True) as process:
         yield process
+        # said, and not only closed: a process that a test forked may hold the pipe's other end for long
         assert process.stdin is not None
+        process.stdin.write("end\n")
         process.stdin.close()
 
 

@@ -119,6 +119,13 @@ def still_to_look(case: Case, package: str) -> bool:
     return wants_prebuilt(case) and package not in case.situation.prebuilt
 
 
+def unobtainable(case: Case) -> list[str]:
+    """Packages that are not there and that no strategy of the profile can bring any more."""
+    if not case.choice.kernels or compiles(case):
+        return []
+    return [name for name, _ in to_build(case) if not still_to_look(case, name)]
+
+
 def may_find_prebuilt(case: Case) -> bool:
     """Is there a search for prebuilt wheels still to come that may make compiling unnecessary?"""
     return any(still_to_look(case, name) for name, _ in to_build(case))

@@ -17,6 +17,7 @@ from mambaops.core.files import regular
 from mambaops.core.paths import data_dir
 from mambaops.knowledge.mirrors import mirrored
 from mambaops.knowledge.packages import package
+from mambaops.knowledge.packages.model import Package
 from mambaops.profiles.check import complaints
 from mambaops.profiles.explain import meant, values
 from mambaops.profiles.model import PackageSpec, Profile
@@ -124,9 +125,15 @@ def _with_package_files(profile: Profile, origin: str, folder: Path) -> Profile:
                 f"profile `{origin}`: packages.{name}: it is called `{known.name}`",
                 hint=f"write `{known.name}` in the profile",
             )
-        found[name] = msgspec.structs.replace(spec, file=file)
+        found[name] = msgspec.structs.replace(spec, file=file, sha256=_sha256(spec, known))
     pages = [mirrored(page) for page in profile.find_links]
     return msgspec.structs.replace(profile, packages=found, find_links=pages)
+
+
+def _sha256(spec: PackageSpec, known: Package) -> str:
+    """The sdist's, from the package's own file where the profile wants that very release."""
+    same = spec.origin == known.source.origin == "sdist" and spec.version == known.source.version
+    return spec.sha256 or (known.source.sha256 if same else "")
 
 
 def _hint(message: str) -> str:

@@ -14,9 +14,17 @@ from mambaops.core.errors import MambaopsError
 from mambaops.core.names import normal, required
 from mambaops.decide.case import Case
 from mambaops.decide.environment import unsatisfied
-from mambaops.decide.packages import KERNELS, has_prebuilt, is_installed, prebuilt_version, served
-from mambaops.decide.runtime import wanted_python_part
-from mambaops.decide.verdict import Verdict, done, needed
+from mambaops.decide.packages import (
+    KERNELS,
+    has_prebuilt,
+    is_installed,
+    prebuilt_version,
+    served,
+    strategies,
+    unobtainable,
+)
+from mambaops.decide.runtime import refusal, wanted_python_part
+from mambaops.decide.verdict import Verdict, blocked, done, needed
 from mambaops.steps.step import Step
 
 if TYPE_CHECKING:
@@ -39,9 +47,26 @@ def assess(case: Case) -> Verdict:
     ]
     lacking = unsatisfied(case, case.requirements)
     hiding = [f"{KERNELS} would hide the compiled modules"] if _hidden(case) else []
+    if lost := [name for name in unobtainable(case) if name in absent]:
+        return _lost(case, lost)
     if absent or lacking or hiding:
         return needed(" and ".join(absent + lacking + hiding))
     return done("installed")
+
+
+def _lost(case: Case, names: list[str]) -> Verdict:
+    """No wheel, and nothing that may make one."""
+    allowed = " and ".join(strategies(case)) or "nothing"
+    reasons = [found.reason for name in names if (found := case.situation.prebuilt.get(name))]
+    if "runtime" in strategies(case):
+        reasons.append(refusal(case))
+    why = "; ".join(reason for reason in dict.fromkeys(reasons) if reason)
+    return blocked(
+        f"{' and '.join(names)}: not in the store, and {allowed} is all that `obtain` allows"
+        + (f" ({why})" if why else ""),
+        "`mambaops build-mamba --obtain source` compiles them here; a wheel of your own goes into the store with "
+        "`mambaops wheels add FILE`",
+    )
 
 
 def _hidden(case: Case) -> bool:

@@ -32,6 +32,7 @@ from mambaops.store.entries import Entry, is_as_stored
 from mambaops.store.store import Store, link_or_copy
 from mambaops.store.targets import Target, offered
 from mambaops.wheels.archive import dist_info
+from mambaops.wheels.metadata import parse_metadata
 
 MARK = ".mambaops-index"  # the folder of the generations; only we make one
 LOCK = ".lock"
@@ -174,15 +175,7 @@ def _placed(store: Store, entry: Entry, all_wheels: Path, folder: Path) -> _File
         sha256=entry.sha256 or sha256_of(wheel),
         size=wheel.stat().st_size,
         metadata_sha256=hashlib.sha256(metadata).hexdigest(),
-        requires_python=_requires_python(metadata),
-    )
-
-
-def _requires_python(metadata: bytes) -> str:
-    from email.parser import HeaderParser
-
-    return str(
-        HeaderParser().parsestr(metadata.decode("utf-8", "replace")).get("Requires-Python", "")
+        requires_python=parse_metadata(metadata).requires_python,
     )
 
 

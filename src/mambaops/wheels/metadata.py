@@ -20,13 +20,14 @@ class Metadata:
     """Headers as they are written; empty where one is missing.
 
     Attributes:
-        requires: the Requires-Dist lines. tags: WHEEL's, e.g. "cp311-cp311-linux_x86_64"; an installed package
+        requires: the Requires-Dist lines. requires_python: the condition on Python. tags: WHEEL's, e.g. "cp311-cp311-linux_x86_64"; an installed package
             is read without them.
     """
 
     name: str
     version: str
     requires: tuple[str, ...] = ()
+    requires_python: str = ""
     tags: tuple[str, ...] = ()
 
 
@@ -37,6 +38,7 @@ def parse_metadata(metadata: bytes, wheel: bytes = b"") -> Metadata:
         name=str(headers.get("Name") or ""),
         version=str(headers.get("Version") or ""),
         requires=tuple(map(str, headers.get_all("Requires-Dist") or [])),
+        requires_python=str(headers.get("Requires-Python") or ""),
         tags=tuple(map(str, _headers(wheel).get_all("Tag") or [])),
     )
 

@@ -64,18 +64,12 @@ def _upstream(package: str) -> Iterator[Difference]:
     if not address:
         return
     files = read_releases(package)
-    promised = {one.url: one for one in planned(package) if one.source == "upstream"}
-    whole = {url: f"v{one.tag}/{one.name}" for url, one in promised.items() if not one.impossible}
-    yield Difference(
-        package=package,
-        source="upstream",
-        address=address,
-        date=remember(address, files).date,
-        promised=len(whole),
-        listed=len(files),
-        appeared=sorted(name for name, url in files.items() if url not in promised),
-        missing=sorted(name for url, name in whole.items() if url not in files.values()),
-    )
+    listed = {url: name for name, url in files.items()}
+    known = {one.url: one for one in planned(package) if one.source == "upstream"}
+    promised = {url: f"v{one.tag}/{one.name}" for url, one in known.items() if not one.impossible}
+    appeared = [name for url, name in listed.items() if url not in known]
+    missing = [name for url, name in promised.items() if url not in listed]
+    yield _told(package, "upstream", address, files, len(promised), appeared, missing)
 
 
 def _astral(package: str) -> Iterator[Difference]:
@@ -83,18 +77,33 @@ def _astral(package: str) -> Iterator[Difference]:
         index = Index(addresses().astral.index.format(tag=tag), name="astral")
         address = index.address_of(package)
         files = {one.name: one.url for one in index.links(package)}
-        promised = {_what(one): one.name for one in planned(package) if one.url == address}
         listed = dict(_named(files))
-        yield Difference(
-            package=package,
-            source="astral",
-            address=address,
-            date=remember(address, files).date,
-            promised=len(promised),
-            listed=len(files),
-            appeared=sorted(name for what, name in listed.items() if what not in promised),
-            missing=sorted(name for what, name in promised.items() if what not in listed),
-        )
+        promised = {_what(one): one.name for one in planned(package) if one.url == address}
+        appeared = [name for what, name in listed.items() if what not in promised]
+        missing = [name for what, name in promised.items() if what not in listed]
+        yield _told(package, "astral", address, files, len(promised), appeared, missing)
+
+
+def _told(
+    package: str,
+    source: str,
+    address: str,
+    files: dict[str, str],
+    promised: int,
+    appeared: list[str],
+    missing: list[str],
+) -> Difference:
+    """The difference, and what the address lists kept with its date."""
+    return Difference(
+        package=package,
+        source=source,
+        address=address,
+        date=remember(address, files).date,
+        promised=promised,
+        listed=len(files),
+        appeared=sorted(appeared),
+        missing=sorted(missing),
+    )
 
 
 # version, torch, Python, processor: the platform's tag is known from the listing only
