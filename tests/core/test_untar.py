@@ -107,7 +107,9 @@ def test_no_file_is_written_through_a_link_that_was_there(tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(not hasattr(tarfile, "data_filter"), reason="this Python has no such filter")
-@pytest.mark.parametrize("name", ["good", *BAD])
+# newer Pythons shorten a link's target by its text alone, `b/../..` to `..`, and take it; we refuse what the system
+# would follow out of the folder
+@pytest.mark.parametrize("name", ["good", *sorted({*BAD} - {"through-links"})])
 def test_it_judges_as_pythons_own_filter_does(name: str, tmp_path: Path) -> None:
     members = GOOD if name == "good" else BAD[name]
     archive = archive_of(tmp_path / "a.tar.gz", members)

@@ -41,9 +41,9 @@ def test_a_wheel_for_another_processor_is_refused_with_exit_4(env, tmp_path):
 
 def test_a_module_inside_that_will_not_load_is_refused_before_anything_is_changed(env, tmp_path):
     """The name says any platform; inside is a compiled module of this one: the name is not true."""
-    import _json  # a small compiled module that every Python brings
+    import msgspec._core
 
-    library = Path(_json.__file__)
+    library = Path(msgspec._core.__file__)
     members = wheel_members("sneaky", "1.0", {f"sneaky/{library.name}": library.read_bytes()}, [])
     path = write_zip(tmp_path / "sneaky-1.0-py3-none-any.whl", members)
     done = mambaops("install-wheel", path, "--python", env)

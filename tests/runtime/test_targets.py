@@ -91,7 +91,8 @@ def test_nvrtc_of_torchs_wheels(tmp_path: Path) -> None:
           names=["libnvrtc.so.12", "libnvrtc.alt.so.12", "libnvrtc-builtins.so.12.8", "libnvrtc-builtins.alt.so.12.8"])  # fmt: skip
     _cuda(site, libraries="nvidia/cu13/lib", include="nvidia/cu13/include", version=13000,
           names=["libnvrtc.so.13", "libnvrtc-builtins.so.13.0"])  # fmt: skip
-    path = f"import sys; sys.path.append({str(site)!r})\n"
+    # first: the tests' own torch may have brought an NVRTC
+    path = f"import sys; sys.path.insert(0, {str(site)!r})\n"
     for cuda, folder, include in (
         ("12.8", "nvidia/cuda_nvrtc/lib", "nvidia/cuda_runtime/include"),
         ("13.0", "nvidia/cu13/lib", "nvidia/cu13/include"),

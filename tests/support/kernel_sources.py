@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tarfile
 import zipfile
 from pathlib import Path
 
 import platformdirs
 import pytest
 
+from mambaops.core.untar import untar
 from mambaops.runtime.installation import KernelSource
 
 FOLDER = Path(platformdirs.user_cache_dir("mambaops-tests")) / "kernels"
@@ -47,9 +47,9 @@ def source(package: str, version: str) -> KernelSource:
     if not tree.is_dir():
         requirement = f"{package}=={version}"
         options = ["--no-binary", ":all:", "--no-build-isolation"]
-        with _fetched(requirement, options) as archive, tarfile.open(archive) as packed:
+        with _fetched(requirement, options) as archive:
             aside = FOLDER / f".{package}-{version}-{os.getpid()}"
-            packed.extractall(aside)
+            untar(archive, aside)
         _place(next(aside.iterdir()), tree)
     return KernelSource(package=package, version=version, tree=tree, sha256="0" * 64)
 

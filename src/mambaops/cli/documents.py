@@ -5,6 +5,7 @@ A document's number rises when something that others may rely on is taken away o
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import Any, Literal, TypedDict
 
 import msgspec
@@ -261,6 +262,8 @@ def _object(name: str, shape: Any) -> dict[str, Any]:
     found, definitions = msgspec.json.schema_components(kinds, schema_hook=_as_text)
     for definition in definitions.values():
         _close(definition)
+        if "description" in definition:  # a docstring, which Python dedents itself from 3.13 on
+            definition["description"] = cleandoc(definition["description"])
     inside = dict(zip(fields, found, strict=True))
     if not isinstance(shape, dict):
         top = definitions.pop(found[0]["$ref"].rpartition("/")[2])
