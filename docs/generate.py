@@ -20,6 +20,7 @@ from mambaops.cli.command import GROUPS, Command
 from mambaops.cli.documents import DOCUMENTS, schema_of
 from mambaops.cli.find import every_command
 from mambaops.core.paths import CHECKOUT, PACKAGE
+from mambaops.fleet.load import schema as hosts_schema
 from mambaops.knowledge.checked import checks
 from mambaops.plan.order import ordered
 from mambaops.steps import all_steps
@@ -146,10 +147,11 @@ def shown(steps: list[str], group: str) -> list[Command]:
 
 
 def schemas() -> dict[str, str]:
-    """File name -> JSON schema of a document that a command prints."""
+    """File name -> JSON schema: of the documents that commands print, and of hosts.yaml."""
+    found = {**{name: schema_of(name) for name in DOCUMENTS}, "hosts": hosts_schema()}
     return {
-        f"schemas/{name}.json": json.dumps(schema_of(name), indent=1, ensure_ascii=False) + "\n"
-        for name in DOCUMENTS
+        f"schemas/{name}.json": json.dumps(one, indent=1, ensure_ascii=False) + "\n"
+        for name, one in found.items()
     }
 
 

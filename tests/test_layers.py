@@ -44,6 +44,7 @@ ROOMS = (
     "packs",
     "train",
     "gpu",
+    "fleet",
     "cli",
 )
 # run by the target environment's interpreter: named by path, imported by nobody

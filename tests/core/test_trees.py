@@ -119,3 +119,11 @@ def test_marks_hold_those_above_and_never_ourselves(tmp_path: Path) -> None:
     assert "/outer." in mark
     assert mark.split("/")[-1].startswith("inner.")
     assert found == "[]"
+
+
+def test_one_that_hangs_before_it_has_read_everything_is_ended_all_the_same() -> None:
+    text = "x" * (1 << 20)  # more than a pipe holds
+    done = process.run([sys.executable, "-c", "input"], stdin=text, timeout=60, check=False)
+    assert done.returncode == 0
+    hangs = [sys.executable, "-c", "import time; time.sleep(600)"]
+    assert process.run(hangs, stdin=text, timeout=0.5, check=False).timed_out

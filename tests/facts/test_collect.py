@@ -94,7 +94,7 @@ def test_no_such_interpreter(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        'echo "mambaops: this is Python 3.6 (x), the probe needs 3.8 or newer" >&2; exit 3\n',
+        'echo "mambaops: this is Python 3.6 (x), the probe needs 3.7 or newer" >&2; exit 3\n',
         'echo "SyntaxError: invalid syntax" >&2; exit 1\n',
     ],
 )

@@ -20,6 +20,7 @@ GROUPS = {
     "build": "Build",
     "wheels": "Wheels",
     "diagnose": "Find out what is wrong",
+    "fleet": "Several machines",
     "system": "The system",
     "train": "Train",
     "steps": "Single steps of build-mamba",

@@ -18,6 +18,8 @@ from mambaops.doctor.model import Check as DoctorCheck
 from mambaops.download.fetch import Fetched
 from mambaops.facts.model import Facts
 from mambaops.fallback.install import Outcome as FallbackOutcome
+from mambaops.fleet.gather import Seen
+from mambaops.fleet.plan import Planned
 from mambaops.gpu.holders import Holder
 from mambaops.install.requirements import Outcome as RequirementsOutcome
 from mambaops.install.wheels import InstalledWheel
@@ -56,6 +58,13 @@ class StepRow(TypedDict):
     id: str
     help: str
     stands_on: list[str]
+
+
+class HostRow(TypedDict):
+    host: str
+    reached: str
+    profile: str
+    groups: list[str]
 
 
 class PathRow(TypedDict):
@@ -198,6 +207,9 @@ DOCUMENTS: dict[str, Any] = {
     "facts": Facts,
     "fetch-model": {"model": str, "folder": str},
     "fetch-wheel": Fetched,
+    "fleet-facts": {"hosts": list[Seen]},
+    "fleet-hosts": {"hosts": list[HostRow]},
+    "fleet-plan": {"hosts": list[Planned]},
     "generate": {"captions": list[CaptionRow]},
     "get-nvcc": ({"routes": list[Route]}, {"script": str}, {"home": str}),
     "inspect-wheel": InspectedRow,

@@ -197,7 +197,8 @@ def _communicate(
     for reader in readers:
         reader.start()
     if process.stdin is not None and stdin is not None:
-        _feed(process.stdin, stdin)
+        # beside us: one that hangs takes no more than a pipe holds, and has to end all the same
+        threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True).start()
     timed_out = _wait(process, timeout)
     for reader in readers:
         # a grandchild that kept the pipe open must not hold us for ever
@@ -206,11 +207,10 @@ def _communicate(
 
 
 def _feed(pipe: IO[str], text: str) -> None:
-    try:
+    # it ended before it read everything, or was ended: its exit status tells
+    with contextlib.suppress(OSError, ValueError):
         pipe.write(text)
         pipe.close()
-    except BrokenPipeError:
-        pass  # it ended before it read everything; its exit status tells
 
 
 def _read(

@@ -16,8 +16,10 @@ from mambaops.facts import tool_versions
 from mambaops.facts.complete import complete
 from mambaops.facts.model import Facts, decode, load
 from mambaops.knowledge.packages import Package, packages
+from mambaops.knowledge.tables import minor_of, version_key
 
-TOO_OLD = 3  # the probe's exit status on a Python below 3.8
+TOO_OLD = 3  # the probe's exit status on a Python that is too old for it
+OLDEST = (3, 8)  # of a target environment: the probe itself also runs under 3.7, on another machine
 
 
 def collect(
@@ -52,6 +54,8 @@ def collect(
     done = process.run(argv, timeout=10 * timeout + 20, check=False)
     _check(done, executable)
     facts = _decoded(done, executable)
+    if version_key(minor_of(facts.python.version)) < OLDEST:
+        raise _too_old(executable, f"this is Python {facts.python.version}")
     tool_versions.remember(facts, versions, started)
     return complete(facts)
 
@@ -65,6 +69,19 @@ def known_modules(more: Iterable[Package] = ()) -> dict[str, dict[str, object]]:
         }
         for one in [*packages().values(), *more]
     }
+
+
+def piped_probe(timeout: float = 3.0) -> str:
+    """The probe as a program for the standard input of another machine's Python: `ssh HOST python3 -`.
+
+    Args:
+        timeout: seconds that each command of the probe may take.
+    """
+    words = ["probe.py", "--timeout", str(timeout), "--packages", json.dumps(known_modules())]
+    # its words inside of it: no shell, whichever the other machine has, takes them apart
+    return f"import sys\nsys.argv = {json.dumps(words)}\n" + payload_file("probe.py").read_text(
+        encoding="utf-8"
+    )
 
 
 def facts_for(file: str, python: str = "") -> Facts:
@@ -85,10 +102,7 @@ def _check(done: process.Completed, python: Path) -> None:
     if done.returncode == 127 and not done.stdout:
         raise UsageError(f"there is no interpreter `{python}`: {last}", hint=hint)
     if done.returncode == TOO_OLD or "SyntaxError" in done.stderr:
-        raise UsageError(
-            f"`{python}` is too old: {last.removeprefix('mambaops: ')}",
-            hint="the probe needs Python 3.8 or newer in the target environment",
-        )
+        raise _too_old(python, last.removeprefix("mambaops: "))
     reason = "gave no answer in time" if done.timed_out else f"exited {done.returncode}"
     raise MambaopsError(
         f"the probe {reason} under `{python}`: {last or 'it said nothing'}",
@@ -96,9 +110,20 @@ def _check(done: process.Completed, python: Path) -> None:
     )
 
 
+def _too_old(python: Path, told: str) -> UsageError:
+    return UsageError(
+        f"`{python}` is too old: {told}",
+        hint="Python 3.8 or newer is needed in the target environment",
+    )
+
+
+def answer(stdout: str) -> str:
+    """The probe's JSON: the last line, since a start-up file or a wrapper may print before it."""
+    return stdout.strip().rpartition("\n")[2]
+
+
 def _decoded(done: process.Completed, python: Path) -> Facts:
-    # a sitecustomize or a wrapper may print before it: the JSON is the last line
-    text = done.stdout.strip().rpartition("\n")[2]
+    text = answer(done.stdout)
     try:
         return decode(text)
     except msgspec.MsgspecError as error:

@@ -1,16 +1,16 @@
 """Looks at a machine and at the Python that runs this file; prints one JSON object. Changes nothing.
 
-Standard library only, Python 3.8 or newer, no import of torch: `ssh host python3 - < probe.py` works. One
-file on purpose, however long: it is piped through ssh. Each fact is read by itself, in parallel, with
-time-outs: one that fails becomes a line under "problems" and harms no other. `None` means looked for and
+Standard library only, Python 3.7 or newer (Debian 10 has no newer one), no import of torch:
+`ssh host python3 - < probe.py` works. One file on purpose, however long: it is piped through ssh. Each fact is
+read by itself, in parallel, with time-outs: one that fails becomes a line under "problems" and harms no other. `None` means looked for and
 not there; "sources" names the places. The shape is that of `mambaops.facts.model.Facts`.
 """
 
 import sys
 
-if sys.version_info < (3, 8):
+if sys.version_info < (3, 7):
     sys.stderr.write(
-        "mambaops: this is Python %d.%d (%s), the probe needs 3.8 or newer; run it with another python\n"
+        "mambaops: this is Python %d.%d (%s), the probe needs 3.7 or newer; run it with another python\n"
         % (sys.version_info[0], sys.version_info[1], sys.executable)
     )
     sys.exit(3)
@@ -1254,7 +1254,8 @@ def python(place: Place) -> Json:
     major, minor = sys.version_info[:2]
     cpython = platform.python_implementation() == "CPython"
     threads = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
-    abi = "cp%d%d%s" % (major, minor, threads)
+    # 3.7 is the last whose tag names its allocator
+    abi = "cp%d%d%s%s" % (major, minor, threads, "m" if (major, minor) == (3, 7) else "")
     base = getattr(sys, "base_prefix", sys.prefix)
     return {
         "executable": sys.executable,

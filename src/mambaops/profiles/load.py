@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from mambaops.core import strict_yaml
 from mambaops.core.errors import UsageError
 from mambaops.core.files import regular
 from mambaops.core.paths import data_dir
@@ -23,51 +24,6 @@ from mambaops.profiles.explain import meant, values
 from mambaops.profiles.model import PackageSpec, Profile
 
 
-class _Loader:
-    """YAML without silent surprises: a repeated key is an error."""
-
-    @staticmethod
-    def load(text: str) -> Any:
-        import yaml
-
-        class Strict(_loader(text)):  # type: ignore[misc]
-            pass
-
-        def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-            keys = [_key(loader, key) for key, _ in node.value]
-            for key in keys:
-                if keys.count(key) > 1:
-                    line = node.start_mark.line + 1
-                    raise yaml.YAMLError(f"key `{key}` stands twice in the mapping at line {line}")
-            return dict(loader.construct_pairs(node, deep=True))
-
-        Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
-        # the loader derives from SafeLoader: it builds plain values only
-        return yaml.load(text, Loader=Strict)
-
-
-def _loader(text: str) -> Any:
-    """libyaml's loader, which is ten times as fast; what is nested deeply would end it with a segmentation fault."""
-    import yaml
-
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader) if len(text) < 2**14 else yaml.SafeLoader
-
-
-def _key(loader: Any, node: Any) -> str:
-    """A mapping's key; all of ours are text.
-
-    Raises:
-        YAMLError: a list, a mapping, a number or a date stands where a key is wanted.
-    """
-    import yaml
-
-    key = loader.construct_object(node)
-    if not isinstance(key, str):
-        line = node.start_mark.line + 1
-        raise yaml.YAMLError(f"`{node.value}` at line {line} is no key: put it in quotes")
-    return key
-
-
 def parse_profile(text: str, origin: str, folder: Path | None = None) -> Profile:
     """A profile from YAML text.
 
@@ -77,14 +33,10 @@ def parse_profile(text: str, origin: str, folder: Path | None = None) -> Profile
     Raises:
         UsageError: not YAML, unknown key, wrong type, unquoted version; the message has the key path.
     """
-    import yaml
-
     try:
-        raw = _Loader.load(text)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: 2024-99-99, which looks like a date
-        raise UsageError(f"profile `{origin}` is not YAML: {error}") from error
-    except RecursionError:
-        raise UsageError(f"profile `{origin}` is nested too deeply to be a profile") from None
+        raw = strict_yaml.load(text)
+    except strict_yaml.NotYaml as error:
+        raise UsageError(f"profile `{origin}` {error}") from error
     try:
         profile = msgspec.convert(raw, type=Profile)
     except msgspec.ValidationError as error:

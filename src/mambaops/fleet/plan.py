@@ -1,0 +1,141 @@
+"""What each machine of a fleet would take: its facts here, its plan made here."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from mambaops.core.errors import MachineError
+from mambaops.decide.case import Case
+from mambaops.decide.packages import served, strategies
+from mambaops.decide.situation import Flags, StoredPack
+from mambaops.facts.model import Facts
+from mambaops.fleet.gather import Seen
+from mambaops.fleet.model import Host
+from mambaops.fleet.ssh import Outcome
+from mambaops.plan import Plan, PlannedStep
+from mambaops.profiles.load import load_profile
+from mambaops.profiles.model import Profile
+from mambaops.run.planning import planned_elsewhere
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """One machine in the table.
+
+    Attributes:
+        outcome, reason, hint: as `Seen` has them: could it be looked at?
+        fits: what it would become, "" where nothing does.
+        in_the_way: a line for each step that is blocked, with what to do.
+        takes: ids of the steps that are needed.
+        plan: None where it was not seen, or where no torch of the profile fits it.
+    """
+
+    host: str
+    profile: str
+    outcome: Outcome
+    reason: str
+    hint: str
+    gpu: str = ""
+    driver: str = ""
+    torch: str = ""
+    fits: str = ""
+    in_the_way: list[str] = []
+    takes: list[str] = []
+    plan: Plan | None = None
+
+
+def profiles_of(hosts: Mapping[str, Host], profile: str = "") -> dict[str, Profile]:
+    """Name -> profile of everything that the machines are to become; before any is asked.
+
+    Args:
+        profile: one for all of them, whatever the file says.
+
+    Raises:
+        UsageError: there is no such profile, or it does not validate.
+    """
+    wanted = dict.fromkeys(profile or host.profile for host in hosts.values())
+    return {name: load_profile(name) for name in wanted}
+
+
+def plans(
+    seen: Iterable[Seen],
+    hosts: Mapping[str, Host],
+    profiles: Mapping[str, Profile],
+    *,
+    packs: tuple[StoredPack, ...] = (),
+    profile: str = "",
+) -> list[Planned]:
+    """A row for every machine.
+
+    Args:
+        profiles: what `profiles_of` found. packs: kernels in the store here. profile: as in `profiles_of`.
+
+    Raises:
+        UsageError: `arch` or `torch` of a machine cannot be understood.
+    """
+    rows = []
+    for one in seen:
+        host = hosts[one.host]
+        name = profile or host.profile
+        rows.append(_planned(one, host, name, profiles[name], packs))
+    return rows
+
+
+def _planned(
+    seen: Seen, host: Host, name: str, profile: Profile, packs: tuple[StoredPack, ...]
+) -> Planned:
+    row = Planned(
+        host=seen.host, profile=name, outcome=seen.outcome, reason=seen.reason, hint=seen.hint
+    )
+    facts = seen.facts
+    if facts is None:
+        return row
+    row = msgspec.structs.replace(row, gpu=gpus(facts), driver=driver(facts), torch=torch(facts))
+    flags = Flags(profile=name, arch=host.arch, torch=host.torch)
+    try:
+        case, plan = planned_elsewhere(profile, flags, facts, packs)
+    except MachineError as error:
+        told = f"{error.message}; {error.hint}" if error.hint else error.message
+        return msgspec.structs.replace(row, in_the_way=[told])
+    return msgspec.structs.replace(
+        row,
+        fits=fits(case),
+        in_the_way=[_obstacle(step) for step in plan.with_status("blocked")],
+        takes=[step.id for step in plan.with_status("needed")],
+        plan=plan,
+    )
+
+
+def _obstacle(step: PlannedStep) -> str:
+    return f"{step.id}: {step.reason}" + (f"; {step.hint}" if step.hint else "")
+
+
+def gpus(facts: Facts) -> str:
+    """All of a machine's GPUs, those alike together, e.g. "8 × NVIDIA A800 80GB PCIe (8.0)"."""
+    found = collections.Counter((gpu.name, gpu.compute_capability or "?") for gpu in facts.gpus)
+    told = [f"{count} × {name} ({version})" for (name, version), count in found.items()]
+    return ", ".join(told) or "none"
+
+
+def driver(facts: Facts) -> str:
+    """The driver and the newest CUDA that it runs, e.g. "535.104.12 (CUDA 12.2)"."""
+    one = facts.driver
+    told = f"{one.version} (CUDA {one.cuda or '?'})" if one.version else one.state
+    return told if one.state == "ok" or not one.version else f"{told}, {one.state}"
+
+
+def torch(facts: Facts) -> str:
+    """The torch that the machine's Python has."""
+    return facts.torch.version if facts.torch else "none"
+
+
+def fits(case: Case) -> str:
+    """What the machine becomes: Python, torch, and how it gets its kernels."""
+    choice = case.choice
+    base = f"Python {choice.python}, torch {choice.torch_version}"
+    if not choice.kernels:
+        return f"{base}, no kernels"
+    how = "runtime" if served(case) else strategies(case)[0]
+    return f"{base}, kernels for {', '.join(choice.archs)} ({how})"

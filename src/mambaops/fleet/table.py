@@ -1,0 +1,68 @@
+"""A fleet as one table for a person."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Iterable, Sequence
+
+from mambaops.fleet.gather import Seen
+from mambaops.fleet.plan import Planned, driver, gpus, torch
+from mambaops.fleet.ssh import plain
+
+NARROWEST = 100  # columns; a file or a pipe has no width of its own
+
+
+def facts_text(seen: Sequence[Seen]) -> str:
+    """What each machine is; what could not be seen says why."""
+    titles = ("host", "GPU", "driver", "torch", "Python", "system")
+    return "\n".join([text_table(titles, [_facts_row(one) for one in seen]), *_hints(seen)])
+
+
+def _facts_row(one: Seen) -> tuple[str, ...]:
+    facts = one.facts
+    if facts is None:
+        return (one.host, f"{one.outcome}: {one.reason}", "", "", "", "")
+    system = f"{facts.host.distribution.name or facts.host.system}, {facts.host.cores} cores"
+    return (one.host, gpus(facts), driver(facts), torch(facts), facts.python.version, system)
+
+
+def plan_text(rows: Sequence[Planned]) -> str:
+    """Host, GPU, driver, torch, what fits, what is in the way, what it would take."""
+    titles = ("host", "GPU", "driver", "torch", "what fits", "in the way", "it would take")
+    return "\n".join([text_table(titles, [_plan_row(one) for one in rows]), *_hints(rows)])
+
+
+def _plan_row(row: Planned) -> tuple[str, ...]:
+    unseen = "" if row.outcome == "ok" else f"{row.outcome}: {row.reason}"
+    way = "\n".join(row.in_the_way) or unseen
+    takes = ", ".join(row.takes) or ("nothing" if row.fits and not row.in_the_way else "")
+    return (row.host, row.gpu, row.driver, row.torch, row.fits, way, takes)
+
+
+def _hints(rows: Sequence[Seen] | Sequence[Planned]) -> list[str]:
+    return [f"{row.host}: {row.hint}" for row in rows if row.outcome != "ok" and row.hint]
+
+
+def text_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Cells in columns, folded where they are too long for the terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="")
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*_plain(*row))
+    width = max(NARROWEST, shutil.get_terminal_size((160, 24)).columns)
+    file = io.StringIO()
+    Console(file=file, width=width, color_system=None, emoji=False, highlight=False).print(table)
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+
+
+def _plain(*cells: str) -> list[str]:
+    """What machines say can neither move the cursor nor be taken for markup."""
+    from rich.markup import escape
+
+    return [escape(plain(cell)) for cell in cells]

@@ -1,0 +1,83 @@
+"""One sshd for all tests of this folder, and a lab of machines behind it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import mambaops
+from ssh_hosts import NoSshd, Server, python, served
+
+Hosts = Callable[..., Path]
+
+SMI = """#!/bin/sh
+case "$*" in
+*--query-gpu*) echo "0, {name}, GPU-1c2d3e4f-0000-1111-2222-333344445555, {capability}, {memory}, 7, Disabled, Disabled, {driver}" ;;
+*--query-compute-apps*) ;;
+*) echo "| NVIDIA-SMI {driver}    Driver Version: {driver}    CUDA Version: {cuda} |" ;;
+esac
+"""
+FIELDS = ("name", "capability", "memory", "driver", "cuda")
+GPUS = {
+    "5090": ("NVIDIA GeForce RTX 5090", "12.0", "32607", "570.86.10", "12.8"),
+    "a800": ("NVIDIA A800 80GB PCIe", "8.0", "81920", "535.104.12", "12.2"),
+}
+
+
+@pytest.fixture(scope="session")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real server; skipped with the reason where there can be none."""
+    try:
+        with served(tmp_path_factory.mktemp("sshd")) as server:
+            yield server
+    except NoSshd as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def machines(sshd: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """A 5090 with driver 570, an A800 with driver 535, and a machine without a GPU."""
+    folder = tmp_path_factory.mktemp("machines")
+    found = {"plain": sshd.host()}
+    for name, values in GPUS.items():
+        (folder / name).mkdir()
+        program = folder / name / "nvidia-smi"
+        program.write_text(SMI.format(**dict(zip(FIELDS, values, strict=True))))
+        program.chmod(0o755)
+        found[name] = sshd.host(python=python(path=str(folder / name)))
+    return found
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    """The working folder of the person."""
+    (tmp_path / "lab").mkdir()
+    return tmp_path / "lab"
+
+
+@pytest.fixture
+def hosts(lab: Path, sshd: Server) -> Hosts:
+    """Writes hosts.yaml (JSON is YAML) with these machines, and OpenSSH's configuration of the tests."""
+
+    def write(machines: dict[str, dict[str, Any]], **more: Any) -> Path:
+        ssh = {"config": str(sshd.config), "connect_timeout": 3, **more.pop("ssh", {})}
+        path = lab / "hosts.yaml"
+        path.write_text(json.dumps({"hosts": machines, "ssh": ssh, **more}))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def fleet(
+    lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`mambaops fleet …` as a person starts it, in their folder."""
+    monkeypatch.chdir(lab)
+    monkeypatch.setenv("MAMBAOPS_HOME", str(lab / ".mambaops"))
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *words: mambaops("fleet", *words)
