@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mambaops.decide.case import Case
 from mambaops.decide.environment import same_torch
-from mambaops.decide.ready_made import strategy_order
 from mambaops.decide.runtime import refusal, wanted_kernels, wanted_python_part
+from mambaops.decide.strategies import strategy_order
 from mambaops.profiles.model import PackageSpec
 from mambaops.wheels.inspect.pack import KERNELS as KERNELS
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 from packaging.specifiers import SpecifierSet
 
-from mambaops.decide.situation import Flags
 from mambaops.facts.model import Facts, Torch
 from mambaops.knowledge.packages import package as package_named
 from mambaops.knowledge.torch_builds import torch_row
@@ -14,23 +13,6 @@ from mambaops.wheels.candidates import Candidate
 from mambaops.wheels.machine import Machine, machine_of
 from mambaops.wheels.select.rules import GLIBC, first_refusal
 from mambaops.wheels.sources.planned import planned
-
-
-def strategy_order(profile: Profile, flags: Flags) -> tuple[str, ...]:
-    """How the packages may be obtained, in order."""
-    return flags.obtain or tuple(profile.obtain)
-
-
-def counts(profile: Profile, flags: Flags, archs: tuple[str, ...]) -> bool:
-    """Do prebuilt wheels come first, so that the torch is taken for which there are some?
-
-    Kernels that torch compiles itself need no wheel; for a list of one's own nobody makes any.
-    """
-    order = strategy_order(profile, flags)
-    if "prebuilt" not in order or flags.arch or flags.source or not archs:
-        return False
-    before = order[: order.index("prebuilt")]
-    return "source" not in before and "runtime" not in before
 
 
 def has_wheels(profile: Profile, facts: Facts, python: str, torch: str, cuda: str) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from packaging.version import Version
 
 from mambaops.core.errors import MachineError, UsageError
-from mambaops.decide import ready_made
 from mambaops.decide.memory import Made
 from mambaops.decide.situation import Flags
+from mambaops.decide.strategies import prebuilt_comes_first
 from mambaops.facts.model import Facts
 from mambaops.knowledge import cuda as cuda_tables
 from mambaops.knowledge.checked import known_until
@@ -103,7 +103,7 @@ def new_torch(
     fitting: list[tuple[str, str, TorchRow | None]] = []
     listed = [*([again] if again else []), *profile.torch.versions]
     wanted, named_build = asked_torch(flags)
-    by_wheels = not wanted and not again and ready_made.counts(profile, flags, archs)
+    by_wheels = not wanted and not again and prebuilt_comes_first(profile, flags, archs)
     for version in [wanted] if wanted else dict.fromkeys(listed):
         row = torch_row(version)
         if reason := _no_wheel(row, python):
@@ -114,7 +114,7 @@ def new_torch(
             if reason is not None:
                 refused.append(f"{version}+cu{build.replace('.', '')}: {reason}")
                 continue
-            if by_wheels and not ready_made.has_wheels(profile, facts, python, version, build):
+            if by_wheels and not _has_wheels(profile, facts, python, version, build):
                 fitting.append((version, build, row))
                 continue
             reasons["torch"] = _why_torch(version, build, facts, flags, again, refused)
@@ -133,6 +133,13 @@ def new_torch(
         f"no torch of profile `{profile.name}` fits this machine:\n  " + "\n  ".join(refused),
         hint="a newer driver, another release (`--torch`), or another profile",
     )
+
+
+def _has_wheels(profile: Profile, facts: Facts, python: str, version: str, build: str) -> bool:
+    # here, since the names of all wheels are much to load, and few plans ask
+    from mambaops.decide.ready_made import has_wheels
+
+    return has_wheels(profile, facts, python, version, build)
 
 
 def _no_wheel(row: TorchRow | None, python: str) -> str | None:
