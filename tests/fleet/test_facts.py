@@ -47,8 +47,10 @@ def test_plans_are_made_here_also_from_what_was_kept(
     machines: Machines, hosts: Hosts, fleet: Fleet, lab: Path
 ) -> None:
     hosts(machines)
-    done = fleet("plan", "--json")
+    done = fleet("plan", "--packs", "--json")
     rows = document(done, "fleet-plan")
+    (pack,) = json.loads(done.stdout)["packs"]["packs"]
+    assert (pack["archs"], sorted(pack["hosts"])) == (["8.0", "12.0"], ["5090", "a800"])
     assert "kernels for 8.0" in rows["a800"]["fits"]
     assert "kernels for 12.0" in rows["5090"]["fits"]
     assert rows["plain"]["fits"].endswith("no kernels")

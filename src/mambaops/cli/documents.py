@@ -19,7 +19,7 @@ from mambaops.download.fetch import Fetched
 from mambaops.facts.model import Facts
 from mambaops.fallback.install import Outcome as FallbackOutcome
 from mambaops.fleet.gather import Seen
-from mambaops.fleet.plan import Planned
+from mambaops.fleet.packset import FleetPlan
 from mambaops.gpu.holders import Holder
 from mambaops.install.requirements import Outcome as RequirementsOutcome
 from mambaops.install.wheels import InstalledWheel
@@ -209,7 +209,7 @@ DOCUMENTS: dict[str, Any] = {
     "fetch-wheel": Fetched,
     "fleet-facts": {"hosts": list[Seen]},
     "fleet-hosts": {"hosts": list[HostRow]},
-    "fleet-plan": {"hosts": list[Planned]},
+    "fleet-plan": FleetPlan,
     "generate": {"captions": list[CaptionRow]},
     "get-nvcc": ({"routes": list[Route]}, {"script": str}, {"home": str}),
     "inspect-wheel": InspectedRow,

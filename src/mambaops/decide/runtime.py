@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from mambaops.decide.case import Case
 from mambaops.decide.situation import StoredPack
@@ -61,12 +62,16 @@ def stored_pack(case: Case) -> StoredPack | None:
 
 
 def _fits(case: Case, pack: StoredPack) -> bool:
-    cuda = case.choice.torch_cuda or "0"
+    return USUAL.serves(pack.selection) and serves(
+        pack.cuda, pack.archs, case.choice.torch_cuda or "0", case.choice.archs
+    )
+
+
+def serves(cuda: str, archs: Collection[str], torch_cuda: str, wanted: Collection[str]) -> bool:
+    """Does machine code of `cuda` for `archs` run with a torch of `torch_cuda` on each GPU of `wanted`?"""
     # a driver that torch's CUDA runs with takes machine code of an older major, and of its own
-    return (
-        USUAL.serves(pack.selection)
-        and int(pack.cuda.split(".")[0]) <= int(cuda.split(".")[0])
-        and all(any(cubin_runs_on(one, arch) for one in pack.archs) for arch in case.choice.archs)
+    return int(cuda.split(".")[0]) <= int(torch_cuda.split(".")[0]) and all(
+        any(cubin_runs_on(one, arch) for one in archs) for arch in wanted
     )
 
 

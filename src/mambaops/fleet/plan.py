@@ -10,6 +10,7 @@ import msgspec
 from mambaops.core.errors import MachineError
 from mambaops.decide.case import Case
 from mambaops.decide.packages import served, strategies
+from mambaops.decide.runtime import refusal
 from mambaops.decide.situation import Flags, StoredPack
 from mambaops.facts.model import Facts
 from mambaops.fleet.gather import Seen
@@ -29,6 +30,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
         fits: what it would become, "" where nothing does.
         in_the_way: a line for each step that is blocked, with what to do.
         takes: ids of the steps that are needed.
+        no_pack: why no pack of kernels would be used there, "" where one would.
         plan: None where it was not seen, or where no torch of the profile fits it.
     """
 
@@ -43,6 +45,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     fits: str = ""
     in_the_way: list[str] = []
     takes: list[str] = []
+    no_pack: str = ""
     plan: Plan | None = None
 
 
@@ -104,6 +107,7 @@ def _planned(
         fits=fits(case),
         in_the_way=[_obstacle(step) for step in plan.with_status("blocked")],
         takes=[step.id for step in plan.with_status("needed")],
+        no_pack=no_pack(case),
         plan=plan,
     )
 
@@ -139,3 +143,12 @@ def fits(case: Case) -> str:
         return f"{base}, no kernels"
     how = "runtime" if served(case) else strategies(case)[0]
     return f"{base}, kernels for {', '.join(choice.archs)} ({how})"
+
+
+def no_pack(case: Case) -> str:
+    """Why no pack of kernels would be used, "" where one would, or where no kernels are wanted."""
+    if not case.choice.kernels or served(case):
+        return ""
+    if "runtime" not in strategies(case):
+        return f"its profile takes its kernels elsewhere: {', '.join(strategies(case))}"
+    return refusal(case) or f"{strategies(case)[0]} comes first there"

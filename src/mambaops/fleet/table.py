@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from mambaops.fleet.gather import Seen
+from mambaops.fleet.packset import FleetPlan, PackSet
 from mambaops.fleet.plan import Planned, driver, gpus, torch
 from mambaops.fleet.ssh import plain
 
@@ -38,6 +39,22 @@ def _plan_row(row: Planned) -> tuple[str, ...]:
     way = "\n".join(row.in_the_way) or unseen
     takes = ", ".join(row.takes) or ("nothing" if row.fits and not row.in_the_way else "")
     return (row.host, row.gpu, row.driver, row.torch, row.fits, way, takes)
+
+
+def fleet_text(found: FleetPlan) -> str:
+    """The table, and the packs below it where they were asked for."""
+    lines = [plan_text(found.hosts)]
+    return "\n".join([*lines, *_packs(found.packs)]) if found.packs else lines[0]
+
+
+def _packs(found: PackSet) -> Iterator[str]:
+    yield ""
+    yield f"packs of kernels: {len(found.packs) or 'none is needed'}"
+    for pack in found.packs:
+        yield f"  CUDA {pack.cuda}, for {', '.join(pack.archs)}: serves {', '.join(pack.hosts)}"
+        yield f"    in the store: {pack.stored}" if pack.stored else f"    `{pack.command}`"
+    for host, why in found.without.items():
+        yield f"  none for {host}: {plain(why)}"
 
 
 def _hints(rows: Sequence[Seen] | Sequence[Planned]) -> list[str]:

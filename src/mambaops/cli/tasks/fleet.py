@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from mambaops.cli.call import pasted
 from mambaops.cli.task import Context, emit, say, task
 from mambaops.core.errors import MachineError
 
@@ -129,10 +130,11 @@ def fleet_facts(
     group="fleet",
     operand="host",
     iterable=["host"],
-    examples=("mambaops fleet plan", "mambaops fleet plan gpus --kept --json"),
+    examples=("mambaops fleet plan", "mambaops fleet plan gpus --packs"),
     help={
         **HELP,
         "profile": "what all of them should become, whatever the file says",
+        "packs": "also the smallest set of packs of kernels that serves all of them",
         "kept": "plan from the facts that `fleet facts` kept: no machine is asked",
     },
 )
@@ -141,23 +143,28 @@ def fleet_plan(
     host: Sequence[str] | None = None,
     file: str = FILE,
     profile: str = "",
+    packs: bool = False,
     kept: bool = False,
     jobs: int = 0,
     json: bool = False,
 ) -> int:
     """Say for several machines what fits each, what is in the way, and what it would take. Changes nothing.
 
+    With --packs also which kernels must be compiled, for which CUDA and architectures, so that each one is served.
     Exit status: 1 where a machine could not be looked at, else 4 where one cannot become what it should.
     """
     from mambaops.fleet import kept as evidence
+    from mambaops.fleet.packset import FleetPlan, pack_set
     from mambaops.fleet.plan import plans, profiles_of
-    from mambaops.fleet.table import plan_text
-    from mambaops.state.observe import packs
+    from mambaops.fleet.table import fleet_text
+    from mambaops.state import observe
 
     fleet, hosts = _wanted(file, host)
     profiles = profiles_of(hosts, profile)
     seen = evidence.kept(hosts) if kept else _seen(fleet, hosts, jobs)
-    rows = plans(seen, hosts, profiles, packs=packs({}), profile=profile)
-    emit(rows, as_json=json, text=plan_text, rows="hosts")
+    stored = observe.packs({})
+    rows = plans(seen, hosts, profiles, packs=stored, profile=profile)
+    found = FleetPlan(hosts=rows, packs=pack_set(rows, stored) if packs else None)
+    emit(found, as_json=json, text=lambda one: pasted(fleet_text(one)))
     blocked = any(row.in_the_way for row in rows)
     return _status(row.outcome for row in rows) or (MachineError.exit_code if blocked else 0)
