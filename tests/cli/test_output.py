@@ -185,3 +185,14 @@ def test_a_flag_that_does_nothing_for_a_step_is_said(
     given: dict[str, Any], only: tuple[str, ...], idle: list[str]
 ) -> None:
     assert idle_flags(Request(**given), only) == idle
+
+
+@pytest.mark.parametrize("words", [["diagnose", "--help"], ["completion", "--help"], ["--help"]])
+def test_the_examples_begin_with_what_starts_mambaops_here(words: list[str]) -> None:
+    """Nothing is on PATH but the system's programs, as in a new shell beside a checkout."""
+    done = mambaops(*words, PATH="/usr/bin:/bin")
+    at = done.stdout.partition("Examples:" if len(words) > 1 else "Start with:")[2]
+    shown = [one for one in at.partition("\n\n")[0].splitlines() if "mambaops" in one]
+    assert len(shown) == 2
+    beside = Path(sys.executable).with_name("mambaops")
+    assert all(f"{beside} " in one or f"{sys.executable} -m mambaops " in one for one in shown)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 
 from mambaops.cli.command import GROUPS, REQUIRED, Command, Option
 from mambaops.cli.listing import ROWS, Row
 from mambaops.cli.output import coloured
+from mambaops.core.invocation import program
 
 COMMON = (
     ("-h, --help", "this text"),
@@ -32,7 +34,8 @@ def listing() -> str:
         rows = [row for row in ROWS if row.group == group]
         if rows:
             parts += ["", _bold(f"{title}:"), *(_line(row, column) for row in rows)]
-    parts += ["", *_lines(HOW_TO_GO_ON, width()), "  mambaops doctor", "  mambaops build-mamba"]
+    first = [f"  {_started(one)}" for one in ("mambaops doctor", "mambaops build-mamba")]
+    parts += ["", *_lines(HOW_TO_GO_ON, width()), *first]
     return "\n".join(parts)
 
 
@@ -56,7 +59,7 @@ def command_help(command: Command) -> str:
         parts += ["", command.details]
     parts += ["", f"{_bold('Usage:')} {usage(command)}"]
     if command.examples:
-        parts += ["", _bold("Examples:"), *(f"  {one}" for one in command.examples)]
+        parts += ["", _bold("Examples:"), *(f"  {_started(one)}" for one in command.examples)]
     parts += ["", _bold("Flags:"), *_flags(command)]
     former = [one for one in (command.name, *command.aliases) if one != command.words]
     if former:
@@ -64,6 +67,11 @@ def command_help(command: Command) -> str:
     if note := _with_invoke(command):
         parts += ["", note]
     return "\n".join(parts)
+
+
+def _started(example: str) -> str:
+    """An example with the words that start mambaops here, so that it works when pasted."""
+    return re.sub(r"(^|[|&(] ?)mambaops ", lambda found: f"{found[1]}{program()} ", example)
 
 
 def usage(command: Command) -> str:
