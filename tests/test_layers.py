@@ -78,6 +78,7 @@ PURE = (
     "diagnose/match.py",
     "patching/codemods",
     "runtime/adapt.py",
+    "runtime/origins.py",
     "runtime/selection.py",
     "runtime/structs.py",
     "runtime/tokens.py",

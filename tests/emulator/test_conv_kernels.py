@@ -240,7 +240,9 @@ def test_update(gpu: emulated_gpu.Gpu, step: Step) -> None:
     after = line[..., -step.kept :].to(dtype)
     with gpu.holding(x, weight, bias, state, entries, lengths) as memory:
         out = torch.empty_like(x)
-        gpu.modules.conv.causal_conv1d_update(x, state, weight, bias, out, True, lengths, entries)
+        gpu.modules.conv_update.causal_conv1d_update(
+            x, state, weight, bias, out, True, lengths, entries
+        )
         assert memory.unwritten(out) == 0
     close("out", out[rows], wanted)
     if entries is not None:

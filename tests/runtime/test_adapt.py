@@ -8,7 +8,7 @@ import kernel_sources
 import pytest
 
 from mambaops.runtime.adapt import cut
-from mambaops.runtime.installation import era_of, eras, kernel_files
+from mambaops.runtime.kernel_files import era_of, eras, kernel_files
 from mambaops.runtime.structs import fields
 from mambaops.runtime.tokens import UnknownShape, items, tokens
 

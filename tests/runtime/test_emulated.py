@@ -133,12 +133,12 @@ def test_deterministic_gradients_of_weights(run: Run) -> None:
         # less shared memory than the kernel uses
         ("facts.Layout.__init__ = less(facts.Layout.__init__)", "out of bounds"),
         # a stride of the wrong tensor
-        ("scan._two = lambda t: (t.stride(1), t.stride(0))", "wrong"),
+        ("scan_struct.two = lambda t: (t.stride(1), t.stride(0))", "wrong"),
     ],
 )
 def test_planted_faults_are_noticed(run: Run, fault: str, said: str) -> None:
     done = run(
-        "import emulated_calls\nfrom mambaops_kernels import facts, rules, scan\n"
+        "import emulated_calls\nfrom mambaops_kernels import facts, rules, scan_struct\n"
         "def less(made):\n"
         "    def init(self, *args):\n"
         "        made(self, *args); self.shared -= 2048\n"

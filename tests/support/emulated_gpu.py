@@ -111,6 +111,7 @@ class Modules:
             checks,
             compiler,
             conv,
+            conv_update,
             driver,
             launch,
             repairs,
@@ -120,7 +121,8 @@ class Modules:
         )
 
         self.architectures, self.checks, self.compiler = architectures, checks, compiler
-        self.conv, self.driver, self.launch, self.sources = conv, driver, launch, sources
+        self.conv, self.conv_update, self.driver = conv, conv_update, driver
+        self.launch, self.sources = launch, sources
         self.repairs, self.rules, self.scan = repairs, rules, scan
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,7 +13,7 @@ import platformdirs
 import pytest
 
 from mambaops.core.untar import untar
-from mambaops.runtime.installation import KernelSource
+from mambaops.runtime.kernel_files import KernelSource
 
 FOLDER = Path(platformdirs.user_cache_dir("mambaops-tests")) / "kernels"
 NEWEST = {"mamba-ssm": "2.3.2.post1", "causal-conv1d": "1.7.0"}
@@ -127,3 +128,31 @@ def nvcc() -> Path:
     for program in (*folder.rglob("bin/*"), *folder.rglob("nvvm/bin/*")):
         program.chmod(0o755)
     return folder
+
+
+# VMamba's repository has no releases: its newest commit, and the last one with all four of its scans
+VMAMBA = {
+    "newest": "2ed52ead062a51a64521ed3871d52914bf532876",
+    "all": "fb325963f1eff446cc6e5f0f2bfbeaa546177f89",
+}
+
+
+def vmamba(which: str) -> KernelSource:
+    """The folder of VMamba's kernels at a commit, by git from where it is published."""
+    commit = VMAMBA[which]
+    clone = FOLDER / f"selective-scan-{commit[:12]}"
+    if not clone.is_dir():
+        aside = FOLDER / f".selective-scan-{os.getpid()}"
+        address = "https://github.com/MzeroMiko/VMamba"
+        steps = (["init", "--quiet"], ["fetch", "--quiet", "--depth=1", address, commit])
+        for words in (*steps, ["checkout", "--quiet", commit, "--", "kernels", "LICENSE"]):
+            aside.mkdir(parents=True, exist_ok=True)
+            argv = ["git", "-C", str(aside), *words]
+            try:
+                subprocess.run(argv, capture_output=True, check=True, timeout=120)
+            except (OSError, subprocess.SubprocessError):
+                shutil.rmtree(aside, ignore_errors=True)
+                pytest.skip("VMamba's repository cannot be fetched here")
+        _place(aside, clone)
+    tree = clone / "kernels/selective_scan"
+    return KernelSource(package="selective-scan", version=commit[:7], tree=tree, sha256="0" * 64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mambaops.decide.case import Case
 from mambaops.decide.environment import same_torch
-from mambaops.decide.runtime import refusal, wanted_kernels, wanted_python_part
+from mambaops.decide.runtime import own_sources, refusal, wanted_kernels, wanted_python_part
 from mambaops.decide.strategies import strategy_order
 from mambaops.profiles.model import PackageSpec
 from mambaops.wheels.inspect.pack import KERNELS as KERNELS
@@ -21,7 +21,7 @@ def served(case: Case) -> tuple[str, ...]:
     One distribution holds the modules of all of them, and would hide compiled ones.
     """
     order = strategies(case)
-    names = tuple(name for name in case.packages if case.described(name).runtime)
+    names = tuple(name for name in case.packages if by_nvrtc(case, name))
     if not names or not case.choice.kernels or "runtime" not in order or refusal(case):
         return ()
     before = order[: order.index("runtime")]
@@ -29,6 +29,12 @@ def served(case: Case) -> tuple[str, ...]:
         return ()
     looking = [name for name in names if name not in case.situation.prebuilt]
     return () if looking and "prebuilt" in before else names
+
+
+def by_nvrtc(case: Case, package: str) -> bool:
+    """Do its kernels compile without nvcc: those of some packages, or of sources that were given?"""
+    runtime = case.described(package).runtime
+    return runtime is True or (runtime == "given" and package in own_sources(case))
 
 
 def _compiled(case: Case, package: str, before: tuple[str, ...]) -> bool:

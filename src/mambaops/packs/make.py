@@ -16,7 +16,7 @@ from mambaops.knowledge.tables import version_key
 from mambaops.patching.archs import parse_archs
 from mambaops.runtime import nvidia_wheels
 from mambaops.runtime.identity import BASE, asked_of, distribution_version, kernel_packages
-from mambaops.runtime.installation import KernelSource
+from mambaops.runtime.kernel_files import KernelSource
 from mambaops.runtime.pack import compile_pack
 from mambaops.runtime.releases import kernel_source
 from mambaops.runtime.selection import DTYPES, Selection

@@ -11,7 +11,7 @@ import re
 
 import msgspec
 
-from mambaops.runtime.tokens import Item, UnknownShape, items
+from mambaops.runtime.tokens import Item, UnknownShape, items, tokens
 
 # what our headers, libcu++, CUB and the CUDA headers give; "hip…" stands under USE_ROCM only
 _INCLUDES = re.compile(
@@ -135,3 +135,13 @@ def _digest(launchers: list[Item]) -> str:
         return ""
     code = "\n".join(" ".join(item.code) for item in launchers)
     return hashlib.sha256(code.encode()).hexdigest()[:16]
+
+
+def digest_of(text: str) -> str:
+    """Of the code of a file, comments and spaces aside.
+
+    Raises:
+        UnknownShape: no C++ that we know.
+    """
+    kept = [token.text for token in tokens(text) if token.kind not in ("comment", "space")]
+    return hashlib.sha256(" ".join(kept).encode()).hexdigest()[:16]

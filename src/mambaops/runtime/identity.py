@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from mambaops.core.paths import payload_file
 from mambaops.knowledge.packages import packages
@@ -16,9 +16,17 @@ BASE = "1.0"
 _PARTS = ("kernels", "scan")
 
 
-def kernel_packages() -> tuple[str, ...]:
-    """Packages whose kernels the distribution compiles, by name."""
-    return tuple(name for name, one in packages().items() if one.runtime)
+def kernel_packages(own: Collection[str] = ()) -> tuple[str, ...]:
+    """Packages whose kernels the distribution compiles, by name.
+
+    Args:
+        own: packages whose sources the person gave.
+    """
+    return tuple(
+        name
+        for name, one in packages().items()
+        if one.runtime is True or (one.runtime and name in own)
+    )
 
 
 def distribution_version(
@@ -53,7 +61,7 @@ def sources_digest(own: Mapping[str, str]) -> str:
 
 
 def _told(own: Mapping[str, str]) -> list[str]:
-    sources = {name: own.get(name, packages()[name].source.sha256) for name in kernel_packages()}
+    sources = {name: own.get(name, packages()[name].source.sha256) for name in kernel_packages(own)}
     return [_payload_digest(), *(f"{name}={digest}" for name, digest in sorted(sources.items()))]
 
 

@@ -16,7 +16,7 @@ from mambaops.core.files import sha256_of
 from mambaops.core.paths import cache_dir
 from mambaops.knowledge.packages import package as package_named
 from mambaops.profiles.model import PackageSpec
-from mambaops.runtime.installation import KernelSource
+from mambaops.runtime.kernel_files import KernelSource
 
 # puts the sdist of a package's release into a folder and says its path
 Fetch = Callable[[str, PackageSpec, Path], Path]

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from mambaops.core import paths
 from mambaops.runtime.identity import BASE as VERSION
-from mambaops.runtime.installation import KernelSource, tree_of_sources
+from mambaops.runtime.installation import tree_of_sources
+from mambaops.runtime.kernel_files import KernelSource, parts_of
+from mambaops.runtime.origins import OPTIONAL_MODULES
 from mambaops.wheels.inspect.pack import KERNELS as NAME
 from mambaops.wheels.pure import write_pure_wheel
 
@@ -36,7 +38,10 @@ def files_of(
     Raises:
         UnknownShape: sources that are not built as any known release's.
     """
-    files = {**_own(), **_pytorch()}
+    modules = {part.module for one in sources for part in parts_of(one)}
+    absent = [f"{name}/" for name in OPTIONAL_MODULES if name not in modules]
+    own = {path: one for path, one in _own().items() if not path.startswith(tuple(absent))}
+    files = {**own, **_pytorch()}
     for path, content in tree_of_sources(sources, cccl).items():
         files[f"{PACKAGE}/sources/{path}"] = content
     for name, content in (pack or {}).items():
@@ -52,7 +57,8 @@ def write_wheel(files: Mapping[str, bytes], folder: Path, *, local: str = "") ->
     """
     version = f"{VERSION}+{local}" if local else VERSION
     metadata = _METADATA.format(name=NAME, version=version)
-    more = {"top_level.txt": b"causal_conv1d_cuda\nmambaops_kernels\nselective_scan_cuda\n"}
+    tops = sorted({path.partition("/")[0] for path in files})
+    more = {"top_level.txt": "".join(f"{one}\n" for one in tops).encode()}
     return write_pure_wheel(PACKAGE, version, metadata, files, folder, more=more)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from mambaops.decide.case import Case
 from mambaops.decide.packages import (
     KERNELS,
+    by_nvrtc,
     has_kernels,
     has_python_part,
     served,
@@ -32,7 +33,7 @@ from mambaops.steps.step import Step
 
 if TYPE_CHECKING:
     from mambaops.profiles.model import PackageSpec
-    from mambaops.runtime.installation import KernelSource
+    from mambaops.runtime.kernel_files import KernelSource
     from mambaops.steps.context import Context
 
 
@@ -56,7 +57,7 @@ def wanted(case: Case) -> bool:
     return (
         case.choice.kernels
         and "runtime" in strategies(case)
-        and any(case.described(name).runtime for name in case.packages)
+        and any(by_nvrtc(case, name) for name in case.packages)
     )
 
 
@@ -123,7 +124,8 @@ def _sources(context: Context, case: Case) -> tuple[KernelSource, ...]:
 
     given, sdists = case.flags.source, _sdists(context)
     return tuple(
-        kernel_source(name, sdists, given=given.get(name, "")) for name in kernel_packages()
+        kernel_source(name, sdists, given=given.get(name, ""))
+        for name in kernel_packages(own_sources(case))
     )
 
 

@@ -134,7 +134,8 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """One package. `failures` are rules in the form of the failure catalogue, tried with the others.
 
     Attributes:
-        runtime: its kernels can also be compiled by NVRTC when they are first used (`mambaops.runtime`).
+        runtime: its kernels can also be compiled by NVRTC when they are first used (`mambaops.runtime`); "given": where
+            the person names their source.
     """
 
     name: Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
@@ -143,7 +144,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     build: Build = Build()
     architectures: Architectures
     modules: Modules
-    runtime: bool = False
+    runtime: bool | Literal["given"] = False
     wheels: Wheels = Wheels()
     together: Together = Together()
     check: Check = Check()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from . import checks, conv, scan
+from .conv_update import causal_conv1d_update
 
 
 def _never() -> bool:
@@ -25,7 +26,8 @@ if _HAS_OPERATORS:
     from . import library
 
 
-def _untraced(function: Callable[..., Any]) -> Callable[..., Any]:
+def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as torch.compile leaves it alone."""
     disable = getattr(torch, "_disable_dynamo", None)
     return disable(function) if disable is not None else function
 
@@ -42,11 +44,11 @@ def _reference_conv(name: str, *args: Any) -> Any:
     return getattr(raw_conv, name)(*args)
 
 
-_scan_fwd, _scan_bwd = _untraced(scan.fwd), _untraced(scan.bwd)
-_conv_fwd = _untraced(conv.causal_conv1d_fwd)
-_conv_bwd = _untraced(conv.causal_conv1d_bwd)
-_conv_update = _untraced(conv.causal_conv1d_update)
-_untraced_scan, _untraced_conv = _untraced(_reference_scan), _untraced(_reference_conv)
+_scan_fwd, _scan_bwd = untraced(scan.fwd), untraced(scan.bwd)
+_conv_fwd = untraced(conv.causal_conv1d_fwd)
+_conv_bwd = untraced(conv.causal_conv1d_bwd)
+_conv_update = untraced(causal_conv1d_update)
+_untraced_scan, _untraced_conv = untraced(_reference_scan), untraced(_reference_conv)
 
 
 def scan_fwd(*args: Any) -> List[Tensor]:
@@ -86,7 +88,7 @@ def conv_bwd(*args: Any) -> Optional[List[Optional[Tensor]]]:
 
 
 def conv_update(*args: Any) -> Optional[Tensor]:
-    """See `conv.causal_conv1d_update`."""
+    """See `conv_update.causal_conv1d_update`."""
     if args[0].device.type == checks.KIND:
-        return (_conv_update if _compiling() else conv.causal_conv1d_update)(*args)
+        return (_conv_update if _compiling() else causal_conv1d_update)(*args)
     return (_untraced_conv if _compiling() else _reference_conv)("causal_conv1d_update", *args)

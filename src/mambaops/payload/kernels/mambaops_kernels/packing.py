@@ -20,7 +20,7 @@ from . import compiler, store
 from .architectures import Target, Version, target
 from .errors import KernelError
 from .locate import Toolchain, find
-from .rules import RULES, Instance, conv_instances, scan_instances
+from .rules import RULES, Instance, conv_instances, scan_instances, vmamba_instances
 from .sources import HERE, Sources, installed
 
 # from here on NVRTC keeps compiled headers between the programs of one process: most of a kernel's time
@@ -59,6 +59,9 @@ def usual(dtypes: List[str], width: int = 4, *, scan: bool = True) -> List[Insta
             found += [
                 one for one in convs if _says(one, width=width, silu=True, deterministic=False)
             ]
+        # what VMamba's own code calls, where its sources are there
+        oflex = [one for one in vmamba_instances(dtype) if one.family.startswith("oflex")]
+        found += [one for one in oflex if scan and _says(one, softplus=True, output="fp32")]
     return found
 
 
@@ -71,6 +74,7 @@ def every(dtypes: List[str]) -> List[Instance]:
             found += scan_instances(dtype, weight, backward=True)
         for weight in ("fp32", "fp16", "bf16"):
             found += conv_instances(dtype, weight)
+        found += vmamba_instances(dtype)
     return found
 
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from typing import Dict, List, NamedTuple, Tuple
 
+from . import vmamba_rules
+from .rule import Rule
+
 # from here on, upstream asks for shared memory beyond the default of a block
 LARGE_SHARED = 48 * 1024
 # sequence lengths that one block of threads walks in one piece: up to this length, threads, items per thread
@@ -19,28 +22,6 @@ SCAN_CHUNK = 2048
 
 TYPES = {"fp32": "float", "fp16": "at::Half", "bf16": "at::BFloat16", "complex64": "complex_t"}
 SIZES = {"fp32": 4, "fp16": 2, "bf16": 2, "complex64": 8}
-
-
-class Rule(NamedTuple):
-    """One kernel template.
-
-    Attributes:
-        file: upstream's file that defines it.
-        struct: the struct that it takes, its only parameter.
-        values: what its instances differ in, in this order: names of `Instance.values`.
-        traits: the traits class, with the values' names in braces.
-        kernel: release era -> the kernel's template arguments, "" for one that has not this kernel.
-        shared: expression of the shared memory in bytes.
-        extra: further numbers that the launch needs: (name, expression).
-    """
-
-    file: str
-    struct: str
-    values: Tuple[str, ...]
-    traits: str
-    kernel: Dict[str, str]
-    shared: str
-    extra: Tuple[Tuple[str, str], ...] = ()
 
 
 _SCAN_ERAS = ("2.0", "2.1", "2.2")
@@ -141,6 +122,7 @@ RULES: Dict[str, Rule] = {
         },
         shared="0",
     ),
+    **vmamba_rules.RULES,
 }
 
 
@@ -194,6 +176,17 @@ def scan_instances(input_type: str, weight_type: str, *, backward: bool) -> List
     return found
 
 
+def vmamba_instances(input_type: str) -> List[Instance]:
+    """Every instance of VMamba's scans with inputs of this type."""
+    shapes = [(threads, items) for _, threads, items in _SCAN_LENGTHS] + [_SCAN_LONG]
+    return [
+        Instance(family, (*shape, *rest))
+        for mode in vmamba_rules.MODES
+        for family, rest in vmamba_rules.choices(mode, input_type)
+        for shape in shapes
+    ]
+
+
 def conv_instances(input_type: str, weight_type: str) -> List[Instance]:
     """Every instance of the convolution's kernels with these types."""
     found = []
@@ -233,7 +226,7 @@ def program(instance: Instance, era: str, fields: List[str]) -> Tuple[str, str]:
         numbers += [f"offsetof(params, {field})", f"sizeof(params::{field})"]
     facts = ",\n    ".join(f"(int)({number})" for number in numbers)
     text = (
-        '#include "mambaops_prelude.h"\n'
+        f'#include "mambaops_prelude.h"\n{rule.before}'
         f'#include "{rule.file}"\n'
         f"using traits = {rule.traits.format(**values)};\n"
         f"using params = {rule.struct};\n"

@@ -53,7 +53,8 @@ class Sources:
 
     def fields(self, family: str) -> List[str]:
         """The names of its struct's fields."""
-        return list(self._manifest["structs"][RULES[family].struct])
+        header = self._manifest["files"][RULES[family].file]["header"]
+        return list(self._manifest["structs"][header][RULES[family].struct])
 
     def release(self, family: str) -> str:
         """`mamba-ssm 2.3.2.post1`"""
