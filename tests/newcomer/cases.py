@@ -50,7 +50,7 @@ def with_compiler(version: int, *suites: str) -> Case:
         f"g++ {version} alone: the plan of a source build takes it",
         given=INSTALL,
         command=".venv/bin/mambaops plan --arch 9.0 --obtain source",
-        says=f"g++ {version}",
+        says=f"g++-{version} {version}.",
         fetches=False,
         suites=suites,
         packages=("python3-venv", f"g++-{version}", "git"),
@@ -144,9 +144,9 @@ CASES: dict[str, Case] = {
         suites=("bookworm",),
         packages=("python3-venv", "g++-11", "git"),
         # bookworm itself has 11 and 12: one that answers as Debian 11's does
-        before="mv /usr/bin/g++-11 /usr/lib/real-g++ && printf '%s\\n' '#!/bin/sh' "
+        before="mv /usr/bin/g++-11 /usr/bin/as-it-was && printf '%s\\n' '#!/bin/sh' "
         "'case $1 in *version) echo \"g++ (Debian 10.2.1-6) 10.2.1 20210110\"; exit;; esac' "
-        "'exec /usr/lib/real-g++ \"$@\"' >/usr/local/bin/g++ && chmod 755 /usr/local/bin/g++",
+        "'exec /usr/bin/as-it-was \"$@\"' >/usr/local/bin/g++ && chmod 755 /usr/local/bin/g++",
     ),
 }
 

@@ -15,7 +15,7 @@ from target_environment import TargetEnvironment
 from mambaops.core.errors import CommandFailed, MachineError, MambaopsError, StepDidNotTake
 from mambaops.decide.situation import Flags
 from mambaops.profiles.load import load_profile
-from mambaops.run.drive import _announce, _conclude, drive, undo, verified
+from mambaops.run.drive import _announce, _conclude, drive, renew, undo, verified
 from mambaops.run.planning import planned
 from mambaops.run.runner import Done, Outcome, Run
 from mambaops.state.evidence import write_notes
@@ -177,6 +177,29 @@ def test_undo_removes_the_environment(env: TargetEnvironment) -> None:
     undo("local", Flags(), "create-venv", say=said.append)
     assert not env.folder.exists()
     assert said == [f"removed {env.folder}"]
+
+
+def test_what_an_ended_run_had_begun_is_settled_before_it_is_verified(
+    env: TargetEnvironment,
+) -> None:
+    env.take_over({"cached_probe.py": probe(env, {})})
+    places("local").making.touch()
+    with pytest.raises(MambaopsError, match="there is no environment"):
+        verified("local", Flags())
+    assert not env.folder.exists()
+
+
+def test_renew_makes_the_environment_anew(env: TargetEnvironment) -> None:
+    env.take_over({"cached_probe.py": probe(env, {})})
+    (env.folder / "mine").touch()
+    renew(
+        "local",
+        Flags(python=".".join(map(str, sys.version_info[:2]))),
+        "create-venv",
+        say=said.append,
+    )
+    assert env.python.exists()
+    assert not (env.folder / "mine").exists()
 
 
 def test_verify_without_an_environment(env: TargetEnvironment) -> None:

@@ -120,6 +120,13 @@ def test_without_a_gpu_verify_has_not_run_them(env: TargetEnvironment) -> None:
     assert served(run.case()) == BOTH
 
 
+def test_kernels_that_were_compiled_otherwise_are_not_blamed(env: TargetEnvironment) -> None:
+    run = run_on(env, "hopper", Flags(obtain=("source",)))
+    run.done = [*FAILED]
+    assert not without_runtime(run, agree, said.append)
+    assert (said, asked) == ([], [])
+
+
 def test_where_it_is_the_only_strategy_nothing_is_asked(env: TargetEnvironment) -> None:
     run = run_on(env, "hopper", Flags(obtain=("runtime",)))
     run.done = [*FAILED]

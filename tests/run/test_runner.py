@@ -23,6 +23,7 @@ from mambaops.core.errors import (
     StepDidNotTake,
     UsageError,
 )
+from mambaops.core.signals import Stopped
 from mambaops.decide.case import Case
 from mambaops.decide.packages import to_build
 from mambaops.decide.situation import Flags
@@ -281,7 +282,7 @@ def test_an_interruption_leaves_evidence_and_says_how_to_go_on(shop: Workshop, h
     run = run_of(shop.touch("first", act=stop), shop.touch("later", after=("first",)))
     with pytest.raises(Interrupted) as caught:
         run.all()
-    assert caught.value.exit_code == 130
+    assert caught.value.exit_code == 128 + signal.SIGINT
     assert str(run.log.folder if run.log else None) in caught.value.hint
     assert said[-1] == "interrupted: what is whole is kept"
     assert recorded(run)["first"]["outcome"] == "failed"
@@ -365,3 +366,49 @@ def test_what_cannot_be_undone_is_said(shop: Workshop) -> None:
     with pytest.raises(UsageError) as caught:
         run_of(shop.touch("first")).undo("first")
     assert caught.value.message == "`first` cannot be undone"
+
+
+def test_the_signal_that_ended_a_run_is_told(shop: Workshop) -> None:
+    def stop(context: Context, case: Case) -> None:
+        raise Stopped(signal.SIGTERM)
+
+    with pytest.raises(Interrupted) as caught:
+        run_of(shop.touch("first", act=stop)).all()
+    assert caught.value.exit_code == 128 + signal.SIGTERM
+    assert said[-1] == "terminated: what is whole is kept"
+
+
+def test_a_step_is_done_anew_in_place_of_what_is_there(shop: Workshop) -> None:
+    def renew(context: Context, case: Case) -> None:
+        shop.acted.append("anew")
+        assert case.target is None
+
+    run = run_of(shop.touch("zero"), shop.touch("first", renew=renew))
+    run.renew("first")
+    assert shop.acted == ["anew"]
+
+
+def test_what_cannot_be_done_is_not_done_anew(shop: Workshop) -> None:
+    def renew(context: Context, case: Case) -> None:
+        shop.acted.append("anew")
+
+    with pytest.raises(MachineError) as caught:
+        run_of(shop.blocked("first", renew=renew)).renew("first")
+    assert caught.value.message == "first: first cannot be"
+    assert caught.value.hint == "do something about first"
+    assert shop.acted == []
+
+
+@pytest.mark.parametrize("mark", ["making", "kept"])
+def test_what_an_ended_run_had_begun_is_settled(shop: Workshop, mark: str) -> None:
+    run = run_of(shop.touch("first"))
+    place = getattr(run.where, mark)
+    place.parent.mkdir(parents=True)
+    if mark == "making":
+        place.touch()
+        run.where.env.mkdir()
+    else:
+        place.mkdir()
+    run.settle()
+    assert not place.exists()
+    assert run.where.env.exists() is (mark == "kept")
