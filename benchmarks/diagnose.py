@@ -1,9 +1,9 @@
 """How long `mambaops diagnose` takes by the length of the log: `python benchmarks/diagnose.py [--megabytes 1 10 100]`.
 
-Six kinds of log: a real build repeated (`build`), the same with a failure at its end (`failing`), warnings of which
-none is like another (`warnings`), nothing but lines that look like several errors and are none (`dense`, the worst
-case), progress bars in one line (`bars`), and one line with a failure in its middle (`line`). CPU time must grow with
-the length and not faster.
+Seven kinds of log: a real build repeated (`build`), the same with a failure at its end (`failing`), warnings of which
+none is like another (`warnings`), nothing but lines that look like several errors and are none, with other numbers
+(`dense`) or with other words in each (`words`, the worst case), progress bars in one line (`bars`), and one line with
+a failure in its middle (`line`). CPU time must grow with the length and not faster.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ WARNING = (
     '/x/pkg/file{}.cuh({}): warning #177-D: variable "v{}" was declared but never referenced\n'
 )
 DENSE = "/x/y.cpp:{}:4: note: error, undefined symbol: foo, No module named bar, RuntimeError not found\n"
+WORDS = (
+    "/x/{}.cpp:4: note: error, undefined symbol: {}, No module named {}, RuntimeError not found\n"
+)
+LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 
 def piece(kind: str) -> Iterator[str]:
@@ -28,10 +32,12 @@ def piece(kind: str) -> Iterator[str]:
     number = 0
     while True:
         number += 1
+        rows = range(number * 1000, number * 1000 + 1000)
         if kind == "dense":
-            yield "".join(DENSE.format(number * 1000 + row) for row in range(1000))
+            yield "".join(DENSE.format(row) for row in rows)
+        elif kind == "words":
+            yield "".join(WORDS.format(*map(_word, range(row, row + 3))) for row in rows)
         elif kind == "warnings":
-            rows = range(number * 1000, number * 1000 + 1000)
             yield "".join(WARNING.format(row, row % 4000, row * 7919 % 1_000_003) for row in rows)
         elif kind == "line":
             yield "x" * 1_000_000
@@ -41,6 +47,11 @@ def piece(kind: str) -> Iterator[str]:
             )
         else:
             yield build
+
+
+def _word(number: int) -> str:
+    """A word of letters, another one for each number."""
+    return f"{number * 2654435761 % (1 << 32):08x}".translate(LETTERS)
 
 
 def write(path: Path, kind: str, megabytes: int) -> None:
@@ -68,7 +79,7 @@ def main() -> None:
     print(f"catalogue: {count} needles, loaded in {time.perf_counter() - started:.2f} s")
     print(f"{'kind':8} {'MB':>5} {'CPU s':>8} {'MB/s':>6}  findings")
     with tempfile.TemporaryDirectory() as folder:
-        for kind in ("build", "failing", "warnings", "dense", "bars", "line"):
+        for kind in ("build", "failing", "warnings", "dense", "words", "bars", "line"):
             for megabytes in given.megabytes:
                 log = Path(folder) / "log"
                 write(log, kind, megabytes)

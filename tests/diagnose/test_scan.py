@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mambaops.diagnose.piece import NEAR, SHOWN, WINDOW, Piece
-from mambaops.diagnose.scan import HITS_PER_RULE, scan
+from mambaops.diagnose.scan import HITS_PER_RULE, MANY, scan
 
 OLD_CUDA = "RuntimeError: mamba_ssm is only supported on CUDA 11.6 and above."
 RULE = "cuda-too-old-11-6"
@@ -182,3 +182,36 @@ def test_a_line_that_is_no_error_does_not_hide_the_next_one() -> None:
 
 def test_a_long_first_error_is_shown_in_part() -> None:
     assert scan(["ValueError: " + "x" * 900]).first_error == ("ValueError: " + "x" * 900)[:SHOWN]
+
+
+def dull(count: int, frame: str = "│ ") -> str:
+    """So many lines that look like errors, differ in their numbers, and report nothing."""
+    return "".join(
+        f"{frame}x.cpp:{n}:4: note: error, undefined symbol: foo{n}\n" for n in range(count)
+    )
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_what_stands_among_thousands_of_lines_that_say_nothing_is_found(ending: str) -> None:
+    pieces = [dull(MANY + 100), dull(50) + f"│ 5%\r│ {OLD_CUDA}{ending}" + dull(50) + SYMBOL]
+    found = scan(pieces)
+    (hit,) = found.hits[RULE]
+    assert (hit.line, hit.number) == (OLD_CUDA, MANY + 151)
+    assert found.first_error_number == MANY + 151
+    assert found.hits["torch-version-other"][0].number == MANY + 202
+
+
+def test_lines_that_were_passed_over_still_count_and_stand_around() -> None:
+    text = dull(MANY + 100, frame="")
+    found = scan([text, f"{text}{CACHED}\n{dull(9)}{SYMBOL}\n"])
+    assert found.hits["pip-cache-stale-abi"][0].number == 2 * (MANY + 100) + 11
+
+
+def test_a_word_that_only_one_of_the_expressions_needs_hides_no_other() -> None:
+    """Several rules share a needle; each is tried by the longest plain text of its own."""
+    symbols = ["_ZN3c104cuda9SetDeviceEi", "torch_new_empty_x", "__nvJitLinkComplete_12_4"]
+    lines = [f"ImportError: x.so: undefined symbol: {symbol}\n" for symbol in symbols]
+    found = scan(lines).hits
+    assert found["torch-version-setdevice-int"][0].number == 1
+    assert found["torch-version-other"][-1].number == 2
+    assert found["nvjitlink-shadowed"][0].number == 3

@@ -59,8 +59,9 @@ def messages(line: str, neighbours: Sequence[str] = ()) -> Iterator[str]:
     elif cut:
         yield bare(line[cut:])
     yield plain
+    level = _HARMLESS_LEVEL.search(plain, 0, _SHOWN)
     for sign in _ENDS.finditer(plain, 0, _SHOWN):
-        if _HARMLESS_LEVEL.search(plain, 0, sign.end()):
+        if level and level.end() <= sign.end():
             return
         yield bare(plain[sign.end() :])
 

@@ -6,14 +6,11 @@ from mambaops.diagnose import first_error
 from mambaops.diagnose.dress import exception_below
 from mambaops.diagnose.echoed import is_quoted, is_shown_text
 from mambaops.diagnose.piece import SHOWN, Piece
-from mambaops.diagnose.text import bare
+from mambaops.diagnose.text import bare, shape
 
 DULL_LINES = 5000  # lines that told nothing and are kept, so that a line that comes a million times is looked at once
 CLOSE_LOOKS = 20_000  # lines whose neighbours are looked at for a prefix that they share
 Place = tuple[str, int]  # the line for reading, its number
-
-# digits that differ make no other line; zero stays, for `exit code 0` is none
-SAME_DIGITS = str.maketrans("23456789", "1" * 8)
 
 
 class ErrorSearch:
@@ -51,8 +48,8 @@ class ErrorSearch:
 
     def _kind(self, piece: Piece, start: int, end: int) -> first_error.Kind:
         line = piece.text[start:end]
-        shape = line.translate(SAME_DIGITS)
-        if shape in self._dull:
+        known = shape(line)
+        if known in self._dull:
             return ""
         self._looks += 1
         neighbours = piece.neighbours(start, end) if self._looks < CLOSE_LOOKS else ()
@@ -60,7 +57,7 @@ class ErrorSearch:
         if kind and not is_quoted(line) and not is_shown_text(piece.above(start)):
             return kind
         if len(self._dull) < DULL_LINES:
-            self._dull.add(shape)
+            self._dull.add(known)
         return ""
 
     def _traceback(self, piece: Piece, start: int, end: int) -> bool:

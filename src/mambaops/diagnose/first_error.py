@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from mambaops.diagnose.dress import messages
+from mambaops.diagnose.rules import GuardedRegex
 from mambaops.diagnose.text import bare
 
 # cheap substrings that every error line holds one of, so that other lines cost nothing
@@ -98,7 +99,8 @@ _WRAPPERS = tuple(
     re.compile(text)
     for text in (
         r"subprocess-exited-with-error",
-        r"metadata-generation-failed|failed-wheel-build-for-install",
+        r"metadata-generation-failed",
+        r"failed-wheel-build-for-install",
         r"legacy-install-failure",
         r"returned non-zero exit status",
         r"Error compiling objects for extension",
@@ -112,9 +114,10 @@ _WRAPPERS = tuple(
         r"command '\S+' failed with exit (?:code|status)",
         r"(?:gcc|nvcc|g\+\+|cl\.exe|ninja)\S* failed with exit (?:code|status)",
         r"Command errored out with exit status",
-        r"The above exception was the direct cause|During handling of the above exception",
+        r"The above exception was the direct cause",
+        r"During handling of the above exception",
         r"compilation terminated\.$",
-        r"ERROR: No available output|No available output\.",
+        r"No available output",
         r"pip's dependency resolver does not currently take into account",
         r"^(?:Fatal )?Python runtime state",
         r"[Pp]rocess (?:completed|finished) with exit code [1-9]",
@@ -123,7 +126,7 @@ _WRAPPERS = tuple(
         r"failed to solve: process",
         r"Error 1 \(ignored\)",
         r"Call to `\S{1,100}` failed \(exit status",
-        r"^(?:SystemExit: ?0?)$",
+        r"^SystemExit: ?0?$",
     )
 )
 
@@ -151,15 +154,15 @@ Kind = Literal["error", "wrapper", ""]
 _REAL_START = re.compile(
     "|".join(f"(?:{real.pattern})" for real in _REAL if real.pattern[0] == "^")
 )
-_REAL_INSIDE = re.compile(
-    "|".join(f"(?:{real.pattern})" for real in _REAL if real.pattern[0] != "^")
-)
-_WRAPPER = re.compile("|".join(f"(?:{wrapper.pattern})" for wrapper in _WRAPPERS))
+_REAL_INSIDE = GuardedRegex([real.pattern for real in _REAL if real.pattern[0] != "^"])
+_WRAPPER = GuardedRegex([wrapper.pattern for wrapper in _WRAPPERS])
+# what every match of `_WARNING` holds, in small letters
+_WARNING_WORDS = ("warning", "note: ", "警告", "deprecation", "hint: ")
 
 
 def is_wrapper(line: str) -> bool:
     """The line only says that something above it failed."""
-    return _WRAPPER.search(line) is not None
+    return _WRAPPER.matches(line)
 
 
 def kind_of(line: str, neighbours: Sequence[str] = ()) -> Kind:
@@ -176,12 +179,15 @@ def kind_of(line: str, neighbours: Sequence[str] = ()) -> Kind:
 
 
 def _reports(message: str) -> bool:
-    if not (_REAL_START.match(message) or _REAL_INSIDE.search(message)):
+    if not (_REAL_START.match(message) or _REAL_INSIDE.matches(message)):
         return False
     return not _only_warns(message)
 
 
 def _only_warns(line: str) -> bool:
+    small = line.lower()
+    if not any(word in small for word in _WARNING_WORDS):
+        return False
     warning = _WARNING.search(line)
     # `error: x.h: warning: …` reports an error; `x.c:3: warning: error …` does not
     return warning is not None and not re.search(r"[Ee]rror|ERROR|fatal", line[: warning.start()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from mambaops.diagnose.dress import undressed
@@ -12,7 +13,7 @@ NEAR = 6000  # characters before and after, for what must stand close by
 SHOWN = 400  # characters of a line that are kept
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Piece:
     """Text that ends at a line end, the text around it, and the number of its first line."""
 
@@ -21,6 +22,11 @@ class Piece:
     after: str
     first_number: int
 
+    @functools.cached_property
+    def returns(self) -> bool:
+        """Whether a line is drawn over another one."""
+        return "\r" in self.text
+
     def number(self, position: int) -> int:
         return self.first_number + self.text.count("\n", 0, position)
 
@@ -28,13 +34,12 @@ class Piece:
         """Where the line around `position` begins and ends (`\\r` ends one too, a window cuts it)."""
         text = self.text
         low, high = max(0, position - WINDOW), min(len(text), position + WINDOW)
-        start = max(text.rfind("\n", low, position), text.rfind("\r", low, position)) + 1
-        ends = [
-            at
-            for at in (text.find("\n", position, high), text.find("\r", position, high))
-            if at >= 0
-        ]
-        return max(start, low), min(ends, default=high)
+        start, end = text.rfind("\n", low, position) + 1, text.find("\n", position, high)
+        end = high if end < 0 else end
+        if self.returns:
+            start = max(start, text.rfind("\r", low, position) + 1)
+            end = text.find("\r", position, end) if "\r" in text[position:end] else end
+        return max(start, low), end
 
     def above(self, start: int) -> str:
         """What stands before a place, as far as it counts."""

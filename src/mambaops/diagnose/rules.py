@@ -198,9 +198,13 @@ def _complaints(catalogue: Catalogue) -> Iterator[str]:
 
 
 class Probe:
-    """A compiled pattern with its needle: of a rule, or of a signal (`rule` is None)."""
+    """A compiled pattern with its needle: of a rule, or of a signal (`rule` is None).
 
-    __slots__ = ("name", "near", "needle", "pattern", "regex", "rule")
+    Attributes:
+        also: the longest plain text of the expression, which its line must hold too, "" where that is not known.
+    """
+
+    __slots__ = ("also", "name", "near", "needle", "pattern", "regex", "rule")
 
     def __init__(self, name: str, pattern: Pattern, rule: Rule | None) -> None:
         self.name = name
@@ -209,6 +213,8 @@ class Probe:
         self.regex = re.compile(pattern.regex)
         self.near = re.compile(pattern.near) if pattern.near else None
         self.needle = needle_of(pattern.regex)
+        # with a larger span it may stand in another line than the needle
+        self.also = max(_literal_runs(pattern.regex), key=len) if pattern.span == 1 else ""
 
 
 @functools.cache
@@ -242,6 +248,18 @@ def needle_of(regex: str) -> str:
 # what one item of an expression looks like, e.g. `\.`, `[^)]`, `(`, `a`
 _ITEM = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
 _QUANTIFIER = re.compile(r"[*?]\??|\{[\d,]+\}\??|\+\??")
+
+
+class GuardedRegex:
+    """Several expressions as one, searched only where the plain text of one of them stands."""
+
+    def __init__(self, expressions: list[str]) -> None:
+        self._needles = [needle_of(one) for one in expressions]
+        self._any = re.compile("|".join(f"(?:{one})" for one in expressions))
+
+    def matches(self, text: str) -> bool:
+        """Whether one of them matches somewhere."""
+        return any(map(text.__contains__, self._needles)) and bool(self._any.search(text))
 
 
 def _literal_runs(regex: str) -> list[str]:

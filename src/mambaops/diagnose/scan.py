@@ -17,10 +17,10 @@ from ahocorasick_rs import AhoCorasick, Implementation
 from mambaops.diagnose import first_error
 from mambaops.diagnose.echoed import is_quoted, is_shown_text
 from mambaops.diagnose.ending import NO_END, End, end_of, names_in
-from mambaops.diagnose.error_search import SAME_DIGITS, ErrorSearch
+from mambaops.diagnose.error_search import ErrorSearch
 from mambaops.diagnose.piece import NEAR, SHOWN, WINDOW, Piece, around
 from mambaops.diagnose.rules import Probe, load, probes
-from mambaops.diagnose.text import bare, without_colours
+from mambaops.diagnose.text import bare, shape, without_colours
 
 END = 60_000  # characters of the log's end that are kept, to see how it ended
 HITS_PER_RULE = 3  # the first ones; more tell nothing
@@ -108,15 +108,22 @@ class _Scanner:
         self.tries: dict[int, int] = {}
         # lines that were looked at and told nothing: long logs repeat themselves
         self.dull: set[str] = set()
-        self.active = {needle: group.running for needle, group in groups().items() if group.running}
+        self.active = running()
         self.errors = ErrorSearch()
         self.tail = ""
 
     def look(self, piece: Piece) -> None:
-        for start, end, words in _lines_with_words(piece, self._matters):
+        for start, end, words in _lines_with_words(piece, self._without_dull(piece), self._matters):
             self._line(piece, start, end, words)
         self.errors.end_of_piece()
         self._remember_end(piece)
+
+    def _without_dull(self, piece: Piece) -> str:
+        """The text in which lines are blank that told nothing when others like them came by."""
+        if len(self.dull) < MANY:
+            return piece.text
+        lines = zip(piece.text.split("\n"), shape(piece.text).split("\n"), strict=True)
+        return "\n".join(" " * len(line) if like in self.dull else line for line, like in lines)
 
     def _matters(self, word: str) -> bool:
         """Whether a line with this word can still tell something."""
@@ -129,7 +136,7 @@ class _Scanner:
     def _line(self, piece: Piece, start: int, end: int, words: set[str]) -> None:
         line = piece.text[start:end]
         # after thousands of lines that told nothing, those that differ in their numbers alone are one
-        key = line if len(self.dull) < MANY else line.translate(SAME_DIGITS)
+        key = line if len(self.dull) < MANY else shape(line)
         if key in self.dull:
             return
         told = False
@@ -147,10 +154,9 @@ class _Scanner:
 
     def _needle(self, piece: Piece, start: int, end: int, needle: str) -> bool:
         """Try the expressions of a needle; whether one matched, perhaps without what must stand near it."""
-        group = groups()[needle]
-        if group.any is not None and not group.any.search(piece.text, start, end):
-            return False
-        tried = [self._try(probe, piece, start, end) for probe in self.active[needle]]
+        line = piece.text[start:end]
+        likely = [probe for probe in self.active[needle] if probe.also in line]
+        tried = [self._try(probe, piece, start, end) for probe in likely]
         if any(tried):
             self._spend(needle)
         return any(tried)
@@ -239,26 +245,10 @@ def importer(above: str) -> dict[str, str]:
     return {"user": found[-1]} if found else {}
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """The expressions with one needle; `any` finds a line in which one of them may match, None where it cannot tell."""
-
-    running: list[Probe]
-    any: re.Pattern[str] | None
-
-
-@functools.cache
-def groups() -> dict[str, Group]:
+def running() -> dict[str, list[Probe]]:
     """The expressions that are tried while the log passes by, by their needle."""
-    running = {n: [p for p in g if not p.pattern.at_end] for n, g in probes().items()}
-    return {needle: Group(found, _any_of(found)) for needle, found in running.items()}
-
-
-def _any_of(found: list[Probe]) -> re.Pattern[str] | None:
-    if len(found) < 3 or any(probe.pattern.span > 1 for probe in found):
-        return None
-    bare_ones = [re.sub(r"\(\?P<\w+>", "(?:", probe.pattern.regex) for probe in found]
-    return re.compile("|".join(f"(?:{regex})" for regex in bare_ones))
+    found = {n: [p for p in group if not p.pattern.at_end] for n, group in probes().items()}
+    return {needle: group for needle, group in found.items() if group}
 
 
 def _at_end() -> list[Probe]:
@@ -268,20 +258,25 @@ def _at_end() -> list[Probe]:
 @functools.cache
 def _words() -> tuple[list[str], AhoCorasick]:
     """Every word whose line is looked at, and what finds all of them at once."""
-    words = list(dict.fromkeys((*groups(), *MARKS, *NAMED, *BEGINNINGS)))
+    words = list(dict.fromkeys((*running(), *MARKS, *NAMED, *BEGINNINGS)))
     return words, AhoCorasick(words, implementation=Implementation.DFA)
 
 
 def _lines_with_words(
-    piece: Piece, matters: Callable[[str], bool]
+    piece: Piece, text: str, matters: Callable[[str], bool]
 ) -> Iterator[tuple[int, int, set[str]]]:
-    """The lines that hold words that matter: where they begin and end, and the words."""
+    """The lines that hold words that matter: where they begin and end, and the words.
+
+    Args:
+        text: the piece's own, some lines of which may be blank.
+    """
     words, search = _words()
+    live = {index for index, word in enumerate(words) if matters(word)}
     start = end = limit = -1
     held: set[str] = set()
-    text = piece.text.encode("utf-8", "replace").decode()  # halves of characters stay one each
+    text = text.encode("utf-8", "replace").decode()  # halves of characters stay one each
     for index, position, _ in search.find_matches_as_indexes(text, overlapping=True):
-        if not matters(words[index]):
+        if index not in live:
             continue
         if position >= limit:
             if held:

@@ -12,6 +12,8 @@ _ANSI = re.compile(
 # e.g. `      │ exit code: 1`, `  ╰─> [12 lines of output]`, `#12 34.56 error: …`, `  × Building wheel`
 _FRAME = re.compile(r"^(?:#\d{1,4} \d+\.\d+ )?[\s│|╰╭╮╯─>×]{0,40}")
 _MARK = "\x1b"
+# digits that differ make no other line; zero stays, for `exit code 0` is none
+_SAME_DIGITS = bytes.maketrans(b"23456789", b"1" * 8)
 
 
 def without_colours(text: str) -> str:
@@ -22,6 +24,14 @@ def without_colours(text: str) -> str:
 def bare(line: str) -> str:
     """One line without the frame that pip, uv or docker put around it."""
     return _FRAME.sub("", line, count=1).rstrip()
+
+
+def shape(text: str) -> str:
+    """The text with every digit but zero as 1: what it has in common with lines that differ in numbers alone."""
+    # by way of bytes, where a table for all characters costs nothing to look up
+    return (
+        text.encode("utf-8", "surrogatepass").translate(_SAME_DIGITS).decode(errors="surrogatepass")
+    )
 
 
 def pieces(line: str) -> Iterator[str]:
