@@ -177,3 +177,11 @@ def test_a_flag_that_counts_for_the_command(
 )
 def test_the_architecture_is_the_call_s_the_machine_s_or_an_example(call: Call, shown: str) -> None:
     assert pasteable("`mambaops build-mamba --arch ARCH`", call) == shown
+
+
+def test_every_command_of_a_line_begins_with_how_this_person_starts_it() -> None:
+    text = "`mambaops wheels fetch X && mambaops wheels install Y --python P`"
+    call = Call(program=".venv/bin/mambaops", flags={"profile": "mine.yaml"}, options=options_of)
+    assert pasteable(text, call) == (
+        "`.venv/bin/mambaops wheels fetch X && .venv/bin/mambaops wheels install Y --python P`"
+    )

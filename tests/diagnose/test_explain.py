@@ -5,6 +5,8 @@ import gzip
 import json
 import lzma
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -322,3 +324,25 @@ def test_the_report_masks_and_is_written_whole(tmp_path: Path) -> None:
     assert "secret99" not in text
     assert "1. build" in text and "error: strange" in text
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_fix_of_a_log_from_elsewhere_says_that_nothing_was_done(tmp_path: Path) -> None:
+    (tmp_path / "pip.log").write_text("NameError: name 'bare_metal_version' is not defined\n")
+    done = mambaops("diagnose", "pip.log", "--fix", "--json", cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["verdict"]) == (1, "failed")
+    assert (found["repair"]["rule"], found["repair"]["remedy"]) == (
+        found["findings"][0]["rule"],
+        "",
+    )
+    assert "this is no log of a step that failed in a run of mambaops" in done.stderr
+    assert not (tmp_path / "state").exists()
+
+
+def test_every_command_of_an_answer_is_as_this_person_types_it(tmp_path: Path) -> None:
+    (tmp_path / "open.log").write_text("Collecting mamba-ssm\n")
+    done = mambaops("diagnose", "open.log", cwd=tmp_path)
+    assert done.returncode == 3
+    (command,) = re.findall("`([^`]* --exit-code 1)`", done.stdout)
+    again = subprocess.run(shlex.split(command), cwd=tmp_path, check=False, capture_output=True)
+    assert again.returncode == 1

@@ -101,6 +101,7 @@ def test_select_exits_4_when_nothing_fits(tmp_path: Path) -> None:
     text = call("select-wheel", *flags)
     assert text.returncode == 4
     first, second, *rest = text.stdout.splitlines()
+    assert found["command"] == first  # in both as this person types it
     assert first.endswith("build-wheel --package causal-conv1d")
     assert second.startswith("nothing fits (")
     assert any("glibcxx: e.g. built on Ubuntu 20.04: needs GLIBCXX_3.4.26" in line for line in rest)

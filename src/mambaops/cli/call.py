@@ -73,7 +73,8 @@ def pasted_explanation(found: Explanation, gpu: str = "") -> Explanation:
     import msgspec
 
     diagnosis = found.diagnosis
-    findings = [pasted_fields(one, "cause", "fix", "fixes", gpu=gpu) for one in diagnosis.findings]
+    texts = ("cause", "fix", "fixes", "does_not_help")
+    findings = [pasted_fields(one, *texts, gpu=gpu) for one in diagnosis.findings]
     diagnosis = msgspec.structs.replace(diagnosis, findings=findings)
     return msgspec.structs.replace(found, diagnosis=diagnosis)
 

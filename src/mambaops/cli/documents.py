@@ -28,6 +28,7 @@ from mambaops.patching.caches import Purged
 from mambaops.patching.crlf import FileReport
 from mambaops.plan import Plan
 from mambaops.profiles.model import Profile
+from mambaops.run.repair import Repaired
 from mambaops.run.runner import Done
 from mambaops.store.commands import Answer
 from mambaops.store.index import StaticIndex
@@ -197,7 +198,7 @@ DOCUMENTS: dict[str, Any] = {
     "cudnn-check": {"cudnn": list[Cudnn]},
     "cudnn-install": {"files": list[str]},
     "demo-data": {"folder": str, "tables": dict[str, str]},
-    "diagnose": Diagnosis,
+    "diagnose": (Diagnosis, Repaired),
     "doctor": {"checks": list[DoctorCheck], "exit_code": int},
     "done": {"command": str, "exit_code": int},
     "env": {"variables": dict[str, str]},

@@ -66,12 +66,12 @@ def pasteable(text: str, call: Call) -> str:
 
 def _one(span: re.Match[str], call: Call) -> str:
     inside = span[1]
-    found = _PROGRAM.search(inside)
-    if found is None:
+    before, *commands = _PROGRAM.split(inside)
+    if not commands:
         return span[0]
-    before, after = inside[: found.start()], inside[found.end() :]
-    shown = f"`{before}{call.program}{_with_flags(after, call)}`"
-    if ARCH in after.split():
+    shown = "".join(call.program + _with_flags(words, call) for words in commands)
+    shown = f"`{before}{shown}`"
+    if ARCH in inside.split():
         own = _text(call.flags.get("arch")) or call.gpu
         shown = shown.replace(f" {ARCH}", f" {shlex.quote(own or EXAMPLE)}")
         shown += "" if own else f" ({EXAMPLE} is an H100: write your own GPU's)"

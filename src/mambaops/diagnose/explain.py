@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from mambaops.diagnose.match import Diagnosis, examine
+from mambaops.diagnose.match import Diagnosis, Finding, examine
 from mambaops.diagnose.named_file import seen_in
 from mambaops.diagnose.reading import Log, log_of
 from mambaops.diagnose.shown import as_text
 from mambaops.facts.model import Facts
+from mambaops.state.remedies import tried
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,9 +25,13 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     def recognised(self) -> bool:
         return self.diagnosis.recognised
 
-    def text(self, *, everything: bool = False) -> str:
-        """For a terminal: the cause, what to do, its line, what does not help."""
-        return as_text(self.diagnosis, self.source, everything=everything)
+    def text(self, *, everything: bool = False, paste: Callable[[str], str] = str) -> str:
+        """For a terminal: the cause, what to do, its line, what does not help.
+
+        Args:
+            paste: makes the commands of a text work for this person, where the findings' are so already.
+        """
+        return as_text(self.diagnosis, self.source, everything=everything, paste=paste)
 
 
 def explain_log(
@@ -58,9 +64,11 @@ def explain(
 
 
 def _looked_at(found: Diagnosis, facts: Facts) -> Diagnosis:
-    """What the compiled files say that the findings name."""
-    findings = [
-        one if one.benign else msgspec.structs.replace(one, here=seen_in(one.line, facts))
-        for one in found.findings
-    ]
+    """What the compiled files say that the findings name, and what helped before."""
+    findings = [one if one.benign else _with_memory(one, facts) for one in found.findings]
     return msgspec.structs.replace(found, findings=findings)
+
+
+def _with_memory(finding: Finding, facts: Facts) -> Finding:
+    before = map(str, tried(finding.rule)[-1:])
+    return msgspec.structs.replace(finding, here=[*seen_in(finding.line, facts), *before])

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from mambaops.diagnose.match import Diagnosis, Finding
 
 
-def as_text(diagnosis: Diagnosis, source: str = "the log", *, everything: bool = False) -> str:
+def as_text(
+    diagnosis: Diagnosis,
+    source: str = "the log",
+    *,
+    everything: bool = False,
+    paste: Callable[[str], str] = str,
+) -> str:
     """The diagnosis for a terminal.
 
     Args:
         everything: also the lines that people blame and that are harmless, and what follows from a cause.
+        paste: makes the commands work that are told where nothing is recognised.
     """
     causes = [found for found in diagnosis.findings if not found.benign]
-    blocks = ["\n".join(_head(diagnosis, causes, source, everything))]
+    head = _head(diagnosis, causes, source, everything)
+    known = diagnosis.verdict == "failed" and causes  # its commands come with the finding
+    blocks = ["\n".join(line if known or line[:3] != "do:" else paste(line) for line in head)]
     blocks += ["\n".join(_block("also", found, everything)) for found in causes[1:]]
     if _error_comes_first(diagnosis, causes):
         blocks.append(

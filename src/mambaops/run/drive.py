@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -17,8 +17,9 @@ from mambaops.plan import Plan
 from mambaops.profiles.load import load_profile
 from mambaops.profiles.model import Profile
 from mambaops.run.other_strategy import Ask, without_runtime
-from mambaops.run.recovery import apply
+from mambaops.run.recovery import REMEDIES, apply, explain_failure, result_of
 from mambaops.run.runner import Outcome, Run
+from mambaops.state.remedies import Result, remember_tried
 from mambaops.steps import all_steps
 from mambaops.verify.model import Verification
 
@@ -50,11 +51,12 @@ def drive(
     except Interrupted:
         raise  # nothing has failed, and nothing is tried again
     except MambaopsError:
-        rules = _explain(run, say)
-        if not (apply(run, rules, say) or without_runtime(run, ask, say)):
+        rules = explain_failure(run, say)
+        remedied = apply(run, rules, say)
+        if not (remedied or without_runtime(run, ask, say)):
             raise
         say("trying once more")
-        outcome = _again(run, only, say)
+        outcome = _again(run, only, say, remedied)
     _conclude(run, outcome, time.monotonic() - started, only, say)
     return outcome
 
@@ -79,29 +81,24 @@ def _announce(plan: Plan, say: Say, only: tuple[str, ...] = ()) -> None:
         say(note)
 
 
-def _again(run: Run, only: tuple[str, ...], say: Say) -> Outcome:
-    """The second and last try after a remedy."""
+def _again(run: Run, only: tuple[str, ...], say: Say, remedied: list[str]) -> Outcome:
+    """The second and last try after remedies for these failures; what came of them is remembered."""
+    step = run.done[-1].step
     run.done.clear()
     try:
-        return run.all(only)
+        outcome = run.all(only)
     except MambaopsError:
-        _explain(run, say)
+        rules = explain_failure(run, say)
+        _remember(run, step, {rule: result_of(rule, rules) for rule in remedied})
         raise
+    _remember(run, step, dict.fromkeys(remedied, "helped"))
+    return outcome
 
 
-def _explain(run: Run, say: Say) -> list[str]:
-    """Name the cause of a failed step from its logs; the rules that were recognised."""
-    from mambaops.diagnose.explain import explain_log
-
-    logs, rules = run.logs_of_failure(), list[str]()
-    for log in logs:
-        explanation = explain_log(log, run.machine, here=True)
-        if explanation.diagnosis.failed:
-            say(explanation.text())
-        rules += [one.rule for one in explanation.diagnosis.findings if not one.benign]
-    if logs:
-        say(f"full log: {logs[-1]}")
-    return rules
+def _remember(run: Run, step: str, results: Mapping[str, Result]) -> None:
+    for rule, result in results.items():
+        name = REMEDIES[rule].name
+        remember_tried(rule=rule, remedy=name, profile=run.profile.name, step=step, result=result)
 
 
 def _conclude(run: Run, outcome: Outcome, seconds: float, only: tuple[str, ...], say: Say) -> None:

@@ -96,7 +96,9 @@ def select_wheel(
     candidates = list_candidates(package, machine, read, say=say)
     selection = select_confirmed(package, machine, candidates, wanted, check=check, say=say)
     emit(
-        selection.as_json() if json else selection,
+        {**selection.as_json(), "command": pasted_command(command_for(selection))}
+        if json
+        else selection,
         as_json=json,
         text=lambda result: "\n".join(
             [

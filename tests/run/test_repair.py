@@ -1,0 +1,218 @@
+"""`diagnose --fix`: shown, agreed to, applied, run again, verified, remembered; and what is left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from recorded import varied
+from target_environment import TargetEnvironment
+
+from mambaops.core.errors import CommandFailed, UsageError
+from mambaops.decide.situation import Flags
+from mambaops.diagnose.explain import Explanation, explain_log
+from mambaops.diagnose.rules import load
+from mambaops.run.drive import drive
+from mambaops.run.recovery import AGREED
+from mambaops.run.repair import Repair, Repaired, repair
+from mambaops.state.places import places
+from mambaops.state.remedies import memory_file, remember_tried, tried
+
+COMPILE = Flags(arch="9.0", obtain=("source",))
+READY = {"setuptools": "80", "wheel": "0.45", "packaging": "24", "ninja": "1.13"}
+SHADOWED = "ImportError: libcusparse.so.12: undefined symbol: __nvJitLinkComplete_12_4\n"
+KILLED = "c++: fatal error: Killed signal terminated program cc1plus\ncompilation terminated.\n"
+FACTS = varied("hopper", {})
+said: list[str] = []
+
+
+def yes(question: str) -> None:
+    said.append(question)
+
+
+def no(question: str) -> None:
+    raise UsageError("not agreed")
+
+
+@pytest.fixture
+def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TargetEnvironment:
+    monkeypatch.setenv("MAMBAOPS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MAMBAOPS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/old-cuda/lib64")
+    said.clear()
+    return TargetEnvironment(places("local").env, tmp_path / "shared")
+
+
+def probe(env: TargetEnvironment, distributions: dict[str, str]) -> tuple[str, str, int]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    place = {"prefix": str(env.folder), "executable": str(env.python), "kind": "venv"}
+    facts = varied(
+        "no-gpu", {"python": {**place, "version": version}, "distributions": distributions}
+    )
+    return msgspec.json.encode(facts).decode(), "", 0
+
+
+def failed(env: TargetEnvironment, error: str) -> Path:
+    """A run whose step `prepare-build` failed like this; its newest log."""
+    env.take_over({"cached_probe.py": probe(env, {}), "-m": ("", error, 1)})
+    with pytest.raises(CommandFailed):
+        drive("local", COMPILE, only=("prepare-build",), say=lambda line: None)
+    found = places("local").runs.glob("*/prepare-build*.log")
+    return max(found, key=lambda path: (path.stat().st_mtime, str(path)))
+
+
+def mended(env: TargetEnvironment) -> None:
+    """From now on pip installs what it is asked for."""
+    env.take_over({"cached_probe.py": probe(env, {}), "-m": ("", "", 0)})
+    env.after_pip({"cached_probe.py": probe(env, READY)})
+
+
+def explained(log: Path) -> Explanation:
+    return explain_log(log, FACTS, here=True)
+
+
+def test_the_remedy_is_shown_agreed_to_applied_tried_and_remembered(env: TargetEnvironment) -> None:
+    log = failed(env, SHADOWED)
+    assert os.environ["LD_LIBRARY_PATH"] == "/opt/old-cuda/lib64"  # nobody was asked yet
+    mended(env)
+    done = repair(log, explained(log), ask=yes, say=said.append)
+    assert (done.rule, done.remedy) == ("nvjitlink-shadowed", "without-LD_LIBRARY_PATH")
+    assert (done.step, done.result, done.helped) == ("prepare-build", "helped", True)
+    shown, question = said[0], said[1]
+    assert "run without LD_LIBRARY_PATH (now /opt/old-cuda/lib64)" in shown
+    assert question == "apply this, and run prepare-build of profile `local` again"
+    assert "verified: prepare-build was judged once more after it ran, and is done" in said
+    (seen,) = tried("nvjitlink-shadowed")
+    assert said[-1] == f"remembered: {seen}"
+    assert [one.startswith(seen.day) for one in explained(log).diagnosis.findings[0].here] == [True]
+
+
+def test_the_step_runs_as_it_was_asked_for_and_without_what_was_in_the_way(
+    env: TargetEnvironment,
+) -> None:
+    log = failed(env, SHADOWED)
+    mended(env)
+    repair(log, explained(log), ask=yes, say=said.append)
+    pips = [one for one in env.seen() if one["words"][0] == "-m"]
+    assert [one["env"].get("LD_LIBRARY_PATH") for one in pips] == ["/opt/old-cuda/lib64", None]
+    assert pips[0]["words"] == pips[1]["words"]
+
+
+def test_what_did_not_help_is_remembered_and_not_tried_again(env: TargetEnvironment) -> None:
+    log = failed(env, SHADOWED)
+    first = repair(log, explained(log), ask=yes, say=said.append)
+    assert first.result == "did not help"
+    os.environ["LD_LIBRARY_PATH"] = "/opt/old-cuda/lib64"
+    said.clear()
+    second = repair(log, explained(log), ask=yes, say=said.append)
+    assert (second.remedy, second.result) == ("", "")
+    assert said[0] == f"remembered: {tried()[-1]}"
+    assert str(memory_file()) in said[1]
+    assert second.left == explained(log).diagnosis.findings[0].fixes
+
+
+def test_another_failure_after_the_remedy_is_told_apart(env: TargetEnvironment) -> None:
+    log = failed(env, SHADOWED)
+    env.take_over({"cached_probe.py": probe(env, {}), "-m": ("", KILLED, 1)})
+    assert repair(log, explained(log), ask=yes, say=said.append).result == (
+        "another failure came after it"
+    )
+
+
+def test_nothing_is_changed_where_the_person_does_not_agree(env: TargetEnvironment) -> None:
+    log = failed(env, SHADOWED)
+    with pytest.raises(UsageError, match="not agreed"):
+        repair(log, explained(log), ask=no, say=said.append)
+    assert os.environ["LD_LIBRARY_PATH"] == "/opt/old-cuda/lib64"
+    assert len([words for words in env.calls() if words[0] == "-m"]) == 1
+    assert tried() == []
+
+
+def test_the_runner_remembers_what_its_own_remedy_came_to(env: TargetEnvironment) -> None:
+    log = failed(env, KILLED)
+    (seen,) = tried("compiler-oom-killed")
+    assert (seen.remedy, seen.step, seen.result) == ("fewer-jobs", "prepare-build", "did not help")
+    assert repair(log, explained(log), ask=yes, say=said.append).remedy == ""
+
+
+def test_what_needs_root_or_the_network_is_left_to_the_person(env: TargetEnvironment) -> None:
+    log = failed(env, "fatal error: Python.h: No such file or directory\n")
+    done = repair(log, explained(log), ask=yes, say=said.append)
+    assert (done.rule, done.remedy) == ("python-h-missing", "")
+    assert done.left == explained(log).diagnosis.findings[0].fixes
+    assert "nothing is applied" in said[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "rule"),
+    [
+        (SHADOWED, "no log of a step that failed in a run of mambaops", "nvjitlink-shadowed"),
+        ("Successfully installed x-1\n", "no failure that is known", ""),
+        ("ValueError: odd\n", "no failure that is known", ""),
+    ],
+)
+def test_a_log_from_elsewhere_is_not_run_again(
+    env: TargetEnvironment, tmp_path: Path, text: str, told: str, rule: str
+) -> None:
+    log = tmp_path / "pip.log"
+    log.write_text(text, encoding="utf-8")
+    done = repair(log, explained(log), ask=yes, say=said.append)
+    assert told in said[0]
+    assert (done.rule, done.remedy) == (rule, "")
+    assert repair(None, explained(log), ask=yes, say=said.append).remedy == ""
+
+
+def test_a_log_of_a_step_that_went_well_is_not_run_again(env: TargetEnvironment) -> None:
+    log = failed(env, SHADOWED)
+    other = log.with_name("create-venv.log")
+    other.write_text(SHADOWED, encoding="utf-8")
+    assert repair(other, explained(other), ask=yes, say=said.append).remedy == ""
+    (log.parent / "outcome.json").write_text("{", encoding="utf-8")
+    assert repair(log, explained(log), ask=yes, say=said.append).remedy == ""
+
+
+@pytest.mark.parametrize("text", ["", "[", '[{"day": 1}]', "\udcff"])
+def test_a_broken_memory_is_none(env: TargetEnvironment, text: str) -> None:
+    memory_file().parent.mkdir(parents=True)
+    memory_file().write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert tried() == []
+    remember_tried(rule="x", remedy="y", profile="local", step="verify", result="helped")
+    assert [one.rule for one in tried("x")] == ["x"]
+
+
+def test_remedies_belong_to_rules_and_have_nothing_to_do_where_nothing_is_set(
+    env: TargetEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(AGREED) <= {rule.id for rule in load().rules}
+    monkeypatch.delenv("LD_LIBRARY_PATH")
+    log = failed(env, SHADOWED)
+    assert repair(log, explained(log), ask=yes, say=said.append).remedy == ""
+
+
+def test_a_folder_of_our_own_for_what_cannot_be_written(
+    env: TargetEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRITON_CACHE_DIR", "/nonexistent/.triton")
+    log = failed(env, "PermissionError: [Errno 13] Permission denied: '/nonexistent/.triton'\n")
+    mended(env)
+    assert repair(log, explained(log), ask=yes, say=said.append).helped
+    own = [one["env"]["TRITON_CACHE_DIR"] for one in env.seen() if one["words"][0] == "-m"][-1]
+    assert Path(own) == places("local").root / "triton"
+    assert Path(own).is_dir()
+
+
+def test_the_document_has_the_diagnosis_and_what_was_done(env: TargetEnvironment) -> None:
+    log = failed(env, SHADOWED)
+    whole: dict[str, Any] = json.loads(
+        msgspec.json.encode(
+            Repaired.of(explained(log).diagnosis, Repair(rule="x", result="helped"))
+        )
+    )
+    assert whole["verdict"] == "failed"
+    assert whole["findings"][0]["rule"] == "nvjitlink-shadowed"
+    assert whole["repair"]["result"] == "helped"
