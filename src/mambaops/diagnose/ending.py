@@ -16,6 +16,12 @@ from mambaops.diagnose.text import bare
 
 LOOKED_AT = 120  # lines of the end that may trail a good end
 
+# what makes of a good end none, e.g. `setup.py did not run successfully`, `build finished: 3 failed`
+_DENIED = re.compile(
+    r"(?i)\b(?:not|never|cannot|\w+n['’]t|unsuccessful\w*|incomplete)\b"
+    r"|(?<!\bno )(?<!\b0 )(?<!\bwithout )\b(?:failed|failures?|errors?)\b"
+)
+
 Outcome = Literal["good", "bad", "open"]
 
 
@@ -49,11 +55,18 @@ def end_of(lines: list[str]) -> End:
             if plain and not _trailing().search(plain):
                 break
             continue
+        if _is_free(ending) and _DENIED.search(plain):
+            break
         names |= names_in(match.groupdict().get("names") or "")
         if ending.covers != "part":
             outcome: Outcome = "bad" if ending.covers == "failure" else "good"
             return End(outcome, plain, back, frozenset(names), ending.covers == "packages")
     return NO_END
+
+
+def _is_free(ending: Ending) -> bool:
+    """It finds words of success anywhere in a line, and not a line that a tool always prints alike."""
+    return ending.covers == "all" and not ending.regex.startswith("^")
 
 
 def names_in(text: str) -> set[str]:

@@ -40,6 +40,10 @@ MARKS = (
     "NotFound",
     "E: ",
     "core dumped",
+    "Illegal instruction",
+    "Bus error",
+    "Floating point",
+    "Aborted",
     "terminate called",
     "panicked at",
     "CRITICAL",
@@ -84,6 +88,8 @@ _REAL = tuple(
         r"^(?:\S{1,200}: ){1,2}command not found",
         # e.g. `./x.sh: line 9:  4711 Segmentation fault      ./a.out`
         r"(?:^|\s)Segmentation fault",
+        # as a shell says it, alone in its line
+        r"^(?:\S{1,200}: line \d+: +\d+ )?(?:Illegal instruction|Bus error|Floating point exception|Aborted)(?:\s|$)",
         r"\(core dumped\)",
         r"^terminate called (?:after|without)",
         r"^thread '.{1,80}' panicked at",

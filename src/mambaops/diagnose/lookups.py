@@ -66,15 +66,11 @@ def _direction(package: str, row: _Api | None) -> Groups:
     if row is None:
         when = f"another release of {package} than the installed one has it"
         return {"when": when, "cure": f"the release of {package} that its requirements name"}
-    if row.since == "newer":
-        return {"when": "it came with a newer release", "cure": f"pip install -U {package}"}
     if row.since:
         return {
             "when": f"{package} has it from {row.since} on, so the installed one is older",
             "cure": f"{package} {row.since} or newer",
         }
-    if row.before == "newer":
-        return {"when": "newer releases dropped it", "cure": f"an older {package}"}
     return {
         "when": f"{package} {row.before} dropped it, so the installed one is {row.before} or newer",
         "cure": f"{package} below {row.before}",

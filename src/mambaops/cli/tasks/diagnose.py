@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     group="diagnose",
     examples=(
         "mambaops diagnose build.log",
-        "mambaops diagnose --fix",
         "pip install mamba-ssm 2>&1 | mambaops diagnose",
     ),
     operand="log",
