@@ -45,6 +45,36 @@ def host_compiler(facts: Facts, limit: int | None = None, floor: int = 0) -> Com
     return newest_first[0] if newest_first else None
 
 
+def gcc_limit(toolkit: Toolkit | None) -> tuple[int | None, str]:
+    """The newest g++ major that an nvcc takes, and who says so: its own header, else CUDA's documentation.
+
+    (None, "") where nobody knows.
+    """
+    if toolkit is None:
+        return None, ""
+    if toolkit.gcc_max is not None:
+        return toolkit.gcc_max, toolkit.gcc_max_source or f"{toolkit.home}'s host_config.h"
+    row = cuda_tables.toolkit(toolkit.version or "")
+    return (row.gcc_max, f"CUDA {toolkit.version}'s documentation") if row else (None, "")
+
+
+def too_new(facts: Facts, toolkit: Toolkit | None, floor: int = 0) -> Compiler | None:
+    """The g++ that is too new for an nvcc, where no other one is there that it takes."""
+    limit, _ = gcc_limit(toolkit)
+    if limit is None or host_compiler(facts, limit, floor) is not None:
+        return None
+    found = host_compiler(facts)
+    return found if found and major(found.version) > limit else None
+
+
+def getting_gxx(number: int) -> str:
+    """How a g++ of that major comes beside the others; it is found by itself then."""
+    return (
+        f"`sudo apt-get install g++-{number}` (it is found by itself); "
+        f"without root: `conda install -c conda-forge gxx_linux-64={number}`"
+    )
+
+
 def major(version: str | None) -> int:
     """The first number of a compiler's version, 0 when it is not known."""
     return int((version or "0").split(".")[0] or 0)

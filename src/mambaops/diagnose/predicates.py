@@ -6,10 +6,11 @@ expression in the YAML.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mambaops.facts.model import Facts
+from mambaops.facts.model import Facts, Libstdcxx
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +175,62 @@ def torch_is_2_3_or_newer(seen: Evidence) -> bool:
     return _torch(seen) >= (2, 3)
 
 
+def torch_is_2_1_or_2_2(seen: Evidence) -> bool:
+    """The machine's torch is one of those whose SetDevice takes an int alone."""
+    return (2, 1) <= _torch(seen)[:2] <= (2, 2)
+
+
+def torch_is_2_3_to_2_7(seen: Evidence) -> bool:
+    """The machine's torch is one of those whose SetDevice takes an int8."""
+    return (2, 3) <= _torch(seen)[:2] <= (2, 7)
+
+
+def torch_is_2_8_or_newer(seen: Evidence) -> bool:
+    """The machine's torch is 2.8 or above."""
+    return _torch(seen) >= (2, 8)
+
+
+def torch_has_the_old_abi(seen: Evidence) -> bool:
+    """The machine's torch says of itself that it was built with the old C++11 ABI."""
+    return _abi(seen) is False
+
+
+def torch_has_the_new_abi(seen: Evidence) -> bool:
+    """Likewise with the new one."""
+    return _abi(seen) is True
+
+
+def _abi(seen: Evidence) -> bool | None:
+    torch = seen.facts.torch if seen.facts else None
+    return torch.cxx11_abi if torch else None
+
+
+def nvidia_packages_of_two_cudas(seen: Evidence) -> bool:
+    """One of NVIDIA's libraries is installed twice, for two CUDA majors, beside each other."""
+    found = map(_NVIDIA.fullmatch, seen.facts.distributions if seen.facts else {})
+    names = [match["name"] for match in found if match]
+    return len(names) > len(set(names))
+
+
+_NVIDIA = re.compile(r"nvidia[-_](?P<name>[a-z-_]+?)(?:[-_]cu\d+)?")
+
+
+def system_libstdcxx_has_it(seen: Evidence) -> bool:
+    """The system's own libstdc++ defines the version that was asked for: an older one was loaded before it."""
+    return _defines(seen, seen.facts.host.libstdcxx if seen.facts else None)
+
+
+def pythons_libstdcxx_has_it(seen: Evidence) -> bool:
+    """The libstdc++ of the environment (conda's) defines the version that was asked for."""
+    return _defines(seen, seen.facts.python.libstdcxx if seen.facts else None)
+
+
+def _defines(seen: Evidence, library: Libstdcxx | None) -> bool:
+    kind, _, number = seen.groups.get("need", "").partition("_")
+    has = (library.glibcxx if kind == "GLIBCXX" else library.cxxabi) if library else None
+    return bool(has and number and release(has) >= release(number))
+
+
 def _torch(seen: Evidence) -> tuple[int, ...]:
     torch = seen.facts.torch if seen.facts else None
     return release(torch.version) if torch else ()
@@ -208,6 +265,14 @@ PREDICATES: dict[str, Callable[[Evidence], bool]] = {
         ptxas_is_tritons,
         torch_is_older_than_2_1,
         torch_is_2_3_or_newer,
+        torch_is_2_1_or_2_2,
+        torch_is_2_3_to_2_7,
+        torch_is_2_8_or_newer,
+        torch_has_the_old_abi,
+        torch_has_the_new_abi,
+        nvidia_packages_of_two_cudas,
+        system_libstdcxx_has_it,
+        pythons_libstdcxx_has_it,
         library_path_is_set,
     )
 }

@@ -7,11 +7,17 @@ from collections.abc import Iterator
 from mambaops.core.errors import MambaopsError
 from mambaops.decide.choice import Choice, decide
 from mambaops.decide.situation import Flags
-from mambaops.decide.toolkit import GCC_ADVISED, compiler_floor, host_compiler
-from mambaops.doctor.model import Check, release
+from mambaops.decide.toolkit import (
+    GCC_ADVISED,
+    compiler_floor,
+    gcc_limit,
+    getting_gxx,
+    host_compiler,
+    major,
+)
+from mambaops.doctor.model import Check
 from mambaops.doctor.toolkits import best_toolkit, wanted_cuda
 from mambaops.facts.model import Compiler, Facts
-from mambaops.knowledge.cuda import toolkit as known_toolkit
 from mambaops.knowledge.torch_builds import torch_row
 from mambaops.profiles.load import load_profile
 from mambaops.profiles.model import Profile
@@ -36,10 +42,9 @@ def compiler(facts: Facts, profile: Profile | None) -> Iterator[Check]:
     if gxx is None or not gxx.works:
         yield _no_gxx(gxx, found)
         return
-    bound, where = _bound(facts, profile)
-    major = next(iter(release(gxx.version)), 0)
-    if bound and major > bound:
-        yield _above_bound(found, gxx, bound, where)
+    bound, where = gcc_limit(best_toolkit(facts, wanted_cuda(facts, profile)))
+    if bound and major(gxx.version) > bound:
+        yield _above_bound(facts, gxx, bound, where)
         return
     yield from _below_torch(facts, gxx, profile, bound)
     limit = f", nvcc takes up to {bound}" if bound else ""
@@ -65,26 +70,9 @@ def _no_gxx(gxx: Compiler | None, found: dict[str, Compiler]) -> Check:
     )
 
 
-def _bound(facts: Facts, profile: Profile | None) -> tuple[int | None, str]:
-    kit = best_toolkit(facts, wanted_cuda(facts, profile))
-    if kit is None:
-        return None, ""
-    if kit.gcc_max is not None:
-        return kit.gcc_max, kit.gcc_max_source or kit.home
-    row = known_toolkit(kit.version or "")
-    return (row.gcc_max, f"CUDA {kit.version}'s documentation") if row else (None, "")
-
-
-def _above_bound(found: dict[str, Compiler], gxx: Compiler, bound: int, where: str) -> Check:
-    usable = [
-        one
-        for one in found.values()
-        if one.name.startswith("g++")
-        and one.works
-        and 0 < next(iter(release(one.version)), 0) <= bound
-    ]
+def _above_bound(facts: Facts, gxx: Compiler, bound: int, where: str) -> Check:
+    best = host_compiler(facts, bound, 1)
     apt = where.startswith("/usr/include/crt")
-    best = max(usable, key=lambda one: release(one.version), default=None)
     return Check(
         id="compiler-too-new",
         area="compiler",
@@ -95,7 +83,7 @@ def _above_bound(found: dict[str, Compiler], gxx: Compiler, bound: int, where: s
         if best
         else "`sudo apt-get remove nvidia-cuda-toolkit`, then `mambaops install-toolkit`"
         if apt
-        else f"`sudo apt-get install g++-{bound}`, or a newer CUDA of the same major (`mambaops install-toolkit`)",
+        else f"{getting_gxx(bound)}; or a newer CUDA of the same major (`mambaops install-toolkit`)",
     )
 
 
@@ -110,7 +98,7 @@ def _below_torch(
     need = floor or GCC_ADVISED.get(standard, 0)
     if host_compiler(facts, bound, need) is not None:
         return
-    if next(iter(release(gxx.version)), 0) < need:
+    if major(gxx.version) < need:
         yield Check(
             id="compiler-too-old",
             area="compiler",
@@ -118,7 +106,7 @@ def _below_torch(
             state="failed" if floor and choice and choice.kernels else "warning",
             what=f"g++ {gxx.version} is below {need}",
             cause=f"the headers of torch {row.minor if row else '2.1 and later'} are C++{standard}",
-            remedy=f"`sudo apt-get install g++-{need}`; without root: `conda install -c conda-forge gxx_linux-64={need}`",
+            remedy=getting_gxx(need),
         )
 
 

@@ -27,6 +27,7 @@ from mambaops.decide.toolkit import (
     compiler_floor,
     cxx_standard,
     fitting_toolkit,
+    gcc_limit,
     host_compiler,
 )
 from mambaops.decide.verdict import Verdict, done, needed
@@ -86,7 +87,8 @@ def _tools(context: Context, case: Case) -> Tools:
     toolkit, refused = fitting_toolkit(case)
     if toolkit is None:
         raise MachineError("no nvcc fits: " + "; ".join(refused or ["none was found"]))
-    compiler = host_compiler(case.facts, toolkit.gcc_max, compiler_floor(cxx_standard(case)))
+    limit, _ = gcc_limit(toolkit)
+    compiler = host_compiler(case.facts, limit, compiler_floor(cxx_standard(case)))
     if compiler is None:
         raise MachineError(f"no g++ that nvcc {toolkit.version} takes")
     return Tools(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mambaops.decide.case import Case
 from mambaops.decide.packages import compiles
-from mambaops.decide.toolkit import compiler_floor, cxx_standard, host_compiler, major
+from mambaops.decide.toolkit import compiler_floor, cxx_standard, getting_gxx, host_compiler, major
 from mambaops.decide.verdict import Verdict, blocked, done
 from mambaops.steps.step import Step
 
@@ -22,7 +22,7 @@ def assess(case: Case) -> Verdict:
         return blocked(
             f"{compiler.name} {compiler.version} does not know C++{cxx_standard(case)}, which the "
             f"headers of torch {case.choice.torch} demand (g++ {floor} or newer)",
-            f"`sudo apt-get install g++-{floor}` (it is found by itself), or conda's gxx_linux-64={floor}, or an older torch: `--torch 2.10.0`",
+            f"{getting_gxx(floor)}; or an older torch: `--torch 2.10.0`",
         )
     return done(f"{compiler.name} {compiler.version} at {compiler.path}")
 

@@ -16,7 +16,9 @@ from mambaops.decide.toolkit import (
     compiler_floor,
     cxx_standard,
     fitting_toolkit,
-    host_compiler,
+    gcc_limit,
+    getting_gxx,
+    too_new,
 )
 from mambaops.decide.verdict import Verdict, blocked, done, needed
 from mambaops.facts.model import Toolkit
@@ -70,17 +72,13 @@ def _toolkit_hint(case: Case) -> str:
 
 
 def _compiler_bound(case: Case, toolkit: Toolkit) -> Verdict:
-    floor = compiler_floor(cxx_standard(case))
-    if host_compiler(case.facts, toolkit.gcc_max, floor) is not None:
-        return done(f"nvcc {toolkit.version} at {toolkit.nvcc}")
-    found = host_compiler(case.facts)
-    if found is None or toolkit.gcc_max is None:
+    found = too_new(case.facts, toolkit, compiler_floor(cxx_standard(case)))
+    limit, source = gcc_limit(toolkit)
+    if found is None or limit is None:
         return done(f"nvcc {toolkit.version} at {toolkit.nvcc}")
     return blocked(
-        f"nvcc {toolkit.version} takes g++ up to {toolkit.gcc_max} "
-        f"({toolkit.gcc_max_source or 'its host_config.h'}), here is {found.version}",
-        f"`sudo apt-get install g++-{toolkit.gcc_max}` beside it (it is found by itself), "
-        f"or conda's gxx_linux-64={toolkit.gcc_max}",
+        f"nvcc {toolkit.version} takes g++ up to {limit} ({source}), here is {found.version}",
+        getting_gxx(limit),
     )
 
 
