@@ -127,3 +127,28 @@ def test_one_that_hangs_before_it_has_read_everything_is_ended_all_the_same() ->
     assert done.returncode == 0
     hangs = [sys.executable, "-c", "import time; time.sleep(600)"]
     assert process.run(hangs, stdin=text, timeout=0.5, check=False).timed_out
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc here")
+def test_one_that_is_just_going_keeps_nobody_from_ending_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files of a dying process may be empty, which psutil does not expect."""
+    folder, proc = tmp_path / "noted", tmp_path / "proc"
+    folder.mkdir()
+    with subprocess.Popen(
+        program(folder, "stubborn"), env=trees.marked(None, "going"), start_new_session=True
+    ) as running:
+        wait_for(folder / "first")
+        proc.mkdir()
+        for path in Path("/proc").iterdir():
+            (proc / path.name).symlink_to(path)
+        (proc / "9999999").mkdir()
+        for name in ("stat", "status", "environ", "cmdline"):
+            (proc / "9999999" / name).touch()
+        monkeypatch.setattr(psutil, "PROCFS_PATH", str(proc))
+        with pytest.raises(IndexError):
+            psutil.Process(9999999)
+        assert running.pid in {one.pid for one in trees.with_label("going")}
+        assert trees.end_trees([(running.pid, "no mark")], grace=0.1) == []
+    assert not runs(noted(folder)["stubborn"])

@@ -11,7 +11,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mambaops.core.signals import hurried
@@ -81,19 +81,32 @@ def with_label(label: str) -> list[psutil.Process]:
 
 def _where(fits: Callable[[str], bool]) -> list[psutil.Process]:
     """Processes by their mark; never ourselves, nor what is above us, nor a server for others."""
-    import psutil
-
     found = []
-    for one in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
+    for one in _all():
+        with _passed_over():
             env = one.environ()
             if MARK in env and _SERVER not in env and fits(env[MARK]):
                 found.append(one)
     if not found:
         return []
-    us = psutil.Process()
-    above = {us.pid, *(one.pid for one in us.parents())}
+    import psutil
+
+    above = {os.getpid()}
+    with _passed_over():
+        above |= {one.pid for one in psutil.Process().parents()}
     return [one for one in found if one.pid not in above]
+
+
+def _all() -> Iterator[psutil.Process]:
+    """Every process that can be looked at."""
+    import psutil
+
+    for pid in psutil.pids():
+        one = None
+        with _passed_over():
+            one = psutil.Process(pid)
+        if one is not None:
+            yield one
 
 
 def _below(pid: int) -> list[psutil.Process]:
@@ -101,13 +114,25 @@ def _below(pid: int) -> list[psutil.Process]:
     import psutil
 
     try:
-        first = psutil.Process(pid)
-        found = [first, *first.children(recursive=True)]
+        found = [psutil.Process(pid)]
+        with contextlib.suppress(LookupError, ValueError):  # as in `_passed_over`
+            found += found[0].children(recursive=True)
     except psutil.Error:
         return []
     if hasattr(os, "getpgid"):
-        found += [one for one in psutil.process_iter() if _group(one.pid) == pid]
+        found += [one for one in _all() if _group(one.pid) == pid]
     return list(dict.fromkeys(one for one in found if one.pid != os.getpid()))
+
+
+def _passed_over() -> contextlib.suppress:
+    """One process that cannot be looked at keeps nobody from ending the others.
+
+    The files under /proc of one that is just going may be empty, and psutil's parsers then end in an IndexError,
+    a KeyError or a ValueError.
+    """
+    import psutil
+
+    return contextlib.suppress(psutil.Error, OSError, LookupError, ValueError)
 
 
 def _group(pid: int) -> int:
@@ -134,7 +159,7 @@ def living(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
 
     found = []
     for one in dict.fromkeys(processes):
-        with contextlib.suppress(psutil.Error):
+        with _passed_over():
             if one.is_running() and one.status() != psutil.STATUS_ZOMBIE:
                 found.append(one)
     return found
@@ -144,7 +169,7 @@ def _each(processes: Iterable[psutil.Process], act: Callable[[psutil.Process], N
     import psutil
 
     for one in dict.fromkeys(processes):
-        with contextlib.suppress(psutil.Error, OSError):
+        with _passed_over():
             act(one)
             if one.status() == psutil.STATUS_STOPPED:
                 one.resume()  # a stopped one does not hear a request to end
@@ -152,19 +177,15 @@ def _each(processes: Iterable[psutil.Process], act: Callable[[psutil.Process], N
 
 def _ours(one: psutil.Process) -> bool:
     """May this user end it?"""
-    import psutil
-
     if not hasattr(os, "geteuid") or os.geteuid() == 0:
         return True
-    with contextlib.suppress(psutil.Error):
+    with _passed_over():
         return os.geteuid() in one.uids()[:2]
     return False
 
 
 def words(one: psutil.Process) -> str:
     """A process as a person knows it: its command line and its id."""
-    import psutil
-
-    with contextlib.suppress(psutil.Error):
+    with _passed_over():
         return f"{' '.join(one.cmdline()) or one.name()} ({one.pid})"
     return str(one.pid)
