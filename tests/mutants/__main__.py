@@ -119,6 +119,7 @@ def _room(
     started = time.monotonic()
     texts = {file: file.read_text(encoding="utf-8") for file in files}
     mutants = [mutant for file, text in texts.items() for mutant in of(file, text)]
+    there = {_key(one, texts[one.file].splitlines()) for one in mutants}
     if 0 < words.sample < len(mutants):
         mutants = sorted(random.Random(0).sample(mutants, words.sample), key=lambda one: one.index)
         print(f"{name}: a sample of {words.sample}")
@@ -132,9 +133,15 @@ def _room(
     for test in sorted(one for one, spent in place.seconds.items() if spent > place.ceiling):
         print(f"{name}: left out, takes {place.seconds[test]:.1f} s: {test}")
     mutants = [one for one in mutants if one.outcome != "none"]
+    _gone(name, set(texts), accepted, there)
     return _report(
         name, mutants, texts, accepted, room.get("wanted", table["wanted"]), started, words.verbose
     )
+
+
+def _key(one: Mutant, lines: list[str]) -> tuple[str, str, str]:
+    """As survivors.toml names it: file, line's text, bug."""
+    return str(one.file.relative_to(PACKAGE)), lines[one.line - 1].strip(), one.what
 
 
 def of(file: Path, text: str) -> list[Mutant]:
@@ -159,11 +166,10 @@ def _report(
         for one in accepted.get("survivor", [])
     }
     lines = {file: text.splitlines() for file, text in texts.items()}
-    killed, known, used = 0, 0, set()
+    killed, known = 0, 0
     for one in sorted(mutants, key=lambda one: (one.file, one.line)):
-        file, line = str(one.file.relative_to(PACKAGE)), lines[one.file][one.line - 1].strip()
-        key = (file, line, one.what)
-        used.add(key)
+        key = _key(one, lines[one.file])
+        file = key[0]
         if one.outcome == "killed":
             killed += 1
             if key in reasons:
@@ -180,7 +186,6 @@ def _report(
             state = "SURVIVED" if one.outcome == "survived" else "UNREACHED"
             spent = f" ({one.seconds:.1f} s)" if verbose else ""
             print(f"  {state} {file}:{one.line}: {one.what}{spent}")
-    _gone(name, set(texts), set(reasons) - used)
     total = len(mutants) - known
     share = 100 * killed / total if total else 100.0
     seconds = time.monotonic() - started
@@ -191,8 +196,11 @@ def _report(
     return share >= wanted
 
 
-def _gone(name: str, files: set[Path], left: set[tuple[str, str, str]]) -> None:
-    for file, line, what in sorted(left):
+def _gone(
+    name: str, files: set[Path], accepted: dict[str, Any], there: set[tuple[str, str, str]]
+) -> None:
+    named = {(one["file"], one["line"], one["bug"]) for one in accepted.get("survivor", [])}
+    for file, line, what in sorted(named - there):
         if PACKAGE / file in files:
             print(f"{name}: survivors.toml names what is not there: {file}: `{line}`: {what}")
 
