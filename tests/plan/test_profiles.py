@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import jsonschema
 import pytest
 import yaml
@@ -142,3 +144,27 @@ def test_the_known_release_is_checked_without_its_hash_in_the_profile(
     found = parse_profile(SMALL + f"packages: {{torch-scatter: {spec}}}\n", "mine")
     described = package("torch-scatter").source.sha256
     assert (found.packages["torch-scatter"].sha256 == described) is known
+
+
+def test_a_text_that_was_read_once_is_the_same_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Order too: packages are built in the profile's."""
+    monkeypatch.setenv("MAMBAOPS_CACHE", str(tmp_path))
+    text = SMALL + "packages: {mamba-ssm: {version: '2.2.2'}, causal-conv1d: {version: '1.4.0'}}\n"
+    first = parse_profile(text, "mine")
+    (kept,) = (tmp_path / "profiles").iterdir()
+    assert list(parse_profile(text, "mine").packages) == ["mamba-ssm", "causal-conv1d"]
+    assert parse_profile(text, "mine") == first
+    kept.write_text("{", encoding="utf-8")  # damaged: read anew
+    assert parse_profile(text, "mine") == first
+
+
+def test_a_text_with_a_mistake_is_never_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAMBAOPS_CACHE", str(tmp_path))
+    for _ in range(2):
+        with pytest.raises(UsageError, match="stands twice"):
+            parse_profile(SMALL + "name: other\n", "mine")
+    assert list(tmp_path.iterdir()) == []

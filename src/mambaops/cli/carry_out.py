@@ -43,7 +43,7 @@ def _shown(command: Command, values: Mapping[str, Any]) -> int:
             hint="`mambaops --dry build-mamba` and `mambaops --dry STEP` show the plan; "
             "`--help` of the command tells whether it has a --dry-run, --check or --diff of its own",
         )
-    from mambaops.facts.tool_versions import nothing_kept
+    from mambaops.core.kept import nothing_kept
 
     with nothing_kept():
         command.shows(values)

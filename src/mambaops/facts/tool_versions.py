@@ -6,34 +6,15 @@ change without it, and so is a program of another name behind a link (snap's, cc
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mambaops.core.errors import MambaopsError
-from mambaops.core.files import write_text
-from mambaops.core.paths import cache_dir
+from mambaops.core.kept import keep, recall
 from mambaops.facts.model import Facts
 
 Stamp = list[int]
-
-
-class _Kept:
-    """Is what tools tell written down?"""
-
-    on = True
-
-
-@contextlib.contextmanager
-def nothing_kept() -> Iterator[None]:
-    """Nothing is written in the block: `--dry` changes no file, also none of the cache."""
-    _Kept.on = False
-    try:
-        yield
-    finally:
-        _Kept.on = True
+FILE = "tool-versions.json"
 
 
 def told_before() -> dict[str, str]:
@@ -59,22 +40,15 @@ def remember(facts: Facts, known: Mapping[str, str], since: float) -> None:
         stamp = None if failed or tool.path in known else _stamp(tool.path, since)
         if stamp and tool.version:
             kept[tool.path] = {"version": tool.version, "stamp": stamp}
-    if kept and _Kept.on:
-        text = json.dumps({**_read(), **kept}, indent=1, sort_keys=True)
-        with contextlib.suppress(OSError, MambaopsError):
-            write_text(_file(), text)
-
-
-def _file() -> Path:
-    return cache_dir() / "tool-versions.json"
+    if kept:
+        keep(FILE, {**_read(), **kept})
 
 
 def _read() -> dict[str, Any]:
     """What is kept; {} where that is nothing, or no longer what was written."""
     try:
-        found = json.loads(_file().read_text(encoding="utf-8"))
-        return {path: dict(entry) for path, entry in found.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
+        return {path: dict(entry) for path, entry in recall(FILE).items()}
+    except (ValueError, AttributeError, TypeError):
         return {}
 
 

@@ -12,9 +12,11 @@ from typing import Any
 
 import msgspec
 
+from mambaops import __version__
 from mambaops.core import strict_yaml
 from mambaops.core.errors import UsageError
 from mambaops.core.files import regular
+from mambaops.core.kept import keep, recall
 from mambaops.core.paths import data_dir
 from mambaops.knowledge.mirrors import mirrored
 from mambaops.knowledge.packages import package
@@ -34,7 +36,7 @@ def parse_profile(text: str, origin: str, folder: Path | None = None) -> Profile
         UsageError: not YAML, unknown key, wrong type, unquoted version; the message has the key path.
     """
     try:
-        raw = strict_yaml.load(text)
+        raw = _read(text)
     except strict_yaml.NotYaml as error:
         raise UsageError(f"profile `{origin}` {error}") from error
     try:
@@ -47,6 +49,22 @@ def parse_profile(text: str, origin: str, folder: Path | None = None) -> Profile
     profile = _with_package_files(profile, origin, folder or Path())
     _check_paths(profile, origin)
     return profile
+
+
+def _read(text: str) -> Any:
+    """What the text says; kept by its digest, since the YAML library takes longer to load than all of the tables.
+
+    Raises:
+        NotYaml: as `strict_yaml.load`.
+    """
+    from hashlib import sha256
+
+    name = f"profiles/{sha256(f'{__version__} {text}'.encode('utf-8', 'surrogatepass')).hexdigest()}.json"
+    found = recall(name)
+    if found is None:
+        found = strict_yaml.load(text)
+        keep(name, found)
+    return found
 
 
 def _with_package(raw: dict[str, Any], message: str) -> str:
