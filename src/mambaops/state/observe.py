@@ -88,7 +88,9 @@ def packs(own: Mapping[str, str]) -> tuple[StoredPack, ...]:
     Args:
         own: package -> digest of the sources that the person gave.
     """
-    digest = sources_digest({name: one for name, one in own.items() if one})
+    stored = Store().keyed(KERNELS)
+    # asked for only where it matters: the digest reads every source of the kernels
+    digest = sources_digest({name: one for name, one in own.items() if one}) if stored else ""
     return tuple(
         StoredPack(
             path=str(path),
@@ -97,7 +99,7 @@ def packs(own: Mapping[str, str]) -> tuple[StoredPack, ...]:
             archs=key.architectures,
             selection=" ".join(key.flags),
         )
-        for path, key in Store().keyed(KERNELS)
+        for path, key in stored
         if key.source == digest
     )
 
@@ -108,7 +110,7 @@ def _prebuilt(case: Case, where: Places) -> dict[str, Prebuilt]:
     A search that found nothing counts for an hour: the network may have been away.
     """
     notes = read_notes(where.notes).get("prebuilt", {})
-    if notes.get("for") != search_key(case):
+    if not notes or notes.get("for") != search_key(case):
         return {}
     found = msgspec.convert(notes.get("found", {}), type=dict[str, Prebuilt])
     if not any(one.url for one in found.values()) and time.time() - notes["when"] > STALE_SECONDS:
@@ -119,7 +121,7 @@ def _prebuilt(case: Case, where: Places) -> dict[str, Prebuilt]:
 def _refused(case: Case, where: Places) -> dict[str, str]:
     """Strategies that failed at `verify` with this very torch, GPU, driver and kernels."""
     notes = read_notes(where.notes).get("refused", {})
-    if notes.get("for") != refusal_key(case):
+    if not notes or notes.get("for") != refusal_key(case):
         return {}
     return msgspec.convert(notes.get("strategies", {}), type=dict[str, str])
 

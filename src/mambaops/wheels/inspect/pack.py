@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections import Counter
 from collections.abc import Iterable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from mambaops.core.errors import MambaopsError
 from mambaops.wheels.keys import BuildKey
+
+if TYPE_CHECKING:
+    import zipfile
 
 KERNELS = "mambaops-kernels"
 # what was asked for; the kernels lie in the folder beside it
@@ -86,6 +88,8 @@ def read_pack(archive: zipfile.ZipFile, members: Iterable[str]) -> Pack | None:
     Raises:
         MambaopsError: a file of it is not what mambaops writes.
     """
+    import zipfile
+
     names = set(members)
     if ASKED not in names:
         return None
