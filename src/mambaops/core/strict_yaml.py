@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 
@@ -24,6 +25,31 @@ def load(text: str) -> Any:
         raise NotYaml(f"is not YAML: {error}") from error
     except RecursionError:
         raise NotYaml("is nested too deeply to be one of ours") from None
+
+
+def with_entry(raw: Any, message: str, mapping: str, kind: type[Any]) -> str:
+    """msgspec's message about a file, with the name that it leaves out of a mapping's path: `$.hosts[...]`.
+
+    Args:
+        raw: the file's values. mapping: key of the mapping. kind: what its entries were to be.
+    """
+    import msgspec
+
+    if f"`$.{mapping}[...]" not in message:
+        return message
+    for name, entry in raw[mapping].items():
+        try:
+            msgspec.convert(entry, kind)
+        except msgspec.ValidationError as error:
+            whole = str(error) if "`$" in str(error) else f"{error} - at `$`"
+            return whole.replace("`$", f"`$.{mapping}.{name}")
+    return message
+
+
+def unknown_key(message: str) -> tuple[str, str] | None:
+    """(key, path of the record that does not have it) where msgspec's message is about one."""
+    found = re.search(r"unknown field `(.*?)`(?: - at `\$\.?(.*?)`)?$", message)
+    return (found[1], found[2] or "") if found else None
 
 
 def _strict(text: str) -> Any:

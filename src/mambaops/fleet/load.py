@@ -45,7 +45,7 @@ def parse_fleet(text: str, origin: str) -> Fleet:
     except strict_yaml.NotYaml as error:
         raise UsageError(f"`{origin}` {error}") from error
     _refuse_secrets(raw, origin)
-    fleet = _converted(_merged(raw), Fleet, origin, raw)
+    fleet = _converted(_merged(raw), origin)
     if both := sorted(set(fleet.hosts) & set(fleet.groups)):
         raise UsageError(f"`{origin}`: `{both[0]}` is a machine and a group", hint="rename one")
     for name in fleet.groups:
@@ -63,38 +63,26 @@ def _merged(raw: Any) -> Any:
         name: {**defaults, **(host or {})} if isinstance(host, dict | None) else host
         for name, host in raw["hosts"].items()
     }
-    return {**raw, "hosts": hosts}
+    # the defaults first: what is wrong there is said of them, and not of every machine that takes them
+    return {**{key: raw[key] for key in ("defaults",) if key in raw}, **raw, "hosts": hosts}
 
 
-def _converted(value: Any, kind: type[Fleet], origin: str, raw: Any) -> Fleet:
+def _converted(value: Any, origin: str) -> Fleet:
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(value, Fleet)
     except msgspec.ValidationError as error:
-        message = _with_name(raw, str(error))
+        message = strict_yaml.with_entry(value, str(error), "hosts", Host)
         raise UsageError(f"`{origin}`: {message}", hint=_hint(message)) from error
 
 
-def _with_name(raw: Any, message: str) -> str:
-    """The key path with the machine's name, which msgspec leaves out of a mapping's path."""
-    if "`$.hosts[...]" not in message:
-        return message
-    for name, host in raw["hosts"].items():
-        try:
-            msgspec.convert({} if host is None else host, Host)
-        except msgspec.ValidationError as error:
-            whole = str(error) if "`$" in str(error) else f"{error} - at `$`"
-            return whole.replace("`$", f"`$.hosts.{name}")
-    return message
-
-
 def _hint(message: str) -> str:
-    unknown = re.search(r"unknown field `(.*?)`(?: - at `\$\.?(.*?)`)?$", message)
+    unknown = strict_yaml.unknown_key(message)
     if unknown is None:
         return HINT
     kinds: dict[str, type[msgspec.Struct]] = {"": Fleet, "ssh": Ssh}
-    kind = kinds.get(unknown[2] or "", Host)
+    kind = kinds.get(unknown[1], Host)
     known = [field.name for field in msgspec.structs.fields(kind)]
-    near = difflib.get_close_matches(unknown[1], known, n=1)
+    near = difflib.get_close_matches(unknown[0], known, n=1)
     return f"did you mean `{near[0]}`? {HINT}" if near else HINT
 
 

@@ -6,7 +6,6 @@ as 3.1), and every error names the key path.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ def parse_profile(text: str, origin: str, folder: Path | None = None) -> Profile
     try:
         profile = msgspec.convert(raw, type=Profile)
     except msgspec.ValidationError as error:
-        message = _with_package(raw, str(error))
+        message = strict_yaml.with_entry(raw, str(error), "packages", PackageSpec)
         raise UsageError(f"profile `{origin}`: {message}", hint=_hint(message)) from error
     for wrong in complaints(profile):
         raise UsageError(f"profile `{origin}`: {wrong}")
@@ -65,19 +64,6 @@ def _read(text: str) -> Any:
         found = strict_yaml.load(text)
         keep(name, found)
     return found
-
-
-def _with_package(raw: dict[str, Any], message: str) -> str:
-    """The key path with the package's name, which msgspec leaves out of a mapping's path."""
-    if "`$.packages[...]" not in message:
-        return message
-    for name, spec in raw["packages"].items():
-        try:
-            msgspec.convert(spec, PackageSpec)
-        except msgspec.ValidationError as error:
-            whole = str(error) if "`$" in str(error) else f"{error} - at `$`"
-            return whole.replace("`$", f"`$.packages.{name}")
-    return message
 
 
 def _with_package_files(profile: Profile, origin: str, folder: Path) -> Profile:
@@ -109,8 +95,8 @@ def _sha256(spec: PackageSpec, known: Package) -> str:
 def _hint(message: str) -> str:
     if "Expected `str`, got `float`" in message or "Expected `str`, got `int`" in message:
         return 'put versions in quotes: YAML reads 12.10 as 12.1 and 3.10 as 3.1, "12.10" stays'
-    if unknown := re.search(r"unknown field `(.*?)`(?: - at `\$\.?(.*?)`)?$", message):
-        near = meant(unknown[1], unknown[2] or "")
+    if unknown := strict_yaml.unknown_key(message):
+        near = meant(*unknown)
         listed = "the keys are listed by `mambaops profiles --schema`"
         return f"did you mean `{near}`? {listed}" if near else listed
     return ""
