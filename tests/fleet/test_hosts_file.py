@@ -60,7 +60,7 @@ def test_a_good_one() -> None:
         ("hosts: {a: {}}\ngroups: {g: [h], h: [g]}", "in itself: g > h > g", ""),
         ("hosts: {a: {}}\ngroups: {a: [a]}", "a machine and a group", "rename"),
         ("defaults: {prot: 3}\nhosts: {a: {}}", "unknown field `prot`", "`port`"),
-        ("hosts: {a: {}}\ndefaults: {port: x}", "`$.defaults.port`", "--schema"),
+        ("hosts: {a: {}}\ndefaults: {port: x}", r"`\$\.defaults\.port`", "--schema"),
         ("ssh: {confg: x}\nhosts: {a: {}}", r"unknown field `confg` - at `\$\.ssh`", "`config`"),
         ("hosts: {a: {}", "is not YAML", ""),
     ],
