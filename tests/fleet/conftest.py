@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import mambaops
 from ssh_hosts import NoSshd, Server, python, served
+
+from mambaops.cli.program import run
 
 Hosts = Callable[..., Path]
 
@@ -64,7 +65,7 @@ def hosts(lab: Path, sshd: Server) -> Hosts:
     """Writes hosts.yaml (JSON is YAML) with these machines, and OpenSSH's configuration of the tests."""
 
     def write(machines: dict[str, dict[str, Any]], **more: Any) -> Path:
-        ssh = {"config": str(sshd.config), "connect_timeout": 3, **more.pop("ssh", {})}
+        ssh = {"config": str(sshd.config), "connect_timeout": 30, **more.pop("ssh", {})}
         path = lab / "hosts.yaml"
         path.write_text(json.dumps({"hosts": machines, "ssh": ssh, **more}))
         return path
@@ -74,10 +75,16 @@ def hosts(lab: Path, sshd: Server) -> Hosts:
 
 @pytest.fixture
 def fleet(
-    lab: Path, monkeypatch: pytest.MonkeyPatch
+    lab: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
     """`mambaops fleet …` as a person starts it, in their folder."""
     monkeypatch.chdir(lab)
     monkeypatch.setenv("MAMBAOPS_HOME", str(lab / ".mambaops"))
     monkeypatch.setenv("COLUMNS", "200")
-    return lambda *words: mambaops("fleet", *words)
+
+    def call(*words: str) -> subprocess.CompletedProcess[str]:
+        status = run(["mambaops", "fleet", *words])
+        told = capfd.readouterr()
+        return subprocess.CompletedProcess(words, status, told.out, told.err)
+
+    return call

@@ -76,7 +76,7 @@ def test_one_that_hangs_refuses_or_fails_harms_no_other(
             "bare": sshd.host(python="python3-that-is-not-there"),
             "no-python": sshd.host(python="echo hello;true"),
         }
-        hosts({**bad, "a800": machines["a800"]})
+        hosts({**bad, "a800": machines["a800"]}, ssh={"connect_timeout": 5})
         done = fleet("facts", "--json")
     assert done.returncode == 1
     rows = document(done, "fleet-facts")

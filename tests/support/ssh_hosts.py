@@ -40,6 +40,10 @@ class Server:
         """A machine of hosts.yaml."""
         return {"address": address, "port": self.port, "python": python(), **more}
 
+    def home(self, address: str = KNOWN) -> Path:
+        """Where HOME is behind an address; its `bin` comes first on PATH."""
+        return self.folder / f"home-{address}"
+
     def know(self, name: str) -> None:
         """Write down what keys are known: for the changed address that of `name`."""
         keys = {
@@ -109,16 +113,30 @@ def _privilege_folder() -> list[str]:
 def _write(server: Server) -> None:
     folder = server.folder
     listen = "\n".join(f"ListenAddress {one}" for one in (KNOWN, BEHIND, CHANGED, UNKNOWN))
+    for one in (KNOWN, BEHIND):
+        (server.home(one) / "bin").mkdir(parents=True)
+        # nothing of a test's outlives it in anybody's tmux
+        _refusing(server.home(one) / "bin" / "tmux")
+    matches = "".join(
+        f"Match LocalAddress {one}\n"
+        f"  SetEnv HOME={server.home(one)} PATH={server.home(one)}/bin:/usr/local/bin:/usr/bin:/bin\n"
+        for one in (KNOWN, BEHIND)
+    )
     (folder / "sshd_config").write_text(
         f"Port {server.port}\n{listen}\nHostKey {folder}/host\nPidFile none\n"
         f"AuthorizedKeysFile {folder}/user.pub\nStrictModes no\nUsePAM no\n"
-        "PasswordAuthentication no\nPermitRootLogin yes\nMaxStartups 100\n"
+        f"PasswordAuthentication no\nPermitRootLogin yes\nMaxStartups 100\n{matches}"
     )
     server.config.write_text(
         f"Host *\n  UserKnownHostsFile {folder}/known_hosts\n  GlobalKnownHostsFile none\n"
         f"  IdentityFile {folder}/user\n  IdentitiesOnly yes\n  IdentityAgent none\n"
         f"  User {getpass.getuser()}\n"
     )
+
+
+def _refusing(path: Path) -> None:
+    path.write_text("#!/bin/sh\nexit 1\n")
+    path.chmod(0o755)
 
 
 def _wait(server: Server, process: subprocess.Popen[bytes]) -> None:

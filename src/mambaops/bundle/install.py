@@ -90,7 +90,12 @@ def _unpack(archive: Path, unpacked: Path) -> Path:
 
 
 def name_of(archive: Path) -> str:
-    """The profile that a bundle was made for, without unpacking it.
+    """The profile that a bundle was made for, without unpacking it. Errors as `manifest_of`."""
+    return manifest_of(archive).name
+
+
+def manifest_of(archive: Path) -> Manifest:
+    """What a bundle holds, without unpacking it.
 
     Raises:
         UsageError: there is no such file. MambaopsError: it is no bundle.
@@ -98,8 +103,8 @@ def name_of(archive: Path) -> str:
     if not archive.exists():
         raise UsageError(f"there is no bundle `{archive}`")
     if archive.is_dir():
-        return read_manifest(archive).name
-    return _decode(read_member(archive, MANIFEST), archive.name).name
+        return read_manifest(archive)
+    return _decode(read_member(archive, MANIFEST), archive.name)
 
 
 class _Failure(msgspec.Struct, frozen=True, kw_only=True):

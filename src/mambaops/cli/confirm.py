@@ -27,10 +27,17 @@ def confirm(question: str, *, yes: bool) -> None:
             f"{question}: nobody can be asked here, and nothing was done",
             hint="give `--yes` where that is meant",
         )
-    print(f"{question}? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if not asked(question):
         say("")
         raise MambaopsError("nothing was done")
+
+
+def asked(question: str) -> bool:
+    """Is the answer y or yes? No where nobody can be asked."""
+    if not (_is_terminal(sys.stdin) and _is_terminal(sys.stderr)):
+        return False
+    print(f"{question}? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _is_terminal(stream: object) -> bool:

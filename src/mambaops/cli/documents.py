@@ -18,8 +18,12 @@ from mambaops.doctor.model import Check as DoctorCheck
 from mambaops.download.fetch import Fetched
 from mambaops.facts.model import Facts
 from mambaops.fallback.install import Outcome as FallbackOutcome
+from mambaops.fleet.diagnose import Explained
+from mambaops.fleet.doctor import Examined
 from mambaops.fleet.gather import Seen
+from mambaops.fleet.job import Job
 from mambaops.fleet.packset import FleetPlan
+from mambaops.fleet.verify import Verified
 from mambaops.gpu.holders import Holder
 from mambaops.install.requirements import Outcome as RequirementsOutcome
 from mambaops.install.wheels import InstalledWheel
@@ -208,9 +212,14 @@ DOCUMENTS: dict[str, Any] = {
     "facts": Facts,
     "fetch-model": {"model": str, "folder": str},
     "fetch-wheel": Fetched,
+    "fleet-attach": {"hosts": list[Job]},
+    "fleet-build": {"hosts": list[Job]},
+    "fleet-diagnose": {"hosts": list[Explained]},
+    "fleet-doctor": {"hosts": list[Examined]},
     "fleet-facts": {"hosts": list[Seen]},
     "fleet-hosts": {"hosts": list[HostRow]},
     "fleet-plan": FleetPlan,
+    "fleet-verify": {"hosts": list[Verified]},
     "generate": {"captions": list[CaptionRow]},
     "get-nvcc": ({"routes": list[Route]}, {"script": str}, {"home": str}),
     "inspect-wheel": InspectedRow,

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 from mambaops.core import signals, trees
 from mambaops.core.errors import CommandFailed
@@ -76,7 +76,7 @@ def run(
     timeout: float | None = None,
     log: Path | None = None,
     on_line: Callable[[str], None] | None = None,
-    stdin: str | None = None,
+    stdin: str | BinaryIO | None = None,
     check: bool = True,
     merge: bool = False,
     on_start: Callable[[int], None] | None = None,
@@ -90,6 +90,7 @@ def run(
         on_line: called with every output line (without its newline) as it comes; for tests of
             liveness and progress displays. It is called from reader threads.
         check: raise `CommandFailed` unless the command exits 0 in time.
+        stdin: what it reads: a text, or an open file from where it stands.
         merge: stderr into stdout, in the order in which they were written.
         on_start: called with the process id, which is also its process group.
 
@@ -162,14 +163,15 @@ def _start(
     argv: tuple[str, ...],
     cwd: Path | None,
     env: Mapping[str, str],
-    stdin: str | None,
+    stdin: str | BinaryIO | None,
     merge: bool,
 ) -> subprocess.Popen[str]:
+    source = subprocess.PIPE if isinstance(stdin, str) else stdin or subprocess.DEVNULL
     return subprocess.Popen(
         argv,
         cwd=cwd,
         env=dict(env),
-        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+        stdin=source,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT if merge else subprocess.PIPE,
         text=True,
@@ -182,7 +184,7 @@ def _start(
 
 def _communicate(
     process: subprocess.Popen[str],
-    stdin: str | None,
+    stdin: str | BinaryIO | None,
     timeout: float | None,
     sink: _Log,
     on_line: Callable[[str], None] | None,
@@ -196,7 +198,7 @@ def _communicate(
     ]
     for reader in readers:
         reader.start()
-    if process.stdin is not None and stdin is not None:
+    if process.stdin is not None and isinstance(stdin, str):
         # beside us: one that hangs takes no more than a pipe holds, and has to end all the same
         threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True).start()
     timed_out = _wait(process, timeout)

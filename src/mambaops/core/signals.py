@@ -110,6 +110,16 @@ def held() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def answered() -> Iterator[None]:
+    """In the block, which takes care of a request to end, something may be started once more."""
+    before, state.stopping = state.stopping, False
+    try:
+        yield
+    finally:
+        state.stopping = before
+
+
+@contextlib.contextmanager
 def hurried() -> Iterator[None]:
     """In the block a signal only hurries: it is the one that ends what was started."""
     if threading.current_thread() is not threading.main_thread():

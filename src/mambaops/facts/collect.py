@@ -12,6 +12,7 @@ import msgspec
 from mambaops.core import interpreters, process
 from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.core.paths import payload_file
+from mambaops.core.piped import piped
 from mambaops.facts import tool_versions
 from mambaops.facts.complete import complete
 from mambaops.facts.model import Facts, decode, load
@@ -77,11 +78,8 @@ def piped_probe(timeout: float = 3.0) -> str:
     Args:
         timeout: seconds that each command of the probe may take.
     """
-    words = ["probe.py", "--timeout", str(timeout), "--packages", json.dumps(known_modules())]
-    # its words inside of it: no shell, whichever the other machine has, takes them apart
-    return f"import sys\nsys.argv = {json.dumps(words)}\n" + payload_file("probe.py").read_text(
-        encoding="utf-8"
-    )
+    words = ["--timeout", str(timeout), "--packages", json.dumps(known_modules())]
+    return piped(payload_file("probe.py"), words)
 
 
 def facts_for(file: str, python: str = "") -> Facts:

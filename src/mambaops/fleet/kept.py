@@ -12,6 +12,7 @@ from mambaops.core.paths import state_dir
 from mambaops.facts.model import load
 from mambaops.fleet.gather import Seen
 from mambaops.fleet.model import Host
+from mambaops.fleet.verify import Verified
 
 
 def folder(host: str) -> Path:
@@ -27,8 +28,38 @@ def keep(seen: Iterable[Seen]) -> None:
     """
     for one in seen:
         if one.facts is not None:
-            text = msgspec.json.format(msgspec.json.encode(one.facts), indent=1)
-            write_bytes(folder(one.host) / "facts.json", text)
+            _write(one.host, "facts.json", one.facts)
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """The last proof of a machine's environment; `since` is when it came out like this for the first time."""
+
+    when: str
+    since: str
+    proof: Verified
+
+
+def keep_proofs(proofs: Iterable[Verified], now: str) -> None:
+    """What came out on the machines that could be asked. Errors as `keep`."""
+    for one in proofs:
+        if one.passed is not None:
+            before = proof_of(one.host)
+            same = before is not None and before.proof.passed == one.passed
+            since = before.since if before and same else now
+            _write(one.host, "verify.json", Proof(when=now, since=since, proof=one))
+
+
+def proof_of(host: str) -> Proof | None:
+    """What is kept; None where there is nothing, or of another version of mambaops."""
+    try:
+        return msgspec.json.decode((folder(host) / "verify.json").read_bytes(), type=Proof)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _write(host: str, name: str, value: object) -> None:
+    text = msgspec.json.format(msgspec.json.encode(value), indent=1)
+    write_bytes(folder(host) / name, text)
 
 
 def kept(hosts: Mapping[str, Host]) -> list[Seen]:

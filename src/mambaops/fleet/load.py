@@ -139,6 +139,7 @@ def _with_paths(fleet: Fleet, folder: Path, origin: str) -> Fleet:
         name: msgspec.structs.replace(
             host,
             identity=_file(host.identity, folder, origin, f"hosts.{name}.identity"),
+            bundle=_file(host.bundle, folder, origin, f"hosts.{name}.bundle"),
             profile=_profile(host.profile, folder),
         )
         for name, host in fleet.hosts.items()

@@ -60,6 +60,13 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = "local"
     arch: Annotated[str, Meta(description="GPU architectures instead of the machine's own")] = ""
     torch: Annotated[str, Meta(description="torch release instead of the profile's")] = ""
+    mambaops: Annotated[
+        str,
+        Meta(description="how mambaops is started there, where it is installed: words of a shell"),
+    ] = ""
+    bundle: Annotated[
+        str, Meta(description="a bundle to install there without a network, seen from this file")
+    ] = ""
     timeout: Annotated[
         float, Meta(gt=0, le=3600, description="seconds that a look at the machine may take")
     ] = 60.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -12,10 +11,10 @@ from mambaops.decide.case import Case
 from mambaops.decide.packages import served, strategies
 from mambaops.decide.runtime import refusal
 from mambaops.decide.situation import Flags, StoredPack
-from mambaops.facts.model import Facts
 from mambaops.fleet.gather import Seen
 from mambaops.fleet.model import Host
 from mambaops.fleet.ssh import Outcome
+from mambaops.fleet.summary import driver, gpus, torch
 from mambaops.plan import Plan, PlannedStep
 from mambaops.profiles.load import load_profile
 from mambaops.profiles.model import Profile
@@ -114,25 +113,6 @@ def _planned(
 
 def _obstacle(step: PlannedStep) -> str:
     return f"{step.id}: {step.reason}" + (f"; {step.hint}" if step.hint else "")
-
-
-def gpus(facts: Facts) -> str:
-    """All of a machine's GPUs, those alike together, e.g. "8 × NVIDIA A800 80GB PCIe (8.0)"."""
-    found = collections.Counter((gpu.name, gpu.compute_capability or "?") for gpu in facts.gpus)
-    told = [f"{count} × {name} ({version})" for (name, version), count in found.items()]
-    return ", ".join(told) or "none"
-
-
-def driver(facts: Facts) -> str:
-    """The driver and the newest CUDA that it runs, e.g. "535.104.12 (CUDA 12.2)"."""
-    one = facts.driver
-    told = f"{one.version} (CUDA {one.cuda or '?'})" if one.version else one.state
-    return told if one.state == "ok" or not one.version else f"{told}, {one.state}"
-
-
-def torch(facts: Facts) -> str:
-    """The torch that the machine's Python has."""
-    return facts.torch.version if facts.torch else "none"
 
 
 def fits(case: Case) -> str:

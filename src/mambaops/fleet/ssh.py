@@ -135,6 +135,11 @@ def ask(
     """Run a command there and wait for its end, `timeout` seconds at the most."""
     argv = words(config, name, host, command)
     done = process.run(argv, stdin=stdin, timeout=timeout, check=False)
+    return answered(done, name, host, timeout)
+
+
+def answered(done: process.Completed, name: str, host: Host, timeout: float) -> Answer:
+    """The end of an ssh as an answer."""
     outcome, reason, hint = judged(done, where(name, host), timeout)
     return Answer(
         outcome=outcome,

@@ -5,11 +5,21 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from mambaops.fleet.gather import Seen
-from mambaops.fleet.packset import FleetPlan, PackSet
-from mambaops.fleet.plan import Planned, driver, gpus, torch
 from mambaops.fleet.ssh import plain
+from mambaops.fleet.summary import driver, gpus, torch
+
+if TYPE_CHECKING:
+    from mambaops.fleet.diagnose import Explained
+    from mambaops.fleet.doctor import Examined
+    from mambaops.fleet.gather import Seen
+    from mambaops.fleet.job import Job
+    from mambaops.fleet.packset import FleetPlan, PackSet
+    from mambaops.fleet.plan import Planned
+    from mambaops.fleet.verify import Verified
+
+    Row = Seen | Planned | Job | Verified | Examined | Explained
 
 NARROWEST = 100  # columns; a file or a pipe has no width of its own
 
@@ -57,7 +67,52 @@ def _packs(found: PackSet) -> Iterator[str]:
         yield f"  none for {host}: {plain(why)}"
 
 
-def _hints(rows: Sequence[Seen] | Sequence[Planned]) -> list[str]:
+def jobs_text(rows: Sequence[Job]) -> str:
+    """What became of each machine's job."""
+    titles = ("host", "outcome", "held by", "")
+    cells = [(row.host, row.outcome, row.how, row.reason) for row in rows]
+    return "\n".join([text_table(titles, cells), *_hints(rows)])
+
+
+def proofs_text(rows: Sequence[Verified]) -> str:
+    """What was proven of each machine; a skip is no pass."""
+    titles = ("host", "proof", "passed", "failed", "skipped", "")
+    return "\n".join([text_table(titles, [_proof_row(row) for row in rows]), *_hints(rows)])
+
+
+def _proof_row(row: Verified) -> tuple[str, ...]:
+    if row.passed is None:
+        return (row.host, row.outcome, "", "", "", row.reason)
+    counts = [
+        str(sum(one.outcome == kind for one in row.checks)) for kind in ("ok", "failed", "skipped")
+    ]
+    bad = [f"{one.id}: {one.reason}" for one in row.checks if one.outcome in ("failed", "skipped")]
+    return (row.host, "passed" if row.passed else "NOT PASSED", *counts, "\n".join(bad))
+
+
+def doctor_text(rows: Sequence[Examined]) -> str:
+    """What is wrong with each machine, the remedy behind it."""
+    titles = ("host", "state", "what", "remedy")
+    cells = [cell for row in rows for cell in _findings(row)]
+    return "\n".join([text_table(titles, cells), *_hints(rows)])
+
+
+def _findings(row: Examined) -> list[tuple[str, ...]]:
+    if row.exit_code is None:
+        return [(row.host, row.outcome, row.reason, "")]
+    bad = [one for one in row.checks if one.state in ("failed", "warning")]
+    if not bad:
+        return [(row.host, "ok", "nothing is wrong", "")]
+    return [(row.host, one.state, one.what, one.remedy) for one in bad]
+
+
+def diagnosed_text(rows: Sequence[Explained]) -> str:
+    """What each machine's log says."""
+    parts = [f"== {row.host}\n{row.found.text() if row.found else row.reason}" for row in rows]
+    return plain("\n".join([*parts, *_hints(rows)]))
+
+
+def _hints(rows: Iterable[Row]) -> list[str]:
     return [f"{row.host}: {row.hint}" for row in rows if row.outcome != "ok" and row.hint]
 
 
