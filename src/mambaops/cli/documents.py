@@ -219,6 +219,7 @@ DOCUMENTS: dict[str, Any] = {
     "fleet-facts": {"hosts": list[Seen]},
     "fleet-hosts": {"hosts": list[HostRow]},
     "fleet-plan": FleetPlan,
+    "fleet-report": {"machines": int, "page": str},
     "fleet-verify": {"hosts": list[Verified]},
     "generate": {"captions": list[CaptionRow]},
     "get-nvcc": ({"routes": list[Route]}, {"script": str}, {"home": str}),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from mambaops.core.errors import MambaopsError
 from mambaops.doctor.examine import examine, exit_code
 from mambaops.doctor.model import Check
 from mambaops.fleet.gather import Seen
@@ -36,5 +37,8 @@ def _examined(seen: Seen, profile: Profile) -> Examined:
     row = Examined(host=seen.host, outcome=seen.outcome, reason=seen.reason, hint=seen.hint)
     if seen.facts is None:
         return row
-    checks = examine(seen.facts, profile)
+    try:
+        checks = examine(seen.facts, profile)
+    except MambaopsError as error:  # it told something that cannot be judged
+        return msgspec.structs.replace(row, outcome="failed", reason=error.message, hint=error.hint)
     return msgspec.structs.replace(row, checks=checks, exit_code=exit_code(checks))

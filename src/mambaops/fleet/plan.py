@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from mambaops.core.errors import MachineError
+from mambaops.core.errors import MambaopsError
 from mambaops.decide.case import Case
 from mambaops.decide.packages import served, strategies
 from mambaops.decide.runtime import refusal
@@ -73,9 +73,6 @@ def plans(
 
     Args:
         profiles: what `profiles_of` found. packs: kernels in the store here. profile: as in `profiles_of`.
-
-    Raises:
-        UsageError: `arch` or `torch` of a machine cannot be understood.
     """
     rows = []
     for one in seen:
@@ -98,7 +95,7 @@ def _planned(
     flags = Flags(profile=name, arch=host.arch, torch=host.torch)
     try:
         case, plan = planned_elsewhere(profile, flags, facts, packs)
-    except MachineError as error:
+    except MambaopsError as error:  # also what a machine told that is no version: its own trouble
         told = f"{error.message}; {error.hint}" if error.hint else error.message
         return msgspec.structs.replace(row, in_the_way=[told])
     return msgspec.structs.replace(

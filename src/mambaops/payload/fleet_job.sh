@@ -50,9 +50,9 @@ launch() {
         tmux new-session -d -s "mambaops-$1" "exec sh '$job/fleet-job' '$job'" >/dev/null 2>&1; then
         how=tmux
     else
-        how=nohup
+        how="nohup"
         away=
-        ! command -v setsid >/dev/null 2>&1 || away=setsid
+        ! command -v setsid >/dev/null 2>&1 || away="setsid"
         nohup $away sh "$job/fleet-job" "$job" </dev/null >/dev/null 2>&1 &
     fi
 }

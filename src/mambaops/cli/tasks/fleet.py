@@ -379,3 +379,48 @@ def fleet_diagnose(
     emit(rows, as_json=json, text=diagnosed_text, rows="hosts")
     ends = [STATUS[row.found.diagnosis.verdict] if row.found else 1 for row in rows]
     return 1 if 1 in ends else max(ends, default=0)
+
+
+@task(
+    name="fleet-report",
+    verb="fleet report",
+    group="fleet",
+    operand="host",
+    iterable=["host"],
+    examples=("mambaops fleet report", "mambaops fleet report gpus -o gpus.html --masked"),
+    help={
+        **{key: HELP[key] for key in ("host", "file")},
+        "output": "file to write (default: fleet.html)",
+        "masked": "hide user names, home folders and secrets, for a page to hand to somebody",
+        "json": "print where it is as JSON",
+    },
+)
+def fleet_report(
+    c: Context,
+    host: Sequence[str] | None = None,
+    file: str = FILE,
+    output: str = "",
+    masked: bool = False,
+    json: bool = False,
+) -> None:
+    """Write one HTML page: each machine with what works, since when, and its findings. None is asked.
+
+    From what `fleet facts` and `fleet verify` kept. The page needs no script and nothing from elsewhere.
+    """
+    import datetime
+    from pathlib import Path
+
+    from mambaops.diagnose.redaction import mask
+    from mambaops.fleet.page import HEAD, page
+    from mambaops.fleet.plan import profiles_of
+    from mambaops.report.page.html import changing
+    from mambaops.report.page.write import put
+
+    _, hosts = _wanted(file, host)
+    profiles = profiles_of(hosts)
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    with changing(texts=mask if masked else str):
+        path = put(HEAD, lambda: page(hosts, profiles, now), Path(output or "fleet.html"))
+    emit(
+        {"machines": len(hosts), "page": str(path)}, as_json=json, text=lambda row: str(row["page"])
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mambaops import __version__
@@ -23,19 +24,25 @@ STATUS = {"done": "done", "failed": "failed", "unfinished": "not finished"}
 def page(found: Evidence) -> str:
     """The page of a run as HTML; `changing` says what becomes of the texts."""
     name = f"{found.plan.get('profile') or found.folder.name}"
-    body = [
-        _header(found, name),
-        tag("main", *sections(found)),
-        tag("footer", f"mambaops {__version__}; evidence: {found.folder}"),
-    ]
-    head = [
+    body = [_header(found, name), tag("main", *sections(found))]
+    return document(HEAD, f"{name}: {STATUS[found.status]}", body, f"evidence: {found.folder}")
+
+
+def document(head: str, title: str, body: Sequence[Markup], footer: str) -> str:
+    """One file that fetches nothing and runs nothing.
+
+    Args:
+        head: its first bytes, by which `put` knows it again.
+    """
+    heads = [
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"{name}: {STATUS[found.status]}"),
+        tag("title", title),
         tag("style", _style()),
     ]
-    return f'{HEAD}<html lang="en">{tag("head", *head)}{tag("body", *body)}</html>\n'
+    parts = [*body, tag("footer", f"mambaops {__version__}; {footer}")]
+    return f'{head}<html lang="en">{tag("head", *heads)}{tag("body", *parts)}</html>\n'
 
 
 def _style() -> Markup:
@@ -55,18 +62,23 @@ def _header(found: Evidence, name: str) -> Markup:
 
 
 def write(found: Evidence, target: Path) -> Path:
-    """Write the page aside and put it in its place.
+    """Write the page aside and put it in its place. Errors as `put`."""
+    return put(HEAD, lambda: page(found), target)
+
+
+def put(head: str, page: Callable[[], str], target: Path) -> Path:
+    """Write a page that begins with `head` over another one of that kind, and over nothing else.
 
     Raises:
         UsageError: a file is there that is no page of ours. MambaopsError: the place cannot be written to.
     """
-    if (target.exists() or target.is_symlink()) and not _is_ours(target):
+    if (target.exists() or target.is_symlink()) and not _is_ours(target, head):
         raise UsageError(
-            f"`{target}` is there and is no page of a run: left as it is",
+            f"`{target}` is there and is no such page of ours: left as it is",
             hint="name another file behind --output",
         )
     try:
-        return write_text(target, page(found))
+        return write_text(target, page())
     except OSError as error:
         raise MambaopsError(
             f"`{target}` cannot be written: {error.strerror or error}",
@@ -74,11 +86,11 @@ def write(found: Evidence, target: Path) -> Path:
         ) from error
 
 
-def _is_ours(path: Path) -> bool:
+def _is_ours(path: Path, head: str) -> bool:
     if not path.is_file() or path.is_symlink():
         return False
     try:
         with path.open("rb") as file:
-            return file.read(len(HEAD)) == HEAD.encode()
+            return file.read(len(head)) == head.encode()
     except OSError:
         return False
