@@ -17,7 +17,9 @@ _BOUNDS = frozenset(" ]:|)>")  # where a prefix may end
 # one piece of a line; what differs from line to line (numbers, ids with digits) counts as equal
 _PIECE = re.compile(r"\s+|[^\W_]+|.", re.DOTALL)
 # the last one: a value of a line that is JSON
-_ENDS = re.compile(r"(?:[\])|:>0-9Z]|\s-)[ \t]+|\S[ \t]{2,}|^\[?[A-Z]+\]?[ \t]+|\":[ \t]?\"")
+_ENDS = re.compile(
+    r"(?:[\])|:>0-9Z]|\s-)[ \t]+|\S[ \t]{2,}|^\[?[A-Z]+\]?[ \t]+|[ \t][A-Z][ \t]+|\":[ \t]?\""
+)
 # what says of itself that it is no error
 _HARMLESS_LEVEL = re.compile(r"(?i)\b(?:info|debug|trace|notice)\b")
 _LEVEL = re.compile(r"\b(?:ERROR|FATAL|CRITICAL)\b")

@@ -25,6 +25,7 @@ class ErrorSearch:
         self.error: Place | None = None
         self.wrapper: Place | None = None
         self._below: Place | None = None  # what the last traceback ends with
+        self._cut: Place | None = None  # a traceback without its end
         self._dull: set[str] = set()
         self._looks = 0
 
@@ -46,6 +47,10 @@ class ErrorSearch:
         """What a traceback ended with counts where no error was known by itself."""
         self.error = self.error or self._below
 
+    def end_of_log(self) -> None:
+        """A traceback that nothing follows is an error too: the log was cut."""
+        self.error = self.error or self._cut
+
     def _kind(self, piece: Piece, start: int, end: int) -> first_error.Kind:
         line = piece.text[start:end]
         known = shape(line)
@@ -66,6 +71,8 @@ class ErrorSearch:
         index = exception_below(piece.text[start:end], below)
         if self._below is None and index is not None and not is_shown_text(piece.above(start)):
             self._below = bare(below[index])[:SHOWN], piece.number(start) + index + 1
+        if index is None and not piece.after and not is_shown_text(piece.above(start)):
+            self._cut = _place(piece, start, end)
         return True
 
 

@@ -155,7 +155,11 @@ class _Scanner:
     def _needle(self, piece: Piece, start: int, end: int, needle: str) -> bool:
         """Try the expressions of a needle; whether one matched, perhaps without what must stand near it."""
         line = piece.text[start:end]
-        likely = [probe for probe in self.active[needle] if probe.also in line]
+        likely = [
+            probe
+            for probe in self.active[needle]
+            if probe.also in line and (probe.pattern.span > 1 or probe.regex.search(line))
+        ]
         tried = [self._try(probe, piece, start, end) for probe in likely]
         if any(tried):
             self._spend(needle)
@@ -230,6 +234,7 @@ class _Scanner:
                 hit = Hit(probe.name, self.found.last_line[:SHOWN], self.found.last_number, groups)
                 self.found.hits.setdefault(probe.name, []).append(hit)
         self.found.end = end_of(self.tail.replace("\r\n", "\n").split("\n"))
+        self.errors.end_of_log()
         self.found.wrapper = self.errors.wrapper
         if self.errors.error is not None:
             self.found.first_error, self.found.first_error_number = self.errors.error
