@@ -216,3 +216,11 @@ def test_the_document_has_the_diagnosis_and_what_was_done(env: TargetEnvironment
     assert whole["verdict"] == "failed"
     assert whole["findings"][0]["rule"] == "nvjitlink-shadowed"
     assert whole["repair"]["result"] == "helped"
+
+
+def test_another_folder_for_temporary_files_only_where_it_has_more_room(
+    env: TargetEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = failed(env, "OSError: [Errno 28] No space left on device\n")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # the disk that ours is on too
+    assert repair(log, explained(log), ask=yes, say=said.append).remedy == ""

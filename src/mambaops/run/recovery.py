@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from mambaops.run.runner import Run
 from mambaops.state.remedies import Result
 
 Say = Callable[[str], None]
+MORE_ROOM = 1 << 30  # bytes by which another disk must be the roomier one
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +87,19 @@ def without(variable: str) -> Remedy:
     return Remedy(f"without-{variable}", shows, act)
 
 
-def with_own_folder(variable: str, name: str) -> Remedy:
-    """Run again with a variable that names a folder among our own."""
+def with_own_folder(variable: str, name: str, instead: Callable[[], str] | None = None) -> Remedy:
+    """Run again with a variable that names a folder among our own.
+
+    Args:
+        instead: the folder that is used now; ours must have more room then.
+    """
 
     def shows(run: Run) -> list[str]:
         folder = run.where.root / name
         there = os.environ.get(variable) == str(folder)
-        return [] if there else [f"run with {variable}={folder} (a folder that can be written)"]
+        if there or (instead and _free(folder) < _free(Path(instead())) + MORE_ROOM):
+            return []
+        return [f"run with {variable}={folder}"]
 
     def act(run: Run, say: Say) -> bool:
         if not shows(run):
@@ -103,6 +111,12 @@ def with_own_folder(variable: str, name: str) -> Remedy:
         return True
 
     return Remedy(f"own-{variable}", shows, act)
+
+
+def _free(folder: Path) -> int:
+    """Bytes that are free where a folder lies or will lie."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(there).free
 
 
 FEWER_JOBS = Remedy("fewer-jobs", _would_build_alone, fewer_jobs)
@@ -134,7 +148,7 @@ AGREED: dict[str, Remedy] = {
     "cuda-home-list": without("CUDA_HOME"),
     "cuda-home-has-no-nvcc": without("CUDA_HOME"),
     "triton-cache-unwritable": with_own_folder("TRITON_CACHE_DIR", "triton"),
-    "disk-full": with_own_folder("TMPDIR", "tmp"),
+    "disk-full": with_own_folder("TMPDIR", "tmp", tempfile.gettempdir),
 }
 
 

@@ -5,6 +5,7 @@ Only what needs neither root nor the network is applied; everything else is left
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -164,11 +165,9 @@ def _again(run: Run, done: Repair, say: Say) -> Result:
         say(f"failed again: {error}")
         return result_of(done.rule, explain_failure(run, say))
     left = [one.id for one in _needed(run)]
-    say(
-        f"what is left of the plan: {', '.join(left)}: `mambaops build-mamba`"
-        if left
-        else "complete"
-    )
+    if left:
+        profile = shlex.quote(run.flags.profile or run.profile.name)
+        say(f"left of the plan: {', '.join(left)}: `mambaops build-mamba --profile {profile}`")
     return "helped"
 
 
