@@ -91,13 +91,14 @@ def test_what_is_printed_works_when_pasted(source: Any) -> None:
 @pytest.mark.parametrize("source", [catalogue, doctors, texts_of_the_code])
 def test_no_command_stands_where_nothing_makes_it_pasteable(source: Any) -> None:
     # lines of `plan --script`, which begin with the program: see `with_program`
-    # the examples of the help texts, a mark in a file, and a command that `select-wheel` makes pasteable
+    # the examples of the help texts, a mark in a file, and commands that `select-wheel` and `fleet plan` make pasteable
     script = (
         "steps/patch_setup.py",
         "steps/patch_cpp_extension.py",
         "cli/",
         "payload/train/demo_data.py",
         "wheels/select/command.py",
+        "fleet/packset.py",
     )
     found = {text: place for text, place in texts_of(source).items() if bare(text)}
     assert [text for text, place in found.items() if not place.startswith(script)] == []

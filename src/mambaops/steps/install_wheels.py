@@ -65,7 +65,7 @@ def _lost(case: Case, names: list[str]) -> Verdict:
         f"{' and '.join(names)}: not in the store, and {allowed} is all that `obtain` allows"
         + (f" ({why})" if why else ""),
         "`mambaops build-mamba --obtain source` compiles them here; a wheel of your own goes into the store with "
-        "`mambaops wheels add FILE`",
+        "`mambaops wheels add *.whl`",
     )
 
 

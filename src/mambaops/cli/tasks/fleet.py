@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from mambaops.cli.call import pasted
+from mambaops.cli.call import pasted, pasted_command
 from mambaops.cli.task import Context, emit, say, task
 from mambaops.core.errors import MachineError, UsageError
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mambaops.fleet.gather import Seen
     from mambaops.fleet.job import Job
     from mambaops.fleet.model import Fleet, Host
+    from mambaops.fleet.packset import FleetPlan
 
 FILE = "hosts.yaml"
 HELP = {
@@ -166,7 +167,11 @@ def fleet_plan(
     stored = observe.packs({})
     rows = plans(seen, hosts, profiles, packs=stored, profile=profile)
     found = FleetPlan(hosts=rows, packs=pack_set(rows, stored) if packs else None)
-    emit(found, as_json=json, text=lambda one: pasted(fleet_text(one)))
+    emit(
+        _with_commands(found) if json else found,
+        as_json=json,
+        text=lambda one: pasted(fleet_text(one)),
+    )
     blocked = any(row.in_the_way for row in rows)
     return _status(row.outcome for row in rows) or (MachineError.exit_code if blocked else 0)
 
@@ -424,3 +429,16 @@ def fleet_report(
     emit(
         {"machines": len(hosts), "page": str(path)}, as_json=json, text=lambda row: str(row["page"])
     )
+
+
+def _with_commands(found: FleetPlan) -> FleetPlan:
+    """The same with the packs' commands as this person types them."""
+    from msgspec.structs import replace
+
+    if found.packs is None:
+        return found
+    packs = [
+        replace(one, command=pasted_command(one.command)) if one.command else one
+        for one in found.packs.packs
+    ]
+    return replace(found, packs=replace(found.packs, packs=packs))
