@@ -77,7 +77,7 @@ def environment(site: Path, libcuda: Path, cache: Path) -> dict[str, str]:
 def stand_in(folder: Path) -> Path:
     """The driver that launches nothing."""
     source = ROOT / "tests/runtime/recording_libcuda.c"
-    argv = ["gcc", "-O2", "-shared", "-fPIC", "-o", folder / "libcuda.so.1", source]
+    argv = ["gcc", "-O2", "-DSILENT", "-shared", "-fPIC", "-o", folder / "libcuda.so.1", source]
     subprocess.run(argv, check=True)
     return folder
 

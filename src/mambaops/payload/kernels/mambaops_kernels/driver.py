@@ -9,7 +9,7 @@ import ctypes
 import os
 import sys
 import threading
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from .errors import DriverError
 
@@ -42,7 +42,9 @@ class Driver:
         self._launch.argtypes = [
             ctypes.c_void_p, *[ctypes.c_uint] * 7, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
         ]  # fmt: skip
-        self._get_current = self.library.cuCtxGetCurrent
+        # the same without a conversion of arguments, for those that are converted already
+        self._launch_as = self.library["cuLaunchKernel"]
+        self.get_current = self.library.cuCtxGetCurrent
         # asked before every launch: each thread has its place for the answer
         self._now = threading.local()
         self._contexts: Dict[int, int] = {}
@@ -94,7 +96,7 @@ class Driver:
             now = ctypes.c_void_p()
             reference = ctypes.byref(now)
             self._now.pair = now, reference
-        code = self._get_current(reference)
+        code = self.get_current(reference)
         if code:
             raise self.error("cuCtxGetCurrent", code)
         return now.value == context
@@ -129,6 +131,12 @@ class Driver:
         code = self._launch(
             function, grid[0], grid[1], grid[2], threads, 1, 1, shared, stream, parameters, None
         )
+        if code:
+            raise self.error("cuLaunchKernel", code)
+
+    def launch_as(self, arguments: Tuple[Any, ...]) -> None:
+        """Start a kernel by arguments that are the driver's own types already."""
+        code = self._launch_as(*arguments)
         if code:
             raise self.error("cuLaunchKernel", code)
 

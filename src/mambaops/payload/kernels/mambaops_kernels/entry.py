@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from . import checks, conv, scan
-from .conv_update import causal_conv1d_update
+from .conv_update import again, causal_conv1d_update
 
 
 def _never() -> bool:
@@ -89,6 +89,8 @@ def conv_bwd(*args: Any) -> Optional[List[Optional[Tensor]]]:
 
 def conv_update(*args: Any) -> Optional[Tensor]:
     """See `conv_update.causal_conv1d_update`."""
+    if not _compiling() and again(args):
+        return None
     if args[0].device.type == checks.KIND:
         return (_conv_update if _compiling() else causal_conv1d_update)(*args)
     return (_untraced_conv if _compiling() else _reference_conv)("causal_conv1d_update", *args)

@@ -6,7 +6,7 @@ import ctypes
 import os
 import struct
 import threading
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -38,6 +38,7 @@ class Packing:
         self._order = None if order == list(names) else [places.get(name) for name in order]
         self._absent = [name for name in names if name not in order]
         self._places = places
+        self._offsets = {name: offset for name, offset, _ in layout.fields}
         self.size = self._packer.size
 
     def into(self, buffer: Any, values: Tuple[Any, ...]) -> None:
@@ -50,6 +51,25 @@ class Packing:
             raise KernelError(
                 f"a size or stride is too large for the kernel's struct: {error}"
             ) from error
+
+    def addresses(self, names: Sequence[str]) -> Tuple[int, Callable[..., None]]:
+        """Where the addresses begin, and what packs these into a buffer from there; those between them become zero.
+
+        Raises:
+            ValueError: something else stands between them.
+        """
+        places = sorted(self._offsets[name] for name in names)
+        between = [
+            one
+            for one, offset in self._offsets.items()
+            if places[0] < offset < places[-1] and not one.endswith(("_ptr", "_seqlens"))
+        ]
+        if between or places != [self._offsets[name] for name in names]:
+            raise ValueError(f"{between} between the addresses of the struct")
+        format_, position = "<", places[0]
+        for place in places:
+            format_, position = f"{format_}{place - position}xQ", place + 8
+        return places[0], struct.Struct(format_).pack_into
 
     def _put(self, values: Tuple[Any, ...]) -> Tuple[Any, ...]:
         for name in self._absent:
@@ -68,15 +88,16 @@ class Ready:
         threads: of a block.
         extra: the numbers that the grid needs, by name.
         process: the one that it was loaded in.
+        function: the driver's handle. packing: of its struct.
     """
 
     def __init__(
         self, driver_: Driver, context: int, function: int, layout: Layout, names: Sequence[str]
     ) -> None:
-        self._driver, self._context, self._function = driver_, context, function
+        self._driver, self._context, self.function = driver_, context, function
         self.threads, self.shared, self.extra = layout.threads, layout.shared, layout.extra
         self.process = driver_.process
-        self._packing = Packing(layout, names)
+        self.packing = Packing(layout, names)
         self._local = threading.local()
 
     def launch(
@@ -95,18 +116,31 @@ class Ready:
             buffer, pointers = self._local.parameters
         except AttributeError:
             buffer, pointers = self._local.parameters = self._buffers()
-        self._packing.into(buffer, values)
+        self.packing.into(buffer, values)
         if self._driver.is_current(self._context):
             self._start(grid, stream, pointers)
             return
         with self._driver.made_current(self._context):
             self._start(grid, stream, pointers)
 
+    def start(self, frame: Any) -> None:
+        """Start it with the driver's arguments, ready in memory: `quick.py`.
+
+        Raises:
+            DriverError: the driver refuses the launch.
+        """
+        driver_ = self._driver
+        if not driver_.get_current(frame.asked) and frame.context.value == self._context:
+            driver_.launch_as(frame.arguments)
+            return
+        with driver_.made_current(self._context):
+            driver_.launch_as(frame.arguments)
+
     def _start(self, grid: Grid, stream: int, pointers: int) -> None:
-        self._driver.launch(self._function, grid, self.threads, self.shared, stream, pointers)
+        self._driver.launch(self.function, grid, self.threads, self.shared, stream, pointers)
 
     def _buffers(self) -> Tuple[Any, int]:
-        buffer = ctypes.create_string_buffer(max(self._packing.size, 1))
+        buffer = ctypes.create_string_buffer(max(self.packing.size, 1))
         # one parameter: the struct; the array of its addresses lives as long as the thread does
         pointers = (ctypes.c_void_p * 1)(ctypes.addressof(buffer))
         self._local.kept = pointers
@@ -186,6 +220,8 @@ _READY: Dict[Tuple[int, str, Tuple[object, ...]], Ready] = {}
 # by the call's function, flags and tensors
 PLANS: Dict[Tuple[Any, ...], Plan] = {}
 _MOST_PLANS = 4096
+# (a flag, what is launched again for arguments with it): `quick.py`
+RECORDS: List[Tuple[Any, Any]] = []
 _LOCK = threading.Lock()
 _TOOLCHAINS: Dict[str, Toolchain] = {}
 
@@ -223,6 +259,7 @@ def forget() -> None:
     """Load every kernel anew."""
     _READY.clear()
     PLANS.clear()
+    RECORDS.clear()
 
 
 def toolchain() -> Toolchain:
