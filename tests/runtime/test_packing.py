@@ -96,6 +96,7 @@ def test_the_usual_kernels_are_those_of_mambas_blocks(installed: Path) -> None:
     assert all("variable_B=1 variable_C=1 softplus=1" in name for name in scans)
     convs = [name for name in names if name.startswith("conv")]
     assert all("width=4" in name and "silu=0" not in name for name in convs)
+    assert not [name for name in convs if "final_states=1" in name]
     assert {name.split()[0] for name in convs} == {
         "conv_fwd", "conv_fwd_channel_last", "conv_bwd", "conv_bwd_channel_last", "conv_update"
     }  # fmt: skip

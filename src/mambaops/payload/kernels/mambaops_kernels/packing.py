@@ -27,6 +27,8 @@ from .sources import HERE, Sources, installed
 PCH_SINCE = (12, 8)
 # programs that one child is handed at once
 CHUNK = 12
+# of a block that trains: nobody takes the gradient of the states that its convolution leaves behind
+_CONVOLUTION = {"silu": True, "deterministic": False, "final_states": False}
 
 
 class Job(NamedTuple):
@@ -56,9 +58,7 @@ def usual(dtypes: List[str], width: int = 4, *, scan: bool = True) -> List[Insta
         ]
         for weight in dict.fromkeys([dtype, "fp32"]):
             convs = conv_instances(dtype, weight)
-            found += [
-                one for one in convs if _says(one, width=width, silu=True, deterministic=False)
-            ]
+            found += [one for one in convs if _says(one, width=width, **_CONVOLUTION)]
         # what VMamba's own code calls, where its sources are there
         oflex = [one for one in vmamba_instances(dtype) if one.family.startswith("oflex")]
         found += [one for one in oflex if scan and _says(one, softplus=True, output="fp32")]
