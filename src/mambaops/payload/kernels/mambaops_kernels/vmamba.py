@@ -15,7 +15,7 @@ from . import launch, repairs
 from .checks import DTYPES
 from .rules import scan_launch
 from .sources import installed
-from .vmamba_checks import Call, checked
+from .vmamba_checks import Call, Given, checked
 from .vmamba_rules import MODES, family
 
 # rows that are read and written in whole vectors where the length allows it, and how their strides' names end
@@ -25,13 +25,7 @@ _STRIDES = ("batch_stride", "d_stride", "dstate_stride", "group_stride")
 
 def fwd(
     mode: str,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Optional[Tensor],
-    delta_bias: Optional[Tensor],
+    given: Given,
     delta_softplus: bool,
     nrows: int,
     out_float: bool = False,
@@ -39,19 +33,20 @@ def fwd(
     """[out, x]; x: (batch, dim, ceil(length / 2048), 2 * state), the states at the ends of the chunks.
 
     Args:
-        nrows: channels of a block, 1 to 4; nrow's only. out_float: oflex's: the output is fp32.
+        given: u, delta, A, B, C, D, delta_bias. nrows: channels of a block, 1 to 4; nrow's only. out_float: oflex's: the output is fp32.
 
     Raises:
         RuntimeError: arguments that VMamba refuses, in its words.
         KernelError: the kernel cannot be had or launched.
     """
-    call = checked(mode, (u, delta, A, B, C, D, delta_bias), nrows)
+    u, delta, A, B, C, D, delta_bias = given
+    call = checked(mode, given, nrows)
     out = torch.empty_like(delta)
     if MODES[mode].wide:
         kind = torch.float32 if out_float else u.dtype
         out = torch.empty((call.batch, call.dim, call.length), dtype=kind, device=u.device)
     x = u.new_empty((call.batch, call.dim, call.chunks, call.state * 2), dtype=A.dtype)
-    table = _forward_table(call, u, delta, A, B, C, D, delta_bias, delta_softplus, out, x)
+    table = _forward_table(call, given, delta_softplus, out, x)
     rows = {"u": u, "delta": delta, "B": B, "C": C, "out": out}
     _launch(mode, call, rows, table, out.dtype, None, (A, D, delta_bias, x))
     return [out, x]
@@ -59,13 +54,7 @@ def fwd(
 
 def bwd(
     mode: str,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Optional[Tensor],
-    delta_bias: Optional[Tensor],
+    given: Given,
     dout: Tensor,
     x: Optional[Tensor],
     delta_softplus: bool,
@@ -76,7 +65,8 @@ def bwd(
     Raises:
         As `fwd`.
     """
-    call = checked(mode, (u, delta, A, B, C, D, delta_bias), nrows, dout, x)
+    u, delta, A, B, C, D, delta_bias = given
+    call = checked(mode, given, nrows, dout, x)
     du, ddelta, dA = torch.empty_like(u), torch.empty_like(delta), torch.zeros_like(A)
     dB, dC = (torch.zeros_like(one, dtype=torch.float32) for one in (B, C))
     dD = None if D is None else torch.zeros_like(D)
@@ -85,7 +75,7 @@ def bwd(
         # every channel has a gradient of its own at first, also where several share a delta
         ddelta = torch.empty_like(u)
         dbias = None if delta_bias is None else delta_bias.new_zeros(call.dim)
-    table = _forward_table(call, u, delta, A, B, C, D, delta_bias, delta_softplus, dout, x)
+    table = _forward_table(call, given, delta_softplus, dout, x)
     table.update(_strides("dout", dout), **_strides("du", du), **_strides("ddelta", ddelta))
     table.update(_strides("dA", dA), **_strides("dB", dB), **_strides("dC", dC))
     made = {"dA": dA, "dB": dB, "dC": dC, "dD": dD, "ddelta_bias": dbias}
@@ -101,18 +91,13 @@ def bwd(
 
 def _forward_table(
     call: Call,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Optional[Tensor],
-    delta_bias: Optional[Tensor],
+    given: Given,
     softplus: bool,
     out: Tensor,
     x: Optional[Tensor],
 ) -> Dict[str, Any]:
     """The forward struct's values by name, also those that a module's struct has not."""
+    u, delta, A, B, C, D, delta_bias = given
     table: Dict[str, Any] = {
         "batch": call.batch,
         "dim": call.dim,

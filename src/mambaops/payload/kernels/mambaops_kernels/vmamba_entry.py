@@ -18,12 +18,12 @@ def functions(mode: str) -> Tuple[Callable[..., Any], Callable[..., Any]]:
     def fwd(*args: Any) -> List[Tensor]:
         _count("fwd", args, forward_count)
         on_gpu = args[0].device.type == checks.KIND
-        return vmamba.fwd(mode, *args) if on_gpu else reference_fwd(mode, *args)
+        return vmamba.fwd(mode, args[:7], *args[7:]) if on_gpu else reference_fwd(mode, *args)
 
     def bwd(*args: Any) -> List[Optional[Tensor]]:
         _count("bwd", args, 11)
         on_gpu = args[0].device.type == checks.KIND
-        return vmamba.bwd(mode, *args) if on_gpu else reference_bwd(mode, *args)
+        return vmamba.bwd(mode, args[:7], *args[7:]) if on_gpu else reference_bwd(mode, *args)
 
     return untraced(fwd), untraced(bwd)
 
