@@ -64,6 +64,29 @@ def test_without_mamba_it_learns_and_leaves_the_files_of_the_notes(tmp_path: Pat
         assert [row["epoch"] for row in _rows(run / "42", split)] == list(range(10))
 
 
+def test_a_full_disk_ends_neither_log_nor_training(tmp_path: Path) -> None:
+    """A file may have 3,500 bytes: neither the checkpoints nor the log fit, and the epochs go on."""
+    code = (
+        "import resource, runpy, sys; sys.argv[0] = 'graph'; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (3500, 3500)); "
+        "runpy.run_module('mambaops.payload.train.graph', run_name='__main__')"
+    )
+    words = ["--no-mamba", "--out_dir", str(tmp_path), *SMALL, "synthetic.nodes=12"]
+    words += ["optim.max_epoch=40", "synthetic.graphs=10", "gnn.layers_mp=1"]
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", code, *words],
+        capture_output=True, text=True, env=ENV, timeout=200, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert "epoch 40 train_loss" in done.stdout, "training went on"
+    folder = tmp_path / "morphology-node-GatedGCN-only" / "42"
+    assert f"{folder}/logging.log: File too large. Training goes on" in done.stdout
+    last = (folder / "logging.log").read_text().splitlines()[-1]
+    assert last.startswith("epoch ") and last.endswith("s"), "no half line"
+    assert [row["epoch"] for row in _rows(folder, "val")] == list(range(len(_rows(folder, "val"))))
+
+
 def test_with_mamba_it_learns_on_the_scan_of_mambaops(tmp_path: Path) -> None:
     done = _run(tmp_path, "--wandb", "False", epochs=10, graphs=50)
     assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ import os
 import time
 from typing import Dict, List
 
+from mambaops.payload.train.appending import Appender
 from mambaops.payload.train.validation import Validation
 
 # Rows of steps leave the last three empty; the row of an epoch has its mean loss and these.
@@ -37,9 +38,9 @@ class TrainLog:
         self.path = os.path.join(folder, f"stage{stage}_train_log.csv")
         self.heartbeat = os.path.join(folder, f"stage{stage}_heartbeat.txt")
         rows = [row for row in _cells(self.path) if float(row[0]) <= resumed_step]
-        self.waiting = "" if resumed_step and os.path.exists(self.path) else _line(COLUMNS)
+        self._file = Appender(self.path)
+        self._file.waiting = "" if resumed_step and os.path.exists(self.path) else _line(COLUMNS)
         self.beaten = 0.0
-        self._said = False
         if resumed_step and os.path.exists(self.path):
             with open(self.path + ".tmp", "w", encoding="utf-8", newline="") as file:
                 file.write("".join(map(_line, [COLUMNS, *rows])))
@@ -53,28 +54,14 @@ class TrainLog:
         row = [f"{record['step']:.0f}", f"{record['epoch']:.0f}", f"{record['loss']:.6f}"]
         row += [f"{record['lr']:.6g}", f"{tokens_per_s:.1f}", f"{memory:.3f}"]
         row += [f"{record['skipped']:.0f}", f"{record['bridge.lr']:.6g}"]
-        self._append([*row, "", "", ""])
+        self._file.add(_line([*row, "", "", ""]))
         self.beat(int(record["step"]), "training")
 
     def write_epoch(self, step: int, epoch: int, mean: float, measured: Validation) -> None:
         losses = (measured.loss, measured.own, measured.shuffled)
         cells = [f"{value:.6f}" if value == value else "" for value in losses]
-        self._append([str(step), str(epoch), f"{mean:.6f}", "", "", "", "", "", *cells])
-
-    def _append(self, row: List[str]) -> None:
-        self.waiting += _line(row)
-        try:
-            with open(self.path, "ab") as file:
-                size = file.tell()
-                try:
-                    file.write(self.waiting.encode())
-                    file.flush()
-                except OSError:
-                    file.truncate(size)  # no half row
-                    raise
-            self.waiting = ""
-        except OSError as error:
-            self._warn(self.path, error)
+        row = [str(step), str(epoch), f"{mean:.6f}", "", "", "", "", "", *cells]
+        self._file.add(_line(row))
 
     def beat(self, step: int, what: str) -> None:
         """Say that we live: time, process, step, what is being done."""
@@ -84,15 +71,7 @@ class TrainLog:
                 now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
                 file.write(f"{now} pid {os.getpid()} step {step} {what}\n")
         except OSError as error:
-            self._warn(self.heartbeat, error)
-
-    def _warn(self, path: str, error: OSError) -> None:
-        if not self._said:
-            print(
-                f"warning: {path}: {error.strerror}. Training goes on; what is missing is written when it can be.",
-                flush=True,
-            )
-        self._said = True
+            self._file.warn(self.heartbeat, error)
 
 
 def _line(row: object) -> str:

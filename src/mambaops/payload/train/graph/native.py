@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 import torch
 from torch import Tensor, nn
 
 from mambaops.payload.train import engine
+from mambaops.payload.train.appending import Appender
 from mambaops.payload.train.errors import InputError
 from mambaops.payload.train.graph import config as settings
 from mambaops.payload.train.graph import data, records
@@ -53,10 +53,10 @@ def run(job: Job) -> Dict[str, records.Row]:
     seeds = [config["seed"] + number for number in range(job.repeat)]
     for seed in seeds:
         runtime = engine.start(seed=seed, device=config["accelerator"])
-        with _log_file(os.path.join(job.folder, str(seed)), runtime.is_main) as log:
-            for note in notes + _described(config, parts, runtime.device):
-                log(note)
-            _Run(job, parts, seed, runtime, log).fit()
+        log = _log_file(os.path.join(job.folder, str(seed)), runtime.is_main)
+        for note in notes + _described(config, parts, runtime.device):
+            log(note)
+        _Run(job, parts, seed, runtime, log).fit()
     return _aggregate(job.folder, seeds) if runtime.is_main else {}
 
 
@@ -69,19 +69,16 @@ def _aggregate(folder: str, seeds: List[int]) -> Dict[str, records.Row]:
     return result
 
 
-@contextmanager
-def _log_file(folder: str, is_main: bool) -> Iterator[Log]:
-    """A function that prints a line and appends it to `logging.log`; silent on other ranks."""
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, "logging.log"), "a", encoding="utf-8") as file:
+def _log_file(folder: str, is_main: bool) -> Log:
+    """A function that prints a line and adds it to `logging.log`; silent on other ranks."""
+    file = Appender(os.path.join(folder, "logging.log"))
 
-        def log(line: str) -> None:
-            if is_main:
-                print(line, flush=True)
-                file.write(line + "\n")
-                file.flush()
+    def log(line: str) -> None:
+        if is_main:
+            print(line, flush=True)
+            file.add(line + "\n")
 
-        yield log
+    return log
 
 
 def _described(config: Config, parts: Dict[str, List[Graph]], device: torch.device) -> List[str]:
@@ -126,6 +123,9 @@ class _Run:
             state_file=self.state_file,
             config={"graph": json.dumps(job.config, sort_keys=True)},
         )
+        self.rows = {
+            name: Appender(records.stats_file(self.folder, name)) for name in records.SPLITS
+        }
         self.best: Tuple[float, int] = (-1.0, -1)
         self.started = time.monotonic()
         self._seen: List[Tensor] = []  # [right, nodes] per batch of this epoch, on the device
@@ -200,7 +200,7 @@ class _Run:
         rows = {"train": trained, **rows}
         rate = self.trainer.optimizer.param_groups[0]["lr"]
         for name, row in rows.items():
-            records.append(self.folder, name, {"epoch": epoch - 1, "lr": rate, **row})
+            self.rows[name].add(json.dumps({"epoch": epoch - 1, "lr": rate, **row}) + "\n")
         shown = " ".join(
             f"{name}_loss {row['loss']:.4f} {name}_accuracy {row['accuracy']:.4f}"
             for name, row in rows.items()
@@ -218,9 +218,9 @@ class _Run:
         }
         if (accuracy, 1 - epoch) > self.best:
             self.best = (accuracy, 1 - epoch)
-            engine.save_atomically(state, os.path.join(folder, "best.ckpt"))
+            self.trainer.try_save(state, os.path.join(folder, "best.ckpt"))
         if epoch % self.config["train.ckpt_period"] == 0:
-            engine.save_atomically(state, os.path.join(folder, f"{epoch}.ckpt"))
+            self.trainer.try_save(state, os.path.join(folder, f"{epoch}.ckpt"))
 
     def evaluate(self, graphs: List[Graph]) -> records.Row:
         """Mean loss and accuracy over the nodes; random orders are drawn from the seed alone."""

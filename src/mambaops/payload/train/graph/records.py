@@ -12,14 +12,8 @@ SPLITS = ("train", "val", "test")
 Row = Dict[str, Any]
 
 
-def append(folder: str, split: str, row: Row) -> None:
-    """One JSON line in `<folder>/<split>/stats.json`."""
-    os.makedirs(os.path.join(folder, split), exist_ok=True)
-    with open(_stats(folder, split), "a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-
-
-def _stats(folder: str, split: str) -> str:
+def stats_file(folder: str, split: str) -> str:
+    """One JSON line an epoch."""
     return os.path.join(folder, split, "stats.json")
 
 
@@ -27,7 +21,7 @@ def read(folder: str, split: str) -> List[Row]:
     """The rows so far; a line that a kill cut short ends them."""
     rows: List[Row] = []
     try:
-        with open(_stats(folder, split), encoding="utf-8") as file:
+        with open(stats_file(folder, split), encoding="utf-8") as file:
             for line in file:
                 rows.append(json.loads(line))
     except FileNotFoundError:
@@ -41,8 +35,8 @@ def truncate(folder: str, epochs: int) -> None:
     """Drop the rows after `epochs`: a resumed run writes them again (0 drops all)."""
     for split in SPLITS:
         rows = [row for row in read(folder, split) if row["epoch"] < epochs]
-        if os.path.exists(_stats(folder, split)):
-            write(_stats(folder, split), "".join(json.dumps(row) + "\n" for row in rows))
+        if os.path.exists(stats_file(folder, split)):
+            write(stats_file(folder, split), "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def write(path: str, text: str) -> None:
