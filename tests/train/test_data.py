@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mambaops.payload.train import data, demo_data
+from mambaops.payload.train import data, demo_data, table
 from mambaops.payload.train.errors import InputError
 from mambaops.payload.train.images import read_image
 from mambaops.payload.train.tiny_model import train_tokenizer
@@ -22,8 +23,8 @@ def write(path: Path, text: str, encoding: str = "utf-8") -> str:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "gb18030"])
 def test_tables_of_every_encoding_read_the_same(tmp_path: Path, encoding: str) -> None:
-    table = write(tmp_path / "t.csv", "image_path,answer\na.png,左肺上叶结节\n", encoding)
-    (row,) = data.read_rows(table, "问题")
+    path = write(tmp_path / "t.csv", "image_path,answer\na.png,左肺上叶结节\n", encoding)
+    (row,) = table.read_table(path, "问题")
     assert (row.answer, row.question) == ("左肺上叶结节", "问题")
     assert row.image == str(tmp_path / "a.png")
 
@@ -40,12 +41,12 @@ def test_tables_of_every_encoding_read_the_same(tmp_path: Path, encoding: str) -
 )
 def test_bad_tables_say_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        data.read_rows(write(tmp_path / "t.csv", text), "q")
+        table.read_table(write(tmp_path / "t.csv", text), "q")
 
 
 def test_a_missing_table_says_where_the_path_ends(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"only down to {tmp_path}"):
-        data.read_rows(str(tmp_path / "no" / "t.csv"), "q")
+        table.read_table(str(tmp_path / "no" / "t.csv"), "q")
 
 
 def test_missing_images_are_counted_named_and_limited(
@@ -53,13 +54,97 @@ def test_missing_images_are_counted_named_and_limited(
 ) -> None:
     Image.new("L", (4, 4)).save(tmp_path / "here.png")
     lines = ["here.png,a", *(f"gone{k}.png,a" for k in range(7))]
-    table = write(tmp_path / "t.csv", "image_path,answer\n" + "\n".join(lines))
-    rows = data.read_rows(table, "q")
+    rows = table.read_table(
+        write(tmp_path / "t.csv", "image_path,answer\n" + "\n".join(lines)), "q"
+    )
     with pytest.raises(InputError, match=r"7 of 8 images are not there") as error:
-        data.without_missing(rows, table, 0.05)
+        table.without_missing(rows, 0.05)
     assert error.value.message.count("gone") == 5
-    assert [Path(row.image).name for row in data.without_missing(rows, table, 0.9)] == ["here.png"]
+    assert [Path(row.image).name for row in table.without_missing(rows, 0.9)] == ["here.png"]
     assert "left out" in capsys.readouterr().out
+
+
+@pytest.fixture
+def small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of more than 100 rows is a large one."""
+    monkeypatch.setattr(table, "WHOLE", 100)
+    monkeypatch.setattr(table, "SAMPLE", 10)
+
+
+def test_one_missing_among_many_is_found_by_looking_at_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], small_tables: None
+) -> None:
+    Image.new("L", (4, 4)).save(tmp_path / "here.png")
+    lines = ["here.png,a"] * 101
+    path = write(tmp_path / "t.csv", "image_path,answer\n" + "\n".join(lines))
+    table.without_missing(table.read_table(path, "q"), 0.0)
+    assert "10 of 101 pictures were looked for" in capsys.readouterr().out
+    lines[0] = lines[8] = "gone.png,a"
+    rows = table.read_table(
+        write(tmp_path / "t.csv", "image_path,answer\n" + "\n".join(lines)), "q"
+    )
+    with pytest.raises(InputError, match="2 of 101 images are not there"):
+        table.without_missing(rows, 0.0)
+    assert table.without_missing(rows, 0.1)[0].line == 3
+
+
+ODD = [
+    "image_path,answer,question",
+    '"a,1.png","two\nlines, ""quoted""",',
+    "",
+    'b.png,5" tall\u2028and more,为什么？',
+    " c.png , spaces , ",
+]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_rows_are_read_from_their_places(tmp_path: Path, end: str) -> None:
+    """Line ends inside quotes, empty lines, a stray quote, the line ends of every system."""
+    rows = table.read_table(write(tmp_path / "t.csv", end.join(ODD), "utf-8-sig"), "q")
+    found = [rows[k] for k in (2, 0, 1)]  # in any order
+    assert [Path(row.image).name for row in found] == ["c.png", "a,1.png", "b.png"]
+    assert [row.answer for row in found] == [
+        "spaces",
+        'two\nlines, "quoted"',
+        '5" tall\u2028and more',
+    ]
+    assert [row.question for row in found] == ["q", "q", "为什么？"]
+    assert [rows.pick([1])[0], len(rows.pick([1]))] == [found[2], 1]
+
+
+def test_the_checksum_is_of_what_the_table_says(tmp_path: Path) -> None:
+    windows = write(tmp_path / "w.csv", "image_path,answer\nD:\\data\\a.png,x\n")
+    other = write(tmp_path / "o.csv", 'text,image_path,question\r\n"x",/data/a.png,q\r\n')
+    changed = write(tmp_path / "c.csv", "image_path,answer\n/data/a.png,y\n")
+    first, second, third = (table.read_table(p, "q").digest() for p in (windows, other, changed))
+    assert first == second == "1 rows, checksum " + first[-8:]
+    assert third != first
+
+
+def test_a_large_table_keeps_no_text_in_memory(tmp_path: Path) -> None:
+    """16 bytes a row, and tokens when they are asked for."""
+    answer = "长" * 300
+    lines = [f"a.png,{k} {answer}" for k in range(3_000)]
+    path = write(tmp_path / "t.csv", "image_path,answer\n" + "\n".join(lines))
+    tracemalloc.start()
+    rows = table.read_table(path, "q")
+    dataset = data.CaptionDataset(rows, None, 64, 8, 1)
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert held < 3_000 * 40, "the file has 900 bytes a row"
+    assert dataset.answer(2_999) == f"2999 {answer}"
+
+
+def test_the_longest_row_of_a_large_table_is_found(
+    tmp_path: Path, tokenizer: object, small_tables: None
+) -> None:
+    lines = ["a.png,红"] * 400 + ["a.png,红色的圆形和黄色的圆环"] + ["a.png,红"] * 400
+    rows = table.read_table(
+        write(tmp_path / "t.csv", "image_path,answer\n" + "\n".join(lines)), "图"
+    )
+    audit = data.CaptionDataset(rows, tokenizer, 64, 8, 1).audit()
+    assert audit.longest == 400
+    assert "max 5; 0 of 10 answers cut (a sample of 801 rows)" in audit.text()
 
 
 def test_an_unreadable_image_is_an_error_and_never_noise(tmp_path: Path) -> None:
@@ -96,8 +181,8 @@ def tokenizer() -> object:
     return train_tokenizer([scene.sentence for scene in demo_data.all_scenes()])
 
 
-def row(answer: str, question: str = "描述图片：") -> data.Row:
-    return data.Row(image="a.png", answer=answer, question=question, line=7)
+def row(answer: str, question: str = "描述图片：") -> table.Row:
+    return table.Row(image="a.png", answer=answer, question=question, line=7)
 
 
 def test_an_answer_cut_to_nothing_is_an_error(tokenizer: object) -> None:

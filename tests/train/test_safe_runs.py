@@ -57,15 +57,15 @@ def test_torn_pictures_are_named_before_the_model_is_loaded(
     pictures = sorted((demo / "data" / "train").glob("*.png"))
     lines = [f"{picture},图" for picture in pictures * 12]
     (tmp_path / "torn.png").write_bytes(pictures[0].read_bytes()[:200])
-    lines[100] = f"{tmp_path}/torn.png,图"
+    lines[101] = f"{tmp_path}/torn.png,图"
     table = tmp_path / "t.csv"
     table.write_text("image_path,answer\n" + "\n".join(lines) + "\n", "utf-8")
     absent = {"csv": table, "mamba_model": tmp_path / "absent"}
     with pytest.raises(
-        InputError, match=r"1 of 192 pictures cannot be read\n.*line 102: .*torn\.png"
+        InputError, match=r"1 of 192 pictures cannot be read\n.*line 103: .*torn\.png"
     ):
         train([*flags(**absent), "--check_images"])
-    lines[0] = lines[100]
+    lines[0] = lines[101]
     table.write_text("image_path,answer\n" + "\n".join(lines) + "\n", "utf-8")
     with pytest.raises(InputError, match=r"1 of 64 pictures that were looked at \(of 192; --check"):
         train(flags(**absent))

@@ -163,6 +163,19 @@ class ScoresRow(TypedDict):
     examples: list[list[str]]
 
 
+class MemoryRow(TypedDict):
+    """`--estimate`: bytes; `free` is null where nothing tells."""
+
+    device: Literal["cpu", "cuda"]
+    weights: float
+    optimizer: float
+    step: float
+    program: float
+    free: float | None
+    total: float
+    fits: bool
+
+
 class LayersRow(TypedDict):
     first: int
     last: int
@@ -208,6 +221,7 @@ DOCUMENTS: dict[str, Any] = {
     "env": {"variables": dict[str, str]},
     "error": {"error": ErrorRow},
     "evaluate": ScoresRow,
+    "export-model": {"folder": str, "files": list[str]},
     "export": {"format": Literal["pip", "uv"], "file": str, "proof": str, "text": str},
     "facts": Facts,
     "fetch-model": {"model": str, "folder": str},
@@ -253,8 +267,8 @@ DOCUMENTS: dict[str, Any] = {
     "shell-env": {"home": str, "shell": str, "lines": list[str]},
     "steps": {"steps": list[StepRow]},
     "strip-crlf": {"files": list[FileReport]},
-    "train-stage1": _TRAINED,
-    "train-stage2": _TRAINED,
+    "train-stage1": (_TRAINED, MemoryRow),
+    "train-stage2": (_TRAINED, MemoryRow),
     "verify": Verification,
     "version": {"version": str},
     "wheels-add": Answer,

@@ -88,6 +88,7 @@ ROWS: tuple[Row, ...] = (
     Row("train-stage2", "train-stage2", "train", "mambaops.cli.tasks.train", "Train the picture -> report model (flags of the program after `--`)."),
     Row("generate", "generate", "train", "mambaops.cli.tasks.train", "Write what a trained checkpoint says about a picture."),
     Row("evaluate", "evaluate", "train", "mambaops.cli.tasks.train", "Score a checkpoint on a caption table: loss, exact match, BLEU-4, ROUGE-L and CIDEr."),
+    Row("export-model", "export-model", "train", "mambaops.cli.tasks.train", "Write a trained checkpoint for other programs: LoRA merged into the model, or alone for peft."),
     Row("fetch-model", "fetch-model", "train", "mambaops.cli.tasks.train", "Get a model once: checked, and used without a network afterwards."),
     Row("demo-data", "demo-data", "train", "mambaops.cli.tasks.train", "Write pictures of coloured shapes to train on: with Chinese sentences, split by combination."),
     Row("write-launcher", "write-launcher", "train", "mambaops.cli.tasks.train", "Write a script that starts stage 2 by one word: installs and trains.", ('write-door',)),

@@ -180,6 +180,49 @@ def evaluate(
 
 
 @task(
+    name="export-model",
+    group="train",
+    examples=(
+        "mambaops export-model --output exported",
+        "mambaops export-model --output adapter --adapter",
+    ),
+    operand="output",
+    help={
+        **_WHERE,
+        "output": "folder to write; must not be there",
+        "checkpoint": "vision_bridge_vlm_final.pt",
+        "adapter": "LoRA alone, as peft reads it",
+        "mamba_model": "folder of the language model, if it moved",
+    },
+)
+def export_model(
+    c: Context,
+    output: str = "exported",
+    checkpoint: str = "outputs/vision_bridge_vlm_final.pt",
+    adapter: bool = False,
+    mamba_model: str = "",
+    python: str = "",
+    profile: str = "",
+) -> None:
+    """Write a trained checkpoint for other programs: LoRA merged into the model, or alone for peft.
+
+    Merged: `language-model/` as transformers reads it, and vision and bridge for `generate` beside it.
+    """
+    from mambaops.cli.passthrough import document, flags
+    from mambaops.train import launch as training
+
+    values: dict[str, str | bool] = {"--checkpoint": checkpoint, "--output": output}
+    words = flags({**values, "--adapter": adapter, "--mamba_model": mamba_model})
+    training.run_module(
+        "mambaops.payload.train.export",
+        words,
+        python=python,
+        profile=profile,
+        document=document(),
+    )
+
+
+@task(
     name="fetch-model",
     group="train",
     examples=(

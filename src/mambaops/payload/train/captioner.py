@@ -12,6 +12,7 @@ from mambaops.payload.train.bridge import Bridge, grid_shape
 from mambaops.payload.train.data import IGNORED
 from mambaops.payload.train.errors import InputError
 from mambaops.payload.train.lm import LanguageModel
+from mambaops.payload.train.options import Settings
 from mambaops.payload.train.vision import ConvEncoder, load_tower
 
 
@@ -47,14 +48,21 @@ class Captioner(nn.Module):
         Only the answer's places go through the vocabulary: a [B, L, vocab] tensor is never made.
         The text is padded on the right, which a causal model does not see: no mask is needed.
         """
-        inner = getattr(self.lm, self.lm.base_model_prefix)
-        hidden = inner(inputs_embeds=self.embed(images, ids), use_cache=False).last_hidden_state
-        begin = self.bridge.tokens
-        hidden = hidden[:, begin - 1 : begin - 1 + ids.shape[1]]  # each place predicts the next
         kept = labels != IGNORED
+        return self.losses_at(self.hidden(images, ids)[kept], labels[kept])
+
+    def hidden(self, images: Tensor, ids: Tensor) -> Tensor:
+        """What predicts each text token: [B, L, hidden]."""
+        inner = getattr(self.lm, self.lm.base_model_prefix)
+        states = inner(inputs_embeds=self.embed(images, ids), use_cache=False).last_hidden_state
+        begin = self.bridge.tokens
+        return states[:, begin - 1 : begin - 1 + ids.shape[1]]  # type: ignore[no-any-return]
+
+    def losses_at(self, hidden: Tensor, tokens: Tensor) -> Tensor:
+        """Cross-entropies float32 [N] of tokens [N] predicted from [N, hidden]."""
         head = self.lm.get_output_embeddings()
-        logits = head(hidden[kept].to(head.weight.dtype)).float()
-        return functional.cross_entropy(logits, labels[kept], reduction="none")
+        logits = head(hidden.to(head.weight.dtype)).float()
+        return functional.cross_entropy(logits, tokens, reduction="none")
 
     @torch.no_grad()
     def write(
@@ -84,16 +92,16 @@ def _until(ids: List[int], end: int) -> List[int]:
 
 
 def build_vision(
-    kind: str, image_size: int, channels: int, widths: List[int]
+    kind: str, image_size: int, channels: int, widths: List[int], *, empty: bool = False
 ) -> Tuple[Any, int, int]:
-    """The encoder, and the picture size and channels that it takes.
+    """The encoder, and the picture size and channels that it takes; `empty`: without a model's weights.
 
     Raises:
         InputError: --image_size is no multiple of the pretrained encoder's patch.
     """
     if kind == "conv":
         return ConvEncoder(channels or 1, widths), image_size or 512, channels or 1
-    tower = load_tower(kind)
+    tower = load_tower(kind, empty=empty)
     if image_size and image_size != tower.image_size:
         raise InputError(
             f"--vision {kind} takes {tower.image_size} pixels, --image_size is {image_size}"
@@ -108,6 +116,31 @@ def build(
     grid = grid_shape(max_visual_tokens, *vision.grid(image_size))
     bridge = Bridge(vision.width, dim or min(512, lm.width), lm.width, grid, lm.embedding_scale)
     return Captioner(vision, bridge, lm.model)
+
+
+def assemble(
+    language: LanguageModel, settings: Settings, *, empty: bool = False
+) -> Tuple[Captioner, int, int]:
+    """The whole model that the settings ask for, frozen where they say so; picture size and channels."""
+    vision, size, channels = build_vision(
+        settings.vision,
+        settings.image_size,
+        settings.image_channels,
+        settings.widths,
+        empty=empty,
+    )
+    freeze_vision(vision, settings)
+    model = build(language, vision, size, settings.max_visual_tokens, settings.bridge_dim)
+    return model, size, channels
+
+
+def freeze_vision(vision: Any, settings: Settings) -> None:
+    """`auto`: a conv encoder learns, a pretrained one stays as it is."""
+    learns = settings.train_vision == "full" or (
+        settings.train_vision == "auto" and settings.vision == "conv"
+    )
+    for parameter in vision.parameters():
+        parameter.requires_grad_(learns)
 
 
 @torch.no_grad()

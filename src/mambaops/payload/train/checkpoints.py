@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mambaops.payload.train.errors import TrainError
+from mambaops.payload.train.sharding import like, whole
 
 
 def save_atomically(value: Dict[str, Any], path: str) -> None:
@@ -61,13 +62,19 @@ def load_checkpoint(path: str) -> Dict[str, Any]:
     return value if "model_state_dict" in value else {"model_state_dict": value}
 
 
+_OF_8_BITS = (".SCB", ".weight_format")  # scales of frozen 8-bit weights
+
+
 def trainable_state(model: nn.Module) -> Dict[str, Tensor]:
-    """Trainable parameters and every buffer, on the CPU."""
+    """Trainable parameters and every buffer, whole, on the CPU (every rank must ask)."""
     frozen = {
         name for name, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad
     }
-    state = model.state_dict()
-    return {name: value.detach().cpu() for name, value in state.items() if name not in frozen}
+    return {
+        name: whole(value.detach()).cpu()
+        for name, value in model.state_dict().items()
+        if name not in frozen and not name.endswith(_OF_8_BITS)
+    }
 
 
 def load_weights(model: nn.Module, weights: Dict[str, Tensor], path: str) -> None:
@@ -91,4 +98,6 @@ def load_weights(model: nn.Module, weights: Dict[str, Tensor], path: str) -> Non
             hint="use the flags and the language model that it was trained with "
             "(stage2_config.json beside it), or start anew with --from_scratch",
         )
-    model.load_state_dict(weights, strict=False)
+    model.load_state_dict(
+        {name: like(value, own[name]) for name, value in weights.items()}, strict=False
+    )

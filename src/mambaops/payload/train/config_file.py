@@ -11,7 +11,7 @@ from mambaops.payload.train.errors import InputError
 # what a run notes beside its flags in stage2_config.json
 NOTED = ("visual_grid", "lm_hidden_size", "data", "global_batch")
 # what belongs to one run and is not repeated with its settings
-_OWN = ("resume", "overwrite", "from_scratch")
+_OWN = ("resume", "overwrite", "from_scratch", "estimate")
 
 
 def read(path: str) -> Dict[str, Any]:

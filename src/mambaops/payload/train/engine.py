@@ -28,6 +28,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from mambaops.payload.train import sharding
 from mambaops.payload.train.checkpoints import (
     load_checkpoint,
     load_weights,
@@ -94,7 +95,8 @@ class Trainer:
         config: Optional[Dict[str, Any]] = None,
     ) -> None:
         self.options, self.runtime, self.progress = options, runtime, Progress()
-        self.unwrapped = model.to(runtime.device)
+        self.sharded = options.shard and runtime.world > 1
+        self.unwrapped = model if self.sharded else model.to(runtime.device)
         self.model = self._wrap(self.unwrapped)
         self._loss, self._weight = loss, weight
         self.state_file, self.config = state_file, dict(config or {})
@@ -109,6 +111,8 @@ class Trainer:
     def _wrap(self, model: nn.Module) -> nn.Module:
         if self.runtime.world == 1:
             return model
+        if self.sharded:
+            return sharding.shard(model, self.runtime.device, self.runtime.world)
         ids = [self.runtime.device.index] if self.runtime.device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(model, device_ids=ids)
 
@@ -138,8 +142,7 @@ class Trainer:
         scale, total = self.runtime.world / max(weight, 1.0), 0.0
         for number, batch in enumerate(batches):
             last = number == len(batches) - 1
-            quiet = nullcontext() if last or self.runtime.world == 1 else self.model.no_sync()  # type: ignore[operator]
-            with quiet:
+            with self._accumulating(last):
                 with self.autocast():
                     loss = self._loss(self.model, to_device(batch, self.runtime.device))
                 loss = loss * (0.0 if ghosts[number] else 1.0)
@@ -147,10 +150,19 @@ class Trainer:
             total += float(loss.detach())
         return [self.totals(total)[0] / max(weight, 1.0), weight, stop]
 
+    def _accumulating(self, last: bool) -> ContextManager[Any]:
+        """Gradients are exchanged with the window's last micro-batch only."""
+        if self.sharded:
+            self.model.set_requires_gradient_sync(last)  # type: ignore[operator]
+        elif not last and self.runtime.world > 1:
+            return self.model.no_sync()  # type: ignore[operator,no-any-return]
+        return nullcontext()
+
     def _update(self, total_steps: int) -> bool:
         """Clip and step; False where the gradients are not finite (the step is skipped)."""
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.options.clip or math.inf)
+        norm = sharding.whole(norm)
         finite = bool(torch.isfinite(norm))
         if finite:
             rate = learning_rate(self.options, self.progress.step, total_steps)
@@ -215,7 +227,7 @@ class Trainer:
                 first and the last step, every `log_every_steps`, and at least twenty times a run; every
                 rank calls `on_epoch`.
             on_epoch: (epoch from 1, its mean training loss); the state is saved before and after.
-            on_save: (step) after each save of `save_every_steps`, on rank 0.
+            on_save: (step) after each save of `save_every_steps`, on every rank.
             on_step: (step) after every step, on every rank.
 
         Raises:
@@ -328,24 +340,27 @@ class Trainer:
             "step": self.progress.step,
             "epoch": self.progress.epoch,
             "model_state_dict": trainable_state(self.unwrapped),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": sharding.whole_states(self.optimizer),
             "progress": dict(vars(self.progress)),
             "config": self.config,
         }
 
     def save(self) -> None:
-        """Write `state_file` (rank 0 only)."""
+        """Write `state_file` (rank 0 only; every rank gives its part where the model is split)."""
+        state = self.state() if self.runtime.is_main or self.sharded else {}
         if self.runtime.is_main:
-            save_atomically(self.state(), self.state_file)
+            save_atomically(state, self.state_file)
 
     def try_save(self, value: Optional[Dict[str, Any]] = None, path: str = "") -> bool:
         """Save on the way (default: the state). A failure is said and the next save tries again, for
         ending would lose what memory holds; what fails to the end is raised by `fit`."""
         path = path or self.state_file
+        if value is None and (self.runtime.is_main or self.sharded):
+            value = self.state()
         if not self.runtime.is_main:
             return True
         try:
-            save_atomically(self.state() if value is None else value, path)
+            save_atomically(value or {}, path)
         except TrainError as error:
             self.failed_saves[path] = error
             print(
@@ -359,8 +374,7 @@ class Trainer:
         every = self.options.save_every_steps
         if every and self.progress.step % every == 0:
             self.try_save()
-            if self.runtime.is_main:
-                on_save(self.progress.step)
+            on_save(self.progress.step)
 
     def _leave(self) -> None:
         self.save()
@@ -391,7 +405,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         if cuda:
             torch.cuda.empty_cache()
-        if self.progress.step:
+        if self.progress.step and not self.sharded:  # the other ranks would not give their parts
             self.try_save()
         measured = f"; measured peak {peak / 2**30:.2f} GiB" if cuda else ""
         return OutOfMemory(f"out of memory {where}{measured} ({(text.splitlines() or ['?'])[0]})")
@@ -411,7 +425,8 @@ class Trainer:
         load_weights(self.unwrapped, saved["model_state_dict"], path)
         ours = [(group["share"], group["prefix"]) for group in self.optimizer.param_groups]
         try:
-            self.optimizer.load_state_dict(saved["optimizer"])
+            states = sharding.split_states(saved["optimizer"], self.optimizer)
+            self.optimizer.load_state_dict(states)
         except ValueError as error:
             raise TrainError(
                 f"{path} cannot be resumed from: {error}",

@@ -5,11 +5,9 @@ from __future__ import annotations
 import glob
 import os
 import re
-import zlib
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 from mambaops.payload.train import engine
-from mambaops.payload.train.data import Row
 from mambaops.payload.train.errors import InputError
 from mambaops.payload.train.options import Settings
 
@@ -26,6 +24,7 @@ DEFINING = (
     "seed",
     "train_llm",
     "lora_rank",
+    "llm_8bit",
     "vision",
     "image_size",
     "image_channels",
@@ -59,15 +58,6 @@ def prepare(settings: Settings) -> None:
             f"--output_dir {folder} holds a run already ({', '.join(used)})",
             hint="--resume auto continues it, another --output_dir keeps it, --overwrite replaces it",
         )
-
-
-def digest(rows: List[Row]) -> str:
-    """What a table says, wherever it and its pictures lie: its length and a checksum."""
-    value = 0
-    for row in rows:
-        text = "\0".join((os.path.basename(row.image), row.question, row.answer))
-        value = zlib.crc32(text.encode("utf-8"), value)
-    return f"{len(rows)} rows, checksum {value:08x}"
 
 
 def check_same_run(path: str, config: Dict[str, Any]) -> None:

@@ -26,8 +26,8 @@ def main(argv: Sequence[str]) -> Dict[str, Any]:
     parser.add_argument("--device", default="auto", choices=("auto", "cuda", "cpu"))
     flags = parser.parse_args(argv)
     from mambaops.payload import paths
-    from mambaops.payload.train.data import Row
     from mambaops.payload.train.restore import restore
+    from mambaops.payload.train.table import Row
 
     images = [paths.to_wsl(image) for image in flags.image]
     for image in images:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Sequence
+from typing import Any, List
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from mambaops.payload.train.errors import InputError
+from mambaops.payload.train.table import Table, spread_out
 
 NIFTI = (".nii", ".nii.gz")
 
@@ -48,16 +49,18 @@ def read_image(path: str, size: int, channels: int, mask_path: str = "") -> Tens
 SAMPLED = 64  # pictures that are read before a run unless all are to be
 
 
-def check_pictures(rows: Sequence[Any], *, everything: bool) -> None:
+def check_pictures(rows: Table, *, everything: bool) -> None:
     """Read pictures before the model is loaded: a sample, spread over the table, or all of them.
 
     Raises:
         InputError: some cannot be read; the first five are named with the reason.
     """
-    step = 1 if everything else max(1, len(rows) // SAMPLED)
-    chosen = rows[::step]
+    chosen = spread_out(len(rows), len(rows) if everything else SAMPLED)
+    found: List[str] = []
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # decoding is outside Python's lock
-        found = [text for text in pool.map(_why_unreadable, chosen) if text]
+        for begin in range(0, len(chosen), 1000):  # a million rows at once would fill the memory
+            some = [rows[k] for k in chosen[begin : begin + 1000]]
+            found += [text for text in pool.map(_why_unreadable, some) if text]
     if not found:
         return
     named = "\n".join(f"  {text}" for text in found[:5])

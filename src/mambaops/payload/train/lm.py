@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
-from typing import Any, List
+from typing import Any, Dict, List, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from mambaops.payload.train import eight_bit
 from mambaops.payload.train.errors import InputError
 from mambaops.payload.train.hub import explain_missing, is_offline, quiet_loading
 from mambaops.payload.train.memory import free_memory
 
 MODES = ("none", "lora", "full", "auto")
+LARGE = 100_000_000  # parameters from which activations are recomputed unless told otherwise
 TINY = 50_000_000  # parameters under which `auto` trains a pretrained model as a whole
 ADAPTED = ("in_proj", "x_proj", "out_proj")
 _WEIGHTS = (".safetensors", ".bin", ".safetensors.index.json")
@@ -46,7 +48,15 @@ def has_weights(folder: str) -> bool:
     return any(name.endswith(_WEIGHTS) for name in os.listdir(folder))
 
 
-def load(name: str, mode: str, device: torch.device, *, lora_rank: int = 16) -> LanguageModel:
+def load(
+    name: str,
+    mode: str,
+    device: torch.device,
+    *,
+    lora_rank: int = 16,
+    leave_on_cpu: bool = False,
+    in_8_bit: bool = False,
+) -> LanguageModel:
     """Load model and tokenizer by folder, cache or hub, and freeze or adapt it.
 
     A folder with a configuration and no weights gives a randomly initialised model. `auto` trains a
@@ -57,19 +67,55 @@ def load(name: str, mode: str, device: torch.device, *, lora_rank: int = 16) -> 
         InputError: not to be had, no Mamba-like embedding interface, no end-of-sequence token.
     """
     quiet_loading()
-    model, is_random = _load_model(name)
-    count = sum(p.numel() for p in model.parameters())
+    model, is_random = _load_model(name, eight_bit.arguments(mode, device) if in_8_bit else {})
+    # on a CPU the weights are there already when room is asked for
+    free = free_memory(device)
+    mode = adapt(model, name, mode, is_random, device, free, lora_rank)
+    if not leave_on_cpu and not in_8_bit:  # what is in 8 bits was put there when it was loaded
+        model = model.to(device=device)
+    return LanguageModel(model, load_tokenizer(name, model), mode, is_random, name)
+
+
+def shape_of(name: str, dtype: torch.dtype = torch.float32) -> Tuple[Any, bool]:
+    """(the model from its configuration alone, would a run begin at random?); for --estimate.
+
+    Raises:
+        InputError: not to be had.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        config = AutoConfig.from_pretrained(name, local_files_only=is_offline())
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    except (OSError, ValueError) as error:
+        raise explain_missing(name, "--mamba_model", error) from error
+    return model, os.path.isdir(name) and not has_weights(name)
+
+
+def adapt(
+    model: Any, name: str, mode: str, is_random: bool, device: torch.device, free: float, rank: int
+) -> str:
+    """Freeze the model, or what of it does not learn; the mode that `auto` came to."""
     if mode == "auto":
-        mode = auto_mode(model, count, is_random, device, free_memory(device))
-    frozen_type = torch.bfloat16 if device.type == "cuda" and mode != "full" else torch.float32
-    model = model.to(device=device, dtype=frozen_type)
+        mode = auto_mode(model, size_of(model), is_random, device, free)
+    quantised = eight_bit.layers(model)
+    if device.type == "cuda" and mode != "full" and model.dtype != torch.bfloat16 and not quantised:
+        model.to(torch.bfloat16)
     for parameter in model.parameters():
-        parameter.requires_grad_(mode == "full")
-    if mode == "lora" and not add_lora(model, lora_rank):
+        if parameter.is_floating_point():
+            parameter.requires_grad_(mode == "full")
+    if quantised and mode == "lora":
+        eight_bit.add_lora(model, rank)
+    if mode == "lora" and not add_lora(model, rank):
         raise InputError(
             f"{name} has no layers named {', '.join(ADAPTED)}: --train_llm lora cannot be used"
         )
-    return LanguageModel(model, load_tokenizer(name, model), mode, is_random, name)
+    return mode
+
+
+def size_of(model: Any) -> int:
+    """Parameters."""
+    return sum(p.numel() for p in model.parameters())
 
 
 def auto_mode(model: Any, count: int, is_random: bool, device: torch.device, free: float) -> str:
@@ -77,7 +123,7 @@ def auto_mode(model: Any, count: int, is_random: bool, device: torch.device, fre
 
     The room beside the weights that a step needs is taken as a third of them and 2 GiB.
     """
-    if is_random or count < TINY:
+    if (is_random or count < TINY) and not eight_bit.layers(model):
         return "full"
     if not any(name.rpartition(".")[2] in ADAPTED for name, _layer in model.named_modules()):
         print("--train_llm auto: the model stays frozen (it has no layers that LoRA adapts)")
@@ -94,22 +140,23 @@ def auto_mode(model: Any, count: int, is_random: bool, device: torch.device, fre
     return "lora"
 
 
-def _load_model(name: str) -> Any:
+def _load_model(name: str, how: Dict[str, Any]) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     try:
-        if os.path.isdir(name) and os.path.exists(f"{name}/config.json") and not has_weights(name):
+        there = os.path.isdir(name) and os.path.exists(f"{name}/config.json")
+        if there and not has_weights(name) and not how:
             return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(name)), True
         model = AutoModelForCausalLM.from_pretrained(
-            name, dtype=torch.float32, local_files_only=is_offline()
+            name, **{"dtype": torch.float32, **how}, local_files_only=is_offline()
         )
     except (OSError, ValueError) as error:
         raise explain_missing(name, "--mamba_model", error) from error
     return model, False
 
 
-def load_tokenizer(name: str, model: Any) -> Any:
-    """The model's tokenizer, with the end mark that an answer needs to stop."""
+def load_tokenizer(name: str, model: Any = None) -> Any:
+    """The tokenizer, with the end mark that an answer needs to stop, and no more tokens than `model` has rows."""
     from transformers import AutoTokenizer
 
     try:
@@ -118,7 +165,7 @@ def load_tokenizer(name: str, model: Any) -> Any:
         raise explain_missing(name, "--mamba_model", error) from error
     if tokenizer.eos_token_id is None:
         raise InputError(f"the tokenizer of {name} has no eos_token: an answer could never end")
-    rows = model.get_input_embeddings().weight.shape[0]
+    rows = len(tokenizer) if model is None else model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
         raise InputError(f"the tokenizer of {name} knows {len(tokenizer)} tokens, the model {rows}")
     return tokenizer
@@ -143,7 +190,9 @@ def add_lora(model: nn.Module, rank: int) -> List[str]:
     named = [
         (name, layer)
         for name, layer in model.named_modules()
-        if isinstance(layer, nn.Linear) and name.rpartition(".")[2] in ADAPTED
+        if isinstance(layer, nn.Linear)
+        and name.rpartition(".")[2] in ADAPTED
+        and layer.weight.is_floating_point()
     ]
     for _name, layer in named:
         parametrize.register_parametrization(
@@ -151,6 +200,24 @@ def add_lora(model: nn.Module, rank: int) -> List[str]:
         )
         layer.parametrizations.weight.original.requires_grad_(False)  # type: ignore[union-attr,operator]
     return [name for name, _layer in named]
+
+
+def adapted_layers(model: nn.Module) -> Dict[str, Any]:
+    """The layers that `add_lora` adapted, by name."""
+    return {
+        name: layer
+        for name, layer in model.named_modules()
+        if parametrize.is_parametrized(layer, "weight")
+    }
+
+
+def checkpointed(model: Any, wanted: Optional[bool]) -> bool:
+    """Recompute activations where that is wanted; None: where the model is large."""
+    if wanted is None:
+        wanted = size_of(model) > LARGE
+    if wanted:
+        enable_checkpointing(model)
+    return wanted
 
 
 def enable_checkpointing(model: Any) -> None:

@@ -26,18 +26,22 @@ class Sampler:
     def __len__(self) -> int:
         return math.ceil(self.length / (self.batch * self.world))
 
-    def _part(self, order: List[int], number: int) -> List[int]:
+    def _places(self, number: int) -> range:
+        """Places in the epoch's order of this rank's share of a batch."""
         size = self.batch * self.world
-        return order[number * size : (number + 1) * size][self.rank :: self.world]
+        return range(number * size, min((number + 1) * size, self.length))[self.rank :: self.world]
 
     def is_ghost(self, number: int) -> bool:
-        return not self._part(list(range(self.length)), number)
+        return not self._places(number)
 
     def __iter__(self) -> Iterator[List[int]]:
         generator = torch.Generator().manual_seed(self.seed * 100003 + self.epoch)
-        order = torch.randperm(self.length, generator=generator).tolist()
+        order = torch.randperm(
+            self.length, generator=generator
+        )  # a list would take five times as much
         for number in range(self.skip, len(self)):
-            yield self._part(order, number) or [order[0]]
+            places = self._places(number) or range(1)
+            yield order[places.start : places.stop : places.step].tolist()
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,9 @@ class Settings:
         "auto", "how much of the language model learns", ("none", "lora", "full", "auto")
     )
     lora_rank: int = _flag(16, "rank of --train_llm lora")
+    llm_8bit: bool = _flag(
+        False, "hold the frozen model's largest weights in 8 bits (bitsandbytes, peft)"
+    )
     vision: str = _flag("conv", "conv, siglip, or a folder or hub name of a vision model")
     train_vision: str = _flag(
         "auto", "auto: conv learns, a pretrained one does not", ("none", "full", "auto")
@@ -81,6 +84,9 @@ class Settings:
     gradient_checkpointing: Optional[bool] = _flag(
         None, "recompute activations; default: for more than 100 M parameters"
     )
+    shard: bool = _flag(
+        False, "several processes: split the model over them (FSDP2) instead of repeating it"
+    )
     device: str = _flag("auto", "auto, cuda or cpu", ("auto", "cuda", "cpu"))
     seed: int = _flag(0, "everything random follows from it")
     deterministic: bool = _flag(False, "ask PyTorch for deterministic algorithms")
@@ -91,6 +97,7 @@ class Settings:
     )
     keep_steps: int = _flag(3, "files of --save_every_steps that are kept; 0: all")
     length_audit_samples: int = _flag(0, "rows in the printed length statistics; 0: all")
+    estimate: bool = _flag(False, "say how much memory a step would take, and stop")
     tensorboard: bool = _flag(True, "write TensorBoard events where it is installed")
     safetensors: bool = _flag(False, "write the final weights as .safetensors too")
 
@@ -104,6 +111,11 @@ class Settings:
         rate = self.lr or usual
         front = rate if self.stage == 1 and self.lr else max(rate, 1e-3)
         return rate, self.bridge_lr or front
+
+    @property
+    def language_mode(self) -> str:
+        """--train_llm; stage 1 trains the bridge alone unless told otherwise."""
+        return "none" if self.stage == 1 and self.train_llm == "auto" else self.train_llm
 
     @property
     def widths(self) -> List[int]:

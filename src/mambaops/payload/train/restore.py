@@ -10,18 +10,12 @@ import torch
 
 from mambaops.payload import paths
 from mambaops.payload.train import banner, engine, lm
-from mambaops.payload.train.captioner import Captioner, build, build_vision
-from mambaops.payload.train.data import (
-    CaptionDataset,
-    Row,
-    collate,
-    encode,
-    read_rows,
-    without_missing,
-)
+from mambaops.payload.train.captioner import Captioner, assemble
+from mambaops.payload.train.data import CaptionDataset, collate, encode
 from mambaops.payload.train.errors import InputError, TrainError
 from mambaops.payload.train.images import read_image
 from mambaops.payload.train.options import Settings
+from mambaops.payload.train.table import Row, Table, read_table, without_missing
 
 
 @dataclass
@@ -33,10 +27,10 @@ class Writer:
     config: Dict[str, Any]
     device: torch.device
 
-    def rows(self, table: str, limit: int, image_root: str = "") -> List[Row]:
+    def rows(self, table: str, limit: int, image_root: str = "") -> Table:
         """A table's rows with pictures (any missing one is an error here)."""
-        found = read_rows(paths.to_wsl(table), self.config["question"], image_root)
-        return without_missing(found, table, 0.0)[: limit or None]
+        found = read_table(paths.to_wsl(table), self.config["question"], image_root)
+        return without_missing(found.pick(range(min(limit or len(found), len(found)))), 0.0)
 
     def image(self, row: Row) -> torch.Tensor:
         size, channels = self.config["image_size"], self.config["image_channels"]
@@ -53,7 +47,7 @@ class Writer:
 
     @torch.no_grad()
     def score(
-        self, rows: List[Row], pictures: List[int], batch: int, max_new_tokens: int
+        self, rows: Table, pictures: List[int], batch: int, max_new_tokens: int
     ) -> Tuple[float, List[str]]:
         """Loss per answer token and the written answers; row k sees the picture of `pictures[k]`."""
         size, channels = self.config["image_size"], self.config["image_channels"]
@@ -71,7 +65,7 @@ class Writer:
         return total / max(labels, 1), written
 
 
-def _by_question(rows: List[Row], batch: int) -> List[List[int]]:
+def _by_question(rows: Table, batch: int) -> List[List[int]]:
     """Indices in batches with one question each: prompts of one length need no padding."""
     groups: Dict[str, List[int]] = {}
     for number, row in enumerate(rows):
@@ -105,22 +99,20 @@ def restore(checkpoint: str, *, mamba_model: str = "", device: str = "auto") -> 
     )
     runtime = engine.start(seed=0, device=device)
     name = _language_folder(mamba_model or config["mamba_model"], path)
-    language = lm.load(name, config["train_llm"], runtime.device, lora_rank=settings.lora_rank)
+    language = lm.load(
+        name,
+        config["train_llm"],
+        runtime.device,
+        lora_rank=settings.lora_rank,
+        in_8_bit=settings.llm_8bit,
+    )
     banner.install_scan(settings.scan, language.model.config.model_type)
     if language.width != config["lm_hidden_size"]:
         raise InputError(
             f"{path} was trained on a model of width {config['lm_hidden_size']} "
             f"({config['mamba_model']}); {name} has width {language.width}"
         )
-    vision, size, _channels = build_vision(
-        settings.vision, settings.image_size, settings.image_channels, settings.widths
-    )
-    freeze = settings.train_vision == "none" or (
-        settings.train_vision == "auto" and settings.vision != "conv"
-    )
-    for parameter in vision.parameters():
-        parameter.requires_grad_(not freeze)
-    model = build(language, vision, size, settings.max_visual_tokens, settings.bridge_dim)
+    model = assemble(language, settings)[0]
     engine.load_weights(model, saved["model_state_dict"], path)
     return Writer(model.to(runtime.device).eval(), language.tokenizer, config, runtime.device)
 

@@ -12,14 +12,14 @@ from mambaops.payload.train import advice, banner, engine, folders, lm, watch, w
 from mambaops.payload.train.board import Board
 from mambaops.payload.train.captioner import Captioner
 from mambaops.payload.train.curve import draw_curve
-from mambaops.payload.train.data import IGNORED, CaptionDataset, collate, length_report
+from mambaops.payload.train.data import IGNORED, CaptionDataset, collate
 from mambaops.payload.train.errors import InputError, OutOfMemory
 from mambaops.payload.train.memory import peak_memory
 from mambaops.payload.train.options import Settings
+from mambaops.payload.train.table import spread_out
 from mambaops.payload.train.trainlog import TrainLog
-from mambaops.payload.train.validation import Validation, Validator, spread_out
+from mambaops.payload.train.validation import CONTROL_ROWS, Validation, Validator
 
-LARGE = 100_000_000  # parameters from which activations are recomputed unless told otherwise
 HEARTBEAT = 30.0  # seconds between two signs of life
 DRAWING = 60.0  # seconds between two curves
 
@@ -53,16 +53,8 @@ class Run:
         self.drawn = time.monotonic()
         self.board: Any = None
         self.log: Any = None
-        self.checkpointing = self._checkpointing()
+        self.checkpointing = lm.checkpointed(language.model, settings.gradient_checkpointing)
         self.trainer: Any = None
-
-    def _checkpointing(self) -> bool:
-        wanted = self.settings.gradient_checkpointing
-        if wanted is None:
-            wanted = sum(p.numel() for p in self.language.model.parameters()) > LARGE
-        if wanted:
-            lm.enable_checkpointing(self.language.model)
-        return wanted
 
     def say(self, text: str) -> None:
         if self.runtime.is_main and text:
@@ -74,7 +66,8 @@ class Run:
         settings = self.settings
         resumed = self._prepare()
         self.say(banner.text(self))
-        self.say(length_report(self.data, settings.length_audit_samples))
+        audit = self.data.audit()
+        self.say(audit.text(settings.length_audit_samples))
         if self.runtime.is_main:
             weights.write_json(settings.file(f"stage{settings.stage}_config.json"), self.config)
             self.log = TrainLog(settings.output_dir, settings.stage, resumed)
@@ -82,7 +75,7 @@ class Run:
             self.board = Board(settings)
         self.loader = engine.Loader(self.data, collate, self.options(), self.runtime)
         try:
-            self._rehearse()
+            self._rehearse(audit.longest)
             if self.runtime.is_main:
                 self.bar = watch.progress_bar(self.trainer.total_steps(self.loader), resumed)
             self.since, self.tokens = time.monotonic(), 0
@@ -121,6 +114,7 @@ class Run:
             log_every_steps=s.log_every_steps,
             save_every_steps=s.save_every_steps,
             max_steps=s.max_steps,
+            shard=s.shard,
         )
 
     @property
@@ -140,7 +134,7 @@ class Run:
         resuming = bool(settings.resume)
         if not resuming:
             images = torch.stack([self.data[k]["image"] for k in spread_out(len(self.data), 8)])
-            self.say(weights.start_weights(self.model, settings, images.to(self.runtime.device)))
+            self.say(weights.start_weights(self.model, settings, images))
         self.trainer = engine.Trainer(
             self.model,
             self.options(),
@@ -179,12 +173,12 @@ class Run:
         self.tokens += ids.numel() + len(ids) * self.model.bridge.tokens
         return float(label_count(batch))
 
-    def _rehearse(self) -> None:
+    def _rehearse(self, longest: int) -> None:
         """The longest row, as often as a batch has places: what fits here fits everywhere."""
-        item = self.data[self.data.longest()]
+        item, table = self.data[longest], self.validation
+        held_out = item if table is None else table[table.audit().longest]
         result = self.trainer.rehearse(
-            collate([item] * self.settings.batch_size),
-            lambda: self.validator.rehearse(self.validation or self.data),
+            collate([item] * self.settings.batch_size), lambda: self.validator.rehearse(held_out)
         )
         peak = f", peak {result['peak_bytes'] / 2**30:.2f} GiB" if result["peak_bytes"] else ""
         self.say(f"rehearsal at the largest size: caption_loss {result['loss']:.4f}{peak}")
@@ -217,7 +211,8 @@ class Run:
         """A numbered weights file beside the state (`--save_every_steps`); the oldest go (`--keep_steps`)."""
         if self.settings.stage == 2:
             path = self.settings.file(weights.step_name(step))
-            if self.trainer.try_save(self._snapshot(step, float("nan")), path):
+            saved = self.trainer.try_save(self._snapshot(step, float("nan")), path)
+            if saved and self.runtime.is_main:
                 folders.prune_steps(self.settings.output_dir, self.settings.keep_steps)
 
     def on_epoch(self, epoch: int, mean: float) -> None:
@@ -244,8 +239,10 @@ class Run:
     def _control(self) -> CaptionDataset:
         """The validation table, where its answers differ; else the training table."""
         table = self.validation
-        differ = table is not None and len({table.answer(k) for k in range(len(table))}) > 1
-        return table if differ and table is not None else self.data
+        if table is None:
+            return self.data
+        first, chosen = table.answer(0), spread_out(len(table), CONTROL_ROWS)
+        return table if any(table.answer(k) != first for k in chosen) else self.data
 
     def _note_epoch(self, step: int, epoch: int, mean: float, measured: Validation) -> None:
         if not self.runtime.is_main:
@@ -283,9 +280,10 @@ class Run:
 
     def _finish(self) -> None:
         final = self.settings.file(weights.final_name(self.settings.stage))
-        if self.runtime.is_main and self.settings.safetensors:
-            step = int(self.trainer.progress.step)
-            weights.write_safetensors(self._snapshot(step, 0.0), final[:-3] + ".safetensors")
+        if self.settings.safetensors:
+            snapshot = self._snapshot(int(self.trainer.progress.step), 0.0)
+            if self.runtime.is_main:
+                weights.write_safetensors(snapshot, final[:-3] + ".safetensors")
         skipped = self.trainer.progress.skipped
         self.say(
             f"done: {final}" + (f"; {skipped} steps were skipped (not finite)" if skipped else "")

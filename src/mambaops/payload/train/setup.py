@@ -41,6 +41,7 @@ class Options:
     max_steps: int = 0  # 0: no limit
     max_bad_steps: int = 20  # non-finite steps in a row before we give up
     betas: Tuple[float, float] = (0.9, 0.95)
+    shard: bool = False  # several processes: split the model (FSDP2), do not repeat it (DDP)
     # (beginning of parameters' names, their learning rate at its highest); all others have `lr`
     rates: Tuple[Tuple[str, float], ...] = ()
 

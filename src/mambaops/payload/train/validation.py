@@ -15,6 +15,7 @@ import torch
 from mambaops.payload.train.data import CaptionDataset, collate
 from mambaops.payload.train.progress import to_device
 from mambaops.payload.train.setup import Runtime
+from mambaops.payload.train.table import spread_out
 
 CONTROL_ROWS = 256
 # A gap counts where it is above twice its standard error and this share of the loss.
@@ -48,12 +49,6 @@ class Validation:
         if not self.rows:
             return None
         return self.gap > max(2 * self.error, LEAST_SHARE * self.shuffled)
-
-
-def spread_out(length: int, count: int) -> List[int]:
-    """Up to `count` different indices over a whole table."""
-    count = min(count, length)
-    return sorted({k * (length - 1) // max(1, count - 1) for k in range(count)})
 
 
 def partners(data: CaptionDataset, chosen: List[int]) -> Dict[int, int]:
@@ -129,12 +124,11 @@ class Validator:
         return found
 
     @torch.no_grad()
-    def rehearse(self, data: CaptionDataset) -> None:
-        """The longest row, as often as a batch has places."""
+    def rehearse(self, longest: Dict[str, Any]) -> None:
+        """The longest row (an item of the data), as often as a batch has places."""
         was_training = self.model.training
         self.model.eval()
-        row = data.longest()
-        batch = collate([dict(data.text(row), image=data.image(row))] * self.batch)
+        batch = collate([longest] * self.batch)
         with self.autocast():
             batch = to_device(batch, self.runtime.device)
             self.model.row_losses(batch["images"], batch["ids"], batch["labels"])

@@ -73,8 +73,8 @@ class PretrainedEncoder(nn.Module):
         return patches.reshape(len(images), rows, columns, -1)  # type: ignore[no-any-return]
 
 
-def load_tower(name: str) -> PretrainedEncoder:
-    """A vision tower from a folder, the cache or the hub, in float32.
+def load_tower(name: str, *, empty: bool = False) -> PretrainedEncoder:
+    """A vision tower from a folder, the cache or the hub, in float32; `empty`: of its configuration alone.
 
     Raises:
         InputError: not to be had (offline, unknown), or a model without patches.
@@ -84,7 +84,11 @@ def load_tower(name: str) -> PretrainedEncoder:
     name = SIGLIP if name == "siglip" else name
     try:
         config = AutoConfig.from_pretrained(name, local_files_only=is_offline())
-        model = AutoModel.from_pretrained(name, dtype=torch.float32, local_files_only=is_offline())
+        model = (
+            AutoModel.from_config(config, dtype=torch.float32)
+            if empty
+            else AutoModel.from_pretrained(name, dtype=torch.float32, local_files_only=is_offline())
+        )
     except (OSError, ValueError) as error:
         raise explain_missing(name, "--vision", error) from error
     model = getattr(model, "vision_model", model)

@@ -28,6 +28,10 @@ def main(argv: List[str]) -> Dict[str, object]:
 
         return _results(demo.main([word for word in argv if word != "--demo"]))
     settings = parse(argv)
+    if settings.estimate:
+        from mambaops.payload.train import estimate
+
+        return estimate.report(settings)
     from mambaops.payload.train import session
 
     session.train(settings)

@@ -66,7 +66,7 @@ def start_weights(model: Captioner, settings: Settings, images: Tensor) -> str:
     before = {name: value.clone() for name, value in model.state_dict().items() if _is_front(name)}
     weights = engine.load_checkpoint(path)["model_state_dict"]
     load_front(model, weights, path)
-    measured = spread(model, images)
+    measured = spread(model, images.to(model.bridge.pos_embed.device))
     if measured >= COLLAPSED:
         return f"vision and bridge start from {path} ({why}; tokens differ by {measured:.3f} between pictures)"
     text = f"{path} has collapsed: its visual tokens are the same for every picture (spread {measured:.1e})"
