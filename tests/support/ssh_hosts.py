@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
 import pwd
 import shlex
@@ -93,11 +92,11 @@ def _check() -> None:
     if missing or SSHD is None:
         raise NoSshd("OpenSSH's client and server are not here")
     try:
-        shell = pwd.getpwuid(os.getuid()).pw_shell
+        user = pwd.getpwuid(os.getuid())
     except KeyError:
         raise NoSshd("this user has no entry in /etc/passwd") from None
-    if Path(shell).name in ("nologin", "false"):
-        raise NoSshd(f"{getpass.getuser()} has no shell")
+    if Path(user.pw_shell).name in ("nologin", "false"):
+        raise NoSshd(f"{user.pw_name} has no shell")
 
 
 def _privilege_folder() -> list[str]:
@@ -130,7 +129,7 @@ def _write(server: Server) -> None:
     server.config.write_text(
         f"Host *\n  UserKnownHostsFile {folder}/known_hosts\n  GlobalKnownHostsFile none\n"
         f"  IdentityFile {folder}/user\n  IdentitiesOnly yes\n  IdentityAgent none\n"
-        f"  User {getpass.getuser()}\n"
+        f"  User {pwd.getpwuid(os.getuid()).pw_name}\n"
     )
 
 
