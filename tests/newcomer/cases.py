@@ -145,7 +145,7 @@ CASES: dict[str, Case] = {
         packages=("python3-venv", "g++-11", "git"),
         # bookworm itself has 11 and 12: one that answers as Debian 11's does
         before="mv /usr/bin/g++-11 /usr/bin/as-it-was && printf '%s\\n' '#!/bin/sh' "
-        "'case $1 in *version) echo \"g++ (Debian 10.2.1-6) 10.2.1 20210110\"; exit;; esac' "
+        "'case $1 in --version) echo \"g++ (Debian 10.2.1-6) 10.2.1 20210110\"; exit;; -dump*) echo 10.2.1; exit;; esac' "
         "'exec /usr/bin/as-it-was \"$@\"' >/usr/local/bin/g++ && chmod 755 /usr/local/bin/g++",
     ),
 }
