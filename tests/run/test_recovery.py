@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from mambaops.decide.situation import Flags
 from mambaops.diagnose.rules import load
 from mambaops.profiles.load import load_profile
-from mambaops.run.recovery import REMEDIES, apply
+from mambaops.run.recovery import AGREED, REMEDIES, apply
 from mambaops.run.runner import Run
 
 # a Python whose pip has one wheel in its cache
@@ -76,3 +77,26 @@ def test_a_damaged_wheel_is_taken_out_of_the_caches(
 
 def test_what_needs_a_person_is_left_to_them(run: Run) -> None:
     assert not apply(run, ["python-h-missing", "unsupported-gnu-version"], lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("rule", "variable"),
+    [
+        ("nvjitlink-shadowed", "LD_LIBRARY_PATH"),
+        ("nvidia-library-shadowed", "LD_LIBRARY_PATH"),
+        ("glibcxx-too-old", "LD_LIBRARY_PATH"),
+        ("cuda-home-list", "CUDA_HOME"),
+        ("cuda-home-has-no-nvcc", "CUDA_HOME"),
+    ],
+)
+def test_a_variable_in_the_way_is_left_out_where_the_person_agrees(
+    run: Run, rule: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "/opt/old")
+    assert not apply(run, [rule], lambda line: None)  # never unasked
+    assert AGREED[rule].shows(run) == [
+        f"run without {variable} (now /opt/old); for your shell: `unset {variable}`"
+    ]
+    assert AGREED[rule].act(run, lambda line: None)
+    assert variable not in os.environ
+    assert not AGREED[rule].act(run, lambda line: None)
