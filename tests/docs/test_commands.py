@@ -18,6 +18,7 @@ from mambaops.profiles.load import names
 
 # exit codes other than 0: these commands say what is wrong in the sandbox
 EXPECTED = {
+    "mambaops diagnose --fix": 2,  # no run has left a log yet
     "mambaops diagnose --log build.log": 1,  # the log holds a failure
     "mambaops map-paths --path D:\\mamba": 1,  # there is no such drive
     "mambaops openblas-check --module mamba_ssm": 1,  # it is not installed here
