@@ -24,9 +24,9 @@ def case(mode, length, dtype="fp32", groups=1, shared=1, rows=1, wide=False, mor
         return torch.randn(*sizes, length + cut).to(kind)[..., cut:]
 
     u, delta = row(batch, dim), row(batch, dim // shared)
-    # a negative delta lets the states grow, and every rounding with them
+    # a negative delta lets the states grow, and every rounding with them; behind a row's end delta is the bias alone
     delta = delta if softplus else delta.abs() * 0.3
-    A, D, bias = -torch.rand(dim, *states), torch.randn(dim), torch.randn(dim // shared) * 0.1
+    A, D, bias = -torch.rand(dim, *states), torch.randn(dim), torch.rand(dim // shared) * 0.1
     B, C = row(batch, groups, *states), row(batch, groups, *states)
     given = [u, delta, A, B, C, D if more else None, bias if more else None]
     tail = [softplus, rows, *([wide] if mode == "oflex" else [])]
