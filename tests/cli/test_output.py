@@ -188,9 +188,11 @@ def test_a_flag_that_does_nothing_for_a_step_is_said(
 
 
 @pytest.mark.parametrize("words", [["diagnose", "--help"], ["completion", "--help"], ["--help"]])
-def test_the_examples_begin_with_what_starts_mambaops_here(words: list[str]) -> None:
+def test_the_examples_begin_with_what_starts_mambaops_here(
+    words: list[str], tmp_path: Path
+) -> None:
     """Nothing is on PATH but the system's programs, as in a new shell beside a checkout."""
-    done = mambaops(*words, PATH="/usr/bin:/bin")
+    done = mambaops(*words, cwd=tmp_path, PATH="/usr/bin:/bin")
     at = done.stdout.partition("Examples:" if len(words) > 1 else "Start with:")[2]
     shown = [one for one in at.partition("\n\n")[0].splitlines() if "mambaops" in one]
     assert len(shown) == 2

@@ -32,6 +32,8 @@ FOLDERS = {
 OTHERS = {
     ("install-bundle", "into"),  # an environment: tests/bundle/test_install.py
     ("compile-kernels", "output"),  # a folder for a wheel: tests/packs
+    ("export-model", "output"),  # needs a trained model: tests/train/test_export.py
+    ("fleet-report", "output"),  # needs a fleet: tests/fleet/test_page.py
     ("export", "output"),  # needs an environment: tests/bundle/test_export.py
     ("wheels-index", "folder"),  # a web server's: tests/store/test_index.py
     ("doctor", "report"),  # a switch

@@ -165,7 +165,7 @@ def test_a_template_that_is_too_small_for_the_length(
     tensors = [one for one in arguments if isinstance(one, torch.Tensor)]
     with gpu.holding(*tensors):
         good = gpu.modules.scan.fwd(*arguments)
-    monkeypatch.setattr(gpu.modules.scan, "scan_launch", lambda _: rule)
+    monkeypatch.setattr(gpu.modules.scan_struct, "scan_launch", lambda _: rule)
     monkeypatch.setattr(gpu.modules.repairs, "aligned", lambda *_: True)
     with gpu.holding(*tensors) as memory:
         try:

@@ -117,13 +117,15 @@ class Modules:
             repairs,
             rules,
             scan,
+            scan_struct,
             sources,
         )
 
         self.architectures, self.checks, self.compiler = architectures, checks, compiler
         self.conv, self.conv_update, self.driver = conv, conv_update, driver
         self.launch, self.sources = launch, sources
-        self.repairs, self.rules, self.scan = repairs, rules, scan
+        self.repairs, self.rules = repairs, rules
+        self.scan, self.scan_struct = scan, scan_struct
 
 
 @contextmanager
