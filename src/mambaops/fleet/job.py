@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import shlex
@@ -154,7 +155,18 @@ def stop(there: There) -> Job:
 
 def carried_name(file: Path) -> str:
     """Where a file lies there below `files`: by what is in it, so that a changed one is another; its name stays."""
-    return f"{sha256_of(file)[:16]}/{re.sub(r'[^A-Za-z0-9._+-]', '_', file.name)}"
+    return f"{_digest(file)[:16]}/{re.sub(r'[^A-Za-z0-9._+-]', '_', file.name)}"
+
+
+def _digest(file: Path) -> str:
+    """A bundle has gigabytes, and goes to many machines: it is read once as long as it stays the same."""
+    stat = file.stat()
+    return _read_once(file, stat.st_size, stat.st_mtime_ns)
+
+
+@functools.lru_cache
+def _read_once(file: Path, size: int, changed: int) -> str:
+    return sha256_of(file)
 
 
 def carry(there: There, file: Path) -> Job | None:
@@ -169,7 +181,7 @@ def carry(there: There, file: Path) -> Job | None:
     sent = _send(there, file, name, int(words[1]))
     if sent.outcome != "ok":
         return there.failed(sent, f"{file.name} could not be carried: {sent.reason}")
-    checked = there.ask("whole", name, sha256_of(file), job="-", timeout=DAY)
+    checked = there.ask("whole", name, _digest(file), job="-", timeout=DAY)
     if told(checked) == ["there"]:
         return None
     return there.failed(checked, checked.reason or f"{file.name} arrived damaged: try again")
