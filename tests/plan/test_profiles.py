@@ -168,3 +168,13 @@ def test_a_text_with_a_mistake_is_never_kept(
         with pytest.raises(UsageError, match="stands twice"):
             parse_profile(SMALL + "name: other\n", "mine")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_short_text_that_stands_for_gigabytes_is_never_written_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAMBAOPS_CACHE", str(tmp_path))
+    lines = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    with pytest.raises(UsageError):
+        parse_profile("\n".join(["a0: &a0 [x]", *lines]), "mine")
+    assert list(tmp_path.iterdir()) == []

@@ -52,6 +52,14 @@ def unknown_key(message: str) -> tuple[str, str] | None:
     return (found[1], found[2] or "") if found else None
 
 
+def json_schema(kind: type[Any]) -> dict[str, Any]:
+    """The JSON schema of a file that holds such a record, for editors."""
+    import msgspec
+
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": draft, **msgspec.json.schema(kind)}
+
+
 def _strict(text: str) -> Any:
     import yaml
 

@@ -164,4 +164,4 @@ def _profile(name: str, folder: Path) -> str:
 
 def schema() -> dict[str, Any]:
     """The JSON schema of `hosts.yaml`, for editors."""
-    return msgspec.json.schema(Fleet)
+    return strict_yaml.json_schema(Fleet)

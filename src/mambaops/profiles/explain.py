@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from mambaops.core.strict_yaml import json_schema
 from mambaops.profiles.model import Profile
 
 
@@ -50,7 +51,7 @@ def _reason(profile: Profile, path: str, described: dict[str, str]) -> str:
 
 def schema() -> dict[str, Any]:
     """The JSON schema of a profile, for editors."""
-    return msgspec.json.schema(Profile)
+    return json_schema(Profile)
 
 
 def descriptions() -> dict[str, str]:
