@@ -13,6 +13,7 @@ import msgspec
 from mambaops.bundle.collect import Bundle
 from mambaops.bundle.install import InstalledBundle
 from mambaops.cli.patch_output import BoundsRow, RevertedRow, SourceRow
+from mambaops.core.strict_yaml import DRAFT
 from mambaops.diagnose.match import Diagnosis
 from mambaops.doctor.model import Check as DoctorCheck
 from mambaops.download.fetch import Fetched
@@ -285,7 +286,7 @@ def schema_of(name: str) -> dict[str, Any]:
     objects = [_object(name, shape) for shape in shapes]
     definitions = {key: value for one in objects for key, value in one.pop("$defs").items()}
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": DRAFT,
         "title": f"mambaops {name}",
         **(objects[0] if len(objects) == 1 else {"type": "object", "oneOf": objects}),
         "$defs": definitions,

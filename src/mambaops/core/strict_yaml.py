@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+DRAFT = "https://json-schema.org/draft/2020-12/schema"  # of JSON schemas
+
 
 class NotYaml(Exception):
     """The text is no YAML, or none that is taken; the message goes on from the file's name: "is not YAML: …"."""
@@ -56,8 +58,7 @@ def json_schema(kind: type[Any]) -> dict[str, Any]:
     """The JSON schema of a file that holds such a record, for editors."""
     import msgspec
 
-    draft = "https://json-schema.org/draft/2020-12/schema"
-    return {"$schema": draft, **msgspec.json.schema(kind)}
+    return {"$schema": DRAFT, **msgspec.json.schema(kind)}
 
 
 def _strict(text: str) -> Any:

@@ -127,9 +127,9 @@ def still_to_look(case: Case, package: str) -> bool:
 
 def unobtainable(case: Case) -> list[str]:
     """Packages that are not there and that no strategy of the profile can bring any more."""
-    return [
-        name for name, _ in to_build(case) if not compiles(case) and not still_to_look(case, name)
-    ]
+    if compiles(case):
+        return []
+    return [name for name, _ in to_build(case) if not still_to_look(case, name)]
 
 
 def may_find_prebuilt(case: Case) -> bool:

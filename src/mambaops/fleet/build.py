@@ -13,6 +13,7 @@ from mambaops.fleet.gather import side_by_side
 from mambaops.fleet.job import Job, There
 from mambaops.fleet.model import Fleet, Host
 from mambaops.fleet.packset import PackSet
+from mambaops.profiles.load import is_file
 
 FILES = "$HOME/.mambaops-fleet/files"
 Say = Callable[[str], None]
@@ -95,7 +96,7 @@ def files_for(name: str, host: Host, packs: PackSet) -> list[Path]:
     """What has to lie there before the command runs."""
     if host.bundle:
         return [Path(host.bundle)]
-    profile = [Path(host.profile)] if _is_file(host.profile) else []
+    profile = [Path(host.profile)] if is_file(host.profile) else []
     return [*(_packs(name, packs) if host.mambaops else ()), *profile]
 
 
@@ -112,7 +113,7 @@ def command(name: str, host: Host, packs: PackSet) -> str:
 
 def words(host: Host) -> str:
     """The flags that say what a machine should become, for its own mambaops."""
-    own = _is_file(host.profile)
+    own = is_file(host.profile)
     profile = (
         f'"{FILES}/{job.carried_name(Path(host.profile))}"' if own else shlex.quote(host.profile)
     )
@@ -144,10 +145,6 @@ def _from_bundle(bundle: Path) -> str:
 
 def _packs(name: str, packs: PackSet) -> list[Path]:
     return [Path(one.stored) for one in packs.packs if one.stored and name in one.hosts]
-
-
-def _is_file(profile: str) -> bool:
-    return "/" in profile
 
 
 def without_means(hosts: Mapping[str, Host]) -> list[str]:

@@ -14,6 +14,7 @@ from mambaops.core import strict_yaml
 from mambaops.core.errors import UsageError
 from mambaops.core.files import regular
 from mambaops.fleet.model import Fleet, Host, Ssh
+from mambaops.profiles.load import is_file
 
 SECRETS = re.compile(r"passw|passphrase|secret|token", re.IGNORECASE)
 HINT = "`mambaops fleet hosts --schema` has every key"
@@ -158,8 +159,7 @@ def _file(text: str, folder: Path, origin: str, key: str) -> str:
 
 def _profile(name: str, folder: Path) -> str:
     """A profile's file is seen from here; a name stays one."""
-    is_file = name.endswith((".yaml", ".yml")) or "/" in name
-    return str(folder / Path(name).expanduser()) if is_file else name
+    return str(folder / Path(name).expanduser()) if is_file(name) else name
 
 
 def schema() -> dict[str, Any]:

@@ -122,13 +122,18 @@ def names() -> list[str]:
     return sorted(path.stem for path in data_dir("env_profiles").glob("*.yaml"))
 
 
+def is_file(name: str) -> bool:
+    """Is a profile named by its file, and not one that comes with mambaops?"""
+    return name.endswith((".yaml", ".yml")) or "/" in name
+
+
 def load_profile(name: str) -> Profile:
     """A profile by its name, or by the path of a YAML file (`./mine.yaml`).
 
     Raises:
         UsageError: no such profile (close names are offered), or it does not validate.
     """
-    path = Path(name) if name.endswith((".yaml", ".yml")) or "/" in name else None
+    path = Path(name) if is_file(name) else None
     if path is None:
         path = data_dir("env_profiles") / f"{name}.yaml"
     try:
