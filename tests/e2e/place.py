@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,11 +27,17 @@ class Bench:
             argv, capture_output=True, text=True, env=env, timeout=800, check=False
         )
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    @contextlib.contextmanager
+    def started(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """A command that runs beside the test, and ends with it: it would keep the place locked."""
         argv = [sys.executable, "-m", "mambaops", *words]
-        return subprocess.Popen(
+        with subprocess.Popen(
             argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.env
-        )
+        ) as running:
+            try:
+                yield running
+            finally:
+                running.kill()
 
     def sources(self, name: str) -> list[str]:
         """New small sources, as `--source` words."""
