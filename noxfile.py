@@ -31,6 +31,7 @@ HERE = Path(__file__).resolve().parent
 PROJECT = nox.project.load_toml("pyproject.toml")
 PROFILES = sorted(path.stem for path in (HERE / "env_profiles").glob("*.yaml"))
 PIPELINES = HERE / "tests" / "pipelines"
+LOOKING = "find-wheels"  # after it, the plan knows whether anything is to be compiled
 CANNOT = 4  # this machine cannot satisfy the profile
 # the interpreter that runs nox also has mambaops: both are installed by the README's first command
 MAMBAOPS = [sys.executable, "-m", "mambaops"]
@@ -184,11 +185,23 @@ def _machine(profile: str) -> None:
             _end(session, "\n".join(lines), CANNOT)
         for step in plan["steps"]:
             name, _, package = step["id"].partition(":")
-            if name in STEPS:
+            if package and (why := _done(plan, step["id"])):
+                session.log(
+                    f"{step['id']}: {why}"
+                )  # asked for by itself, it would compile all the same
+            elif name in STEPS:
                 words = ["--package", package] if package else []
                 _mambaops(session, name, "--profile", profile, *words, *session.posargs)
+            if name == LOOKING:
+                plan = _plan(session, profile)
 
     session_of.__doc__ = f"Bring this machine to the profile {profile}."
+
+
+def _done(plan: dict[str, list[dict[str, str]]], step: str) -> str:
+    """Why the plan does not have it done any more; empty where it has to be done."""
+    steps = {one["id"]: one for one in plan["steps"]}
+    return steps[step]["reason"] if step in steps and steps[step]["status"] == "done" else ""
 
 
 def _step(name: str, doc: str) -> None:

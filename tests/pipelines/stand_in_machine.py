@@ -141,6 +141,12 @@ class Machine:
         """The machine has `python3.12`."""
         (self.folder / "bin" / f"python{minor}").symlink_to(pythons()[minor])
 
+    def with_mambaops(self) -> None:
+        """`mambaops` is on PATH, as in an active environment that has it."""
+        path = self.folder / "bin" / "mambaops"
+        path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mambaops "$@"\n', encoding="utf-8")
+        path.chmod(0o755)
+
     def without(self, *names: str) -> None:
         """The machine does not have these programs."""
         for name in names:
@@ -167,6 +173,7 @@ class Machine:
         text = "".join(f'{key}="{value}"\n' for key, value in lines.items() if value)
         self.write("over/os-release", text + f"VERSION_CODENAME={release.codename or ''}\n")
         self.write("over/osrelease", f"{host.kernel}\n")
+        self.write("over/version", f"Linux version {host.kernel} (stand-in) #1 SMP\n")
         if host.glibc and host.glibc != real_glibc():
             self.more["LD_PRELOAD"] = str(self._glibc(host.glibc))
 
@@ -188,12 +195,15 @@ class Machine:
         for name in ("src", "env_profiles", "patches"):
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(CHECKOUT / name, self.checkout / name, ignore=ignored)
-        # the stand-in for torch has no NVRTC: what is shown here is the source build, as on the machines of the notes
+        for name in ("noxfile.py", "pyproject.toml"):
+            shutil.copy(CHECKOUT / name, self.checkout / name)
+        self._sources_alone()
+
+    def _sources_alone(self) -> None:
+        """The stand-in for torch has no NVRTC: what is shown is the source build, as on the machines of the notes."""
         for profile in (self.checkout / "env_profiles").glob("*.yaml"):
             text = profile.read_text(encoding="utf-8")
             profile.write_text(text.replace("[store, runtime, ", "[store, "), encoding="utf-8")
-        for name in ("noxfile.py", "pyproject.toml"):
-            shutil.copy(CHECKOUT / name, self.checkout / name)
 
     def mirrors(self) -> None:
         places = {
@@ -388,6 +398,7 @@ class Machine:
         server = [str(HERE / "web.py"), str(self.folder), str(PORT)] if self.server else []
         release = "/etc/os-release"
         over = {release: "over/os-release", "/proc/sys/kernel/osrelease": "over/osrelease"}
+        over["/proc/version"] = "over/version"
         described = {
             "instead": {target: str(source) for target, source in self.instead.items()},
             "hidden": ["cuda"],

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from small_index import sdist, torch_wheel
 from stand_in_machine import Machine
+from test_troubles import hints
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 MakeMachine = Callable[..., Machine]
@@ -89,6 +94,37 @@ def test_the_notes_two_nvcc_failures_are_named_from_the_real_log(
         assert rules and rules[0] == rule, (cuda, rules)
 
 
+def found_by_the_doctor(machine: Machine, profile: str) -> dict[str, str]:
+    """Id -> remedy of what is not as it should be."""
+    told = machine.mambaops("doctor", "--profile", profile, "--json")
+    checks = json.loads(told.said[told.said.index("{") :])["checks"]
+    return {one["id"]: one["remedy"] for one in checks if one["state"] in ("failed", "warning")}
+
+
+def test_the_two_nvcc_failures_are_seen_before_anything_is_built(make_machine: MakeMachine) -> None:
+    """An nvcc that is too old, and torch of another CUDA than the nvcc: doctor and plan say it, the remedy helps."""
+    machine = make_machine("digress", "3.9")
+    machine.offer("digress")
+    remedy = found_by_the_doctor(machine, "digress")["toolkit-of-other-cuda"]
+    plan = machine.mambaops("plan", "--profile", "digress")
+    assert "is 10.1" in plan.said and "needed  install-toolkit" in plan.said
+    pasted = machine.shell(remedy.split("`")[1])
+    assert pasted.returncode == 0, pasted.said[-3000:]
+    assert "toolkit-of-other-cuda" not in found_by_the_doctor(machine, "digress")
+    torch_wheel(machine.folder / "web/pytorch/cu128", "2.8.0+cu128", "12.8")
+    page = "http://127.0.0.1:8000/pytorch/cu128"
+    words = ["-q", "--force-reinstall", "torch==2.8.0+cu128", "--extra-index-url", page]
+    put = machine.run(machine.python("digress"), "-m", "pip", "install", *words)
+    assert put.returncode == 0, put.said
+    remedy = found_by_the_doctor(machine, "digress")["torch-of-other-version"]
+    blocked = machine.mambaops("plan", "--profile", "digress")
+    assert "BLOCKED install-torch" in blocked.said and "2.8.0+cu128 (CUDA 12.8)" in blocked.said
+    pasted = machine.shell(remedy.split("`")[1])
+    assert pasted.returncode == 0, pasted.said[-3000:]
+    assert machine.installed("digress")["torch"].startswith("2.0.1")
+    assert "torch-of-other-version" not in found_by_the_doctor(machine, "digress")
+
+
 def test_a_command_goes_into_wsl_and_its_words_arrive(make_machine: MakeMachine) -> None:
     machine = make_machine("wsl-5090-bare")
     machine.write("answers/wsl.exe", "Ubuntu-22.04\n")
@@ -97,6 +133,121 @@ def test_a_command_goes_into_wsl_and_its_words_arrive(make_machine: MakeMachine)
     assert machine.asked("wsl.exe")[-1].endswith(
         r"wsl.exe --cd D:\mamba -- bash -lc bash 'a b.sh' --x"
     )
+
+
+def test_windows_paths_are_mapped_to_the_drive(make_machine: MakeMachine) -> None:
+    machine = make_machine("wsl-5090-bare")
+    machine.instead["/mnt"] = machine.folder / "drives"
+    machine.write("drives/d/mamba/图 1.png", "")
+    table = machine.write("home/t.csv", "image_path,answer\nD:\\mamba\\图 1.png,a\nD:\\no.png,b\n")
+    here = machine.mambaops("map-paths", r"D:\mamba\图 1.png")
+    assert (here.returncode, here.said.split()[-2:]) == (0, ["/mnt/d/mamba/图", "1.png"])
+    back = machine.mambaops("map-paths", "/mnt/d/mamba", "--to-windows")
+    assert (back.returncode, back.said.split()[-1]) == (0, r"D:\mamba")
+    rows = machine.mambaops("map-paths", table)
+    assert rows.returncode == 1, "one of the two does not exist"
+    assert "/mnt/d/no.png" in rows.said and "missing" in rows.said
+
+
+HEADER = "#define CUDNN_MAJOR 8\n#define CUDNN_MINOR 9\n#define CUDNN_PATCHLEVEL 7\n"
+
+
+def test_cudnns_archive_is_copied_into_the_toolkit(make_machine: MakeMachine) -> None:
+    machine = make_machine("ubuntu22-cu118")
+    machine.offer("ubuntu22-cu118")
+    home = machine.folder / "local" / "cuda-11.8"
+    tree = machine.folder / "trees" / "cudnn-linux-x86_64-8.9.7.29_cuda11-archive"
+    machine.write(f"trees/{tree.name}/include/cudnn_version.h", HEADER).chmod(0o400)
+    machine.write(f"trees/{tree.name}/lib/libcudnn.so.8", "a library").chmod(0o400)
+    archive = machine.folder / "home" / f"{tree.name}.tar.xz"
+    with tarfile.open(archive, "w:xz") as packed:
+        packed.add(tree, tree.name)
+    at = ["--home", "/usr/local/cuda-11.8"]
+    assert "no cuDNN" in machine.mambaops("cudnn-check", *at).said
+    copied = machine.mambaops("cudnn-install", "--archive", archive, *at)
+    assert copied.returncode == 0, copied.said
+    assert "8.9.7" in machine.mambaops("cudnn-check", *at).said
+    for file in (home / "include/cudnn_version.h", home / "lib64/libcudnn.so.8"):
+        assert file.stat().st_mode & 0o444 == 0o444, file
+    refused = machine.mambaops("cudnn-install", "--deb", "11.8")
+    assert refused.returncode == 4 and machine.asked("apt-get") == []
+    pasted = machine.shell("\n".join(hints(refused)))
+    assert pasted.returncode == 0, pasted.said
+    assert any(line.endswith("cudnn9-cuda-11") for line in machine.asked("apt-get"))
+
+
+def test_a_missing_openblas_is_named_and_the_printed_line_helps(make_machine: MakeMachine) -> None:
+    """A module whose real loader does not find the real library, until the line is pasted."""
+    machine = make_machine("ubuntu20-graph-mamba", "3.9")
+    machine.offer("ubuntu20-graph-mamba")
+    made = machine.mambaops("create-venv", "--profile", "ubuntu20-graph-mamba")
+    assert made.returncode == 0, made.said
+    python = machine.python("ubuntu20-graph-mamba")
+    environment = python.parent.parent
+    library = needs_openblas(machine.folder / "trees", environment)
+    words = ["openblas-check", "--python", python, "--module", "needs_openblas"]
+    missing = machine.mambaops(*words)
+    assert missing.returncode == 1 and "libopenblas.so.0" in missing.said
+    (line,) = re.findall(r"`(conda install .*libopenblas)`", missing.said)
+    assert f"-p {environment} " in line
+    assert machine.shell(line).returncode == 0
+    assert machine.asked("conda")[-1].endswith("-c conda-forge libopenblas")
+    shutil.copy(library, environment / "lib")  # the stand-in for conda brings no files
+    found = machine.mambaops(*words)
+    (line,) = re.findall(r"export LD_LIBRARY_PATH=.*", found.said)
+    again = machine.shell(f"{line}\nmambaops {' '.join(map(str, words))}")
+    assert again.returncode == 0, again.said
+
+
+def needs_openblas(work: Path, environment: Path) -> Path:
+    """A module in the environment whose library needs libopenblas.so.0; that one, which lies elsewhere."""
+    work.mkdir(exist_ok=True)
+    site = next(environment.glob("lib/python3*/site-packages"))
+    (site / "needs_openblas.py").write_text(
+        "import ctypes, os\nctypes.CDLL(os.path.join(os.path.dirname(__file__), 'needs.so'))\n"
+    )
+    shared = ["gcc", "-shared", "-x", "c", "/dev/null", "-x", "none", "-o"]
+    library = work / "libopenblas.so.0"
+    subprocess.run([*shared, library, f"-Wl,-soname,{library.name}"], check=True)
+    subprocess.run([*shared, site / "needs.so", "-Wl,--no-as-needed", library], check=True)
+    return library
+
+
+REQUIREMENTS = "torch==1.13.1\ntorchvision==0.14.1\nnumpy==1.24.4\nyacs\ntermcolor  # colours\n"
+
+
+def test_a_projects_requirements_do_not_replace_torch(make_machine: MakeMachine) -> None:
+    machine = make_machine("debian10-a800", "3.10")
+    machine.offer("debian-a800")
+    for step in ("create-venv", "install-torch"):
+        done = machine.mambaops(step, "--profile", "debian-a800")
+        assert done.returncode == 0, done.said[-3000:]
+    before = machine.installed("debian-a800")
+    file = machine.write("home/requirements.txt", REQUIREMENTS)
+    words = ["install-requirements", file, "--python", machine.python("debian-a800")]
+    dry = machine.mambaops(*words, "--dry-run")
+    assert dry.returncode == 0 and "left out: `torch==1.13.1`" in dry.said
+    assert machine.installed("debian-a800") == before
+    done = machine.mambaops(*words)
+    assert done.returncode == 0, done.said[-3000:]
+    after = machine.installed("debian-a800")
+    assert {name: after[name] for name in before} == before
+    assert {"yacs", "termcolor"} <= set(after)
+
+
+def test_one_script_installs_everything_inside_wsl(make_machine: MakeMachine) -> None:
+    machine = make_machine("wsl-5090-bare")
+    machine.offer("wsl-5090")
+    machine.micromamba()
+    written = machine.mambaops("write-launcher", "--kind", "wsl", "--output", "run.sh")
+    assert written.returncode == 0, written.said
+    machine.with_mambaops()
+    done = machine.run("bash", machine.folder / "home" / "run.sh", "--install-only")
+    assert done.returncode == 0, done.said[-4000:]
+    assert "+cu128torch2.11.sm120.x" in machine.installed("wsl-5090")["mamba-ssm"]
+    again = machine.run("bash", machine.folder / "home" / "run.sh", "--install-only")
+    assert again.returncode == 0
+    assert re.findall(r"^(\S+): done in ", again.said, re.MULTILINE) == []
 
 
 def test_the_profiles_variables_are_set_by_a_pasted_line(make_machine: MakeMachine) -> None:

@@ -197,6 +197,15 @@ def test_prebuilt_wheels_of_the_right_abi_are_taken_also_when_a_download_breaks_
     machine.write("cut", r"^/releases/mamba-ssm/.*whl")
     done = machine.nox("debian-a800")
     assert done.returncode == 0, done.said[-5000:]
+    words = ["--package", "mamba-ssm", "--version", "2.2.4", "--all"]
+    told = machine.mambaops("select-wheel", *words, "--python", machine.python("debian-a800"))
+    assert told.returncode == 0, told.said
+    chosen, _, others = told.said.partition("\n")
+    assert chosen.endswith(f"mamba_ssm-2.2.4+{TAGS.format('FALSE')}-linux_x86_64.whl"), chosen
+    assert (
+        f"- mamba_ssm-2.2.4+{TAGS.format('TRUE')}-linux_x86_64.whl [upstream]: has the new C++11 ABI"
+        in others
+    )
     fetched = [line for line in machine.asked("GET") if "/releases/" in line]
     assert len([one for one in fetched if "mamba_ssm" in one]) >= 3  # there? half, the other half
     assert not [one for one in fetched if "abiTRUE" in one]

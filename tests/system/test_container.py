@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import tomli
 from standins import command, program
 
 from mambaops.core.errors import MachineError, UsageError
+from mambaops.core.paths import CHECKOUT, PACKAGE
 from mambaops.profiles.load import load_profile
 from mambaops.system import container
 
@@ -83,7 +88,44 @@ def test_files_are_written_and_the_commands_said(tmp_path: Path) -> None:
     assert (inside / "env_profiles" / "ubuntu20-graph-mamba.yaml").is_file()
     assert (inside / "payload" / "probe.py").is_file()
     needed = (inside.parent / "requirements.txt").read_text()
-    assert "invoke" in needed and "extra" not in needed
+    told = tomli.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (
+        needed.splitlines() == told["dependencies"]
+    )  # also where the installation is an older one
+
+
+def test_a_profile_of_ones_own_is_in_the_image_with_its_package_files(tmp_path: Path) -> None:
+    """By its name: the command in the Dockerfile names no path of this machine."""
+    package = (PACKAGE / "knowledge" / "packages" / "torch-scatter.toml").read_text()
+    folder = tmp_path / "lab"
+    (folder / "packages").mkdir(parents=True)
+    (folder / "packages" / "mine.toml").write_text(package.replace("torch-scatter", "mine"))
+    text = Path(__file__).with_name("container-profile.yaml").read_text(encoding="utf-8")
+    text = text.replace("name: ubuntu20-graph-mamba", "name: lab", 1)
+    own = "packages:\n  mine:\n    version: '2.1.2'\n    file: ./packages/mine.toml\n"
+    (folder / "of-the-lab.yaml").write_text(text.replace("packages:\n", own, 1))
+    words = ["container", "--arch", "8.0", "--output", "o", "--dry-run", "--profile"]
+    done = command(tmp_path, *words, "lab/of-the-lab.yaml")
+    assert done.returncode == 0, done.stderr
+    inside = tmp_path / "o" / container.CONTEXT
+    assert "--profile lab --cross" in (tmp_path / "o" / "Dockerfile").read_text()
+    argv = [sys.executable, "-m", "mambaops", "profiles", "--explain", "lab"]
+    shown = subprocess.run(
+        argv,
+        env={**os.environ, "PYTHONPATH": str(inside)},
+        cwd=inside,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert str(inside / "mambaops" / "env_profiles" / "packages" / "mine.toml") in shown.stdout
+    (folder / "of-the-lab.yaml").rename(folder / "packages" / "x.yaml")
+    (folder / "packages" / "mine.toml").rename(folder / "mine.toml")
+    moved = (folder / "packages" / "x.yaml").read_text().replace("./packages/", "../")
+    (folder / "packages" / "x.yaml").write_text(moved)
+    refused = command(tmp_path, *words, "lab/packages/x.yaml")
+    assert refused.returncode == 2 and "beside the profile" in refused.stderr
 
 
 def test_the_image_is_built_and_its_wheels_come_out(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from mambaops.core.errors import MachineError, MambaopsError
 from mambaops.decide.build import build_key
 from mambaops.decide.case import Case
 from mambaops.decide.packages import served, strategies
+from mambaops.decide.torch import companions
 from mambaops.facts.model import Facts, Torch
 from mambaops.profiles.model import PackageSpec
 
@@ -50,7 +51,7 @@ def spec_for(
     packages = _packages(case, with_toolkit, say) if choice.kernels else _Packages()
     torch, indexes = _torch(case, index, say)
     requirements = [torch, *case.requirements, "pip"]
-    requirements += list(profile.torch.companions) if choice.torch_cuda else []
+    requirements += companions(profile, choice.torch, choice.torch_cuda)
     if with_toolkit:
         requirements += _toolkit(case, say)
     return BundleSpec(

@@ -223,3 +223,15 @@ def _why_torch(
     unasked = f"driver {known} does not tell its CUDA" if known else "there is no driver to ask"
     second = f"the driver runs CUDA {driver}" if driver else unasked
     return f"{first}; CUDA {build} because {lacking[0] if lacking else second}"
+
+
+def companions(profile: Profile, torch: str, torch_cuda: str | None) -> list[str]:
+    """What is installed beside that release of torch; nothing beside a build for the CPU.
+
+    Exact pins are those of the first release in the profile's list; of another one pip finds what belongs to it.
+    """
+    if torch_cuda is None:
+        return []
+    if torch in profile.torch.versions[:1]:
+        return list(profile.torch.companions)
+    return [one.partition("==")[0] for one in profile.torch.companions]

@@ -14,6 +14,7 @@ from mambaops.core.errors import CommandFailed, MambaopsError
 from mambaops.decide.case import Case
 from mambaops.decide.environment import same_torch
 from mambaops.decide.memory import put_here
+from mambaops.decide.torch import companions
 from mambaops.decide.verdict import Verdict, blocked, done, needed
 from mambaops.knowledge.addresses import torch_index
 from mambaops.knowledge.torch_builds import torch_row
@@ -119,7 +120,7 @@ def _attempts(context: Context, case: Case) -> list[tuple[list[str | Path], str]
 
 
 def _companions(case: Case) -> list[str]:
-    return list(case.profile.torch.companions) if case.choice.torch_cuda else []
+    return companions(case.profile, case.choice.torch, case.choice.torch_cuda)
 
 
 def _names(case: Case) -> list[str]:
@@ -154,9 +155,7 @@ def _reachable(context: Context, index: str) -> bool:
 
 def script(case: Case) -> list[str]:
     choice = case.choice
-    wanted = [f"torch=={choice.torch}", *case.profile.torch.companions]
-    if choice.torch_cuda is None:
-        wanted = [f"torch=={choice.torch}"]
+    wanted = [f"torch=={choice.torch}", *_companions(case)]
     words = " ".join(shlex.quote(one) for one in wanted)
     index = torch_index(choice.torch_cuda)
     if case.profile.torch.channel == "nightly":

@@ -17,7 +17,7 @@ import msgspec
 
 from mambaops.core.errors import MachineError, UsageError
 from mambaops.core.files import write_text
-from mambaops.core.paths import PACKAGE, data_dir
+from mambaops.core.paths import CHECKOUT, PACKAGE, data_dir
 from mambaops.core.process import run, which
 from mambaops.knowledge.addresses import addresses
 from mambaops.knowledge.tables import read
@@ -185,13 +185,17 @@ def is_context(folder: Path) -> bool:
     return (folder / "mambaops" / "__main__.py").is_file()
 
 
-def write_context(profile: Profile, folder: Path, *, arch: str) -> Path:
+def write_context(profile: Profile, folder: Path, *, arch: str, file: Path | None = None) -> Path:
     """Dockerfile and what it copies, into `folder`; returns the Dockerfile.
 
+    Args:
+        file: the person's own profile, which is known in the image by its name.
+
     Raises:
-        UsageError: see `dockerfile`.
+        UsageError: see `dockerfile` and `_own_files`.
     """
     text = dockerfile(profile, arch=arch)
+    own = _own_files(profile, file) if file else {}
     place = folder / CONTEXT
     if place.exists():
         shutil.rmtree(place)
@@ -201,12 +205,46 @@ def write_context(profile: Profile, folder: Path, *, arch: str) -> Path:
         shutil.copytree(
             data_dir(name), place / "mambaops" / name, ignore=ignored, dirs_exist_ok=True
         )
+    for name, source in own.items():
+        target = place / "mambaops" / "env_profiles" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
     (place / "requirements.txt").write_text("\n".join(_requirements()) + "\n", encoding="utf-8")
     return write_text(folder / "Dockerfile", text)
 
 
+def _own_files(profile: Profile, file: Path) -> dict[str, Path]:
+    """Name among the image's profiles -> file, of an own profile and the package files that it names.
+
+    Raises:
+        UsageError: a package file that does not lie below the profile's folder.
+    """
+    home, found = file.resolve().parent, {f"{profile.name}.yaml": file}
+    for name, spec in profile.packages.items():
+        if not spec.file:
+            continue
+        path = Path(spec.file)
+        if home not in path.parents:
+            raise UsageError(
+                f"packages.{name}: {path} does not lie below {home}, and an image has neither",
+                hint="put the package file beside the profile and name it by a relative path",
+            )
+        found[str(path.relative_to(home))] = path
+    return found
+
+
 def _requirements() -> list[str]:
-    """What the controller needs, from its own metadata; extras left out."""
+    """What the controller needs, extras left out: as the checkout says, else the installed metadata.
+
+    The metadata of a checkout that was pulled is as old as its installation.
+    """
+    import tomli
+
+    project = CHECKOUT / "pyproject.toml"
+    if project.is_file():
+        told = tomli.loads(project.read_text(encoding="utf-8"))["project"]
+        if told["name"] == "mambaops":
+            return [str(line) for line in told["dependencies"]]
     from importlib.metadata import requires
 
     return [line for line in requires("mambaops") or [] if not re.search(r"extra\s*==", line)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from mambaops.core.errors import MachineError
 from mambaops.core.outputs import file_to_write, folder_to_write
 from mambaops.core.process import which
-from mambaops.profiles.load import load_profile
+from mambaops.profiles.load import is_file, load_profile
 from mambaops.system import container
 
 
@@ -36,7 +36,8 @@ def carry_out(
     file_to_write(folder / "Dockerfile", force=force, ours=container.is_ours)
     folder_to_write(folder / container.CONTEXT, force=force, ours=container.is_context)
     folder.mkdir(parents=True, exist_ok=True)
-    print(container.write_context(profile, folder, arch=arch))
+    own = Path(profile_name) if is_file(profile_name) else None
+    print(container.write_context(profile, folder, arch=arch, file=own))
     if not (build or run):
         engine = runtime or "docker"
         told = [container.build_command(profile, engine, folder)]
