@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from loopback import serve, status, whole
+from msgspec.structs import replace
 
 from mambaops.core.errors import MachineError, UsageError
 from mambaops.facts.model import Facts

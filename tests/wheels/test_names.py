@@ -186,7 +186,7 @@ _builds = st.one_of(
 def test_any_name_prints_back(
     build: Build, repaired: str | None, package: str, version: str, python: str, platform: str
 ) -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     name = WheelName(
         package=package,

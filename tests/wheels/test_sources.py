@@ -157,7 +157,7 @@ def test_existence_is_asked_for(server: str) -> None:
 
 
 def test_a_chosen_file_that_is_not_there_gives_way_to_the_next(server: str) -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     facts = machine()
     offered = list(Index(f"{server}/simple/").candidates("mamba-ssm", facts))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+
+from msgspec import Struct, to_builtins
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PinnedDiff:
+class PinnedDiff(Struct, frozen=True, kw_only=True):
     """A package's own diff of one file, applied to nothing but the contents with that digest."""
 
     id: str
@@ -23,8 +23,7 @@ class PinnedDiff:
         return f"{self.id}@{hashlib.sha256(self.diff.encode()).hexdigest()[:16]}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetupOptions:
+class SetupOptions(Struct, frozen=True, kw_only=True):
     """What the patched file shall do.
 
     Attributes:
@@ -53,7 +52,7 @@ class SetupOptions:
 
     def digest(self) -> str:
         """The same for equal options: tells whether a tree is patched as wanted."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        text = json.dumps(to_builtins(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def changes(self) -> tuple[str, ...]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mambaops.core import interpreters
 from mambaops.core.paths import state_dir
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(Struct, frozen=True):
     """The folders of one profile under `.mambaops` (or `MAMBAOPS_HOME`)."""
 
     profile: str

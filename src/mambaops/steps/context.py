@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mambaops.core import process
 from mambaops.decide.situation import Flags
@@ -14,8 +15,7 @@ from mambaops.state.evidence import RunLog, read_notes, write_notes
 from mambaops.state.places import Places
 
 
-@dataclass(frozen=True, kw_only=True)
-class Context:
+class Context(Struct, frozen=True, kw_only=True):
     """Passed to every step; `say` takes a line for the person."""
 
     profile: Profile

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mambaops.decide.case import Case
 from mambaops.decide.packages import may_find_prebuilt, to_build
@@ -18,8 +19,7 @@ def _always(case: Case) -> bool:
     return True
 
 
-@dataclass(frozen=True, kw_only=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """One step of a pipeline. Its command, its place in the order and its row in the documentation come from here.
 
     Attributes:
@@ -61,8 +61,7 @@ class Step:
         return [Instance(self, package) for package in case.packages]
 
 
-@dataclass(frozen=True)
-class Instance:
+class Instance(Struct, frozen=True):
     """A step of a plan; `package` is empty where the step is about all of them."""
 
     step: Step

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mambaops.core.errors import UsageError
 
@@ -21,8 +23,7 @@ class BadWheelName(UsageError):
     """A file name that cannot be a wheel's, or says two things at once (exit 2)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Build:
+class Build(Struct, frozen=True, kw_only=True):
     """What the local version (behind the `+`) says. None: it does not say.
 
     Attributes:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mambaops.facts.model import Facts
 from mambaops.knowledge.releases import Release, release
@@ -23,8 +25,7 @@ from mambaops.wheels.names import WheelName
 REPAIRED_GLIBC = "2.14"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(Struct, frozen=True, kw_only=True):
     """One build on offer.
 
     Attributes:
@@ -120,7 +121,7 @@ def from_name(
 ) -> Candidate:
     """A candidate with all that its file name says and the tables add.
 
-    What is known better than from the name is put in by `dataclasses.replace`.
+    What is known better than from the name is put in by `replace`.
     """
     build = name.build
     row = known_release(name.package, name.version)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from mambaops.facts.model import Facts, Gpu
 from mambaops.knowledge.distributions import distribution
@@ -16,8 +16,7 @@ from mambaops.wheels.candidates import abi_of_torch
 _PROCESSORS = {"AMD64": "x86_64", "amd64": "x86_64", "arm64": "aarch64", "ARM64": "aarch64"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Machine(Struct, frozen=True, kw_only=True):
     """What the rules look at. None: not known, so not judged (and said).
 
     Attributes:

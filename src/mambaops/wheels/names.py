@@ -13,15 +13,15 @@ A name is a promise by whoever wrote it: `wheels.inspect` holds it against what 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.version import InvalidVersion, Version
 
 from mambaops.wheels.builds import Build, bad_name, parse_build
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WheelName:
+class WheelName(Struct, frozen=True, kw_only=True):
     """One file name. `package` is normalised ("mamba-ssm"), `version` has no local part."""
 
     package: str

@@ -7,8 +7,9 @@ does not hold, the candidate is refused with what was found, and the next best i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from mambaops.core.errors import MambaopsError
 from mambaops.facts.model import Facts

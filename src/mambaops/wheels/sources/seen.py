@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
 import msgspec
+from msgspec.structs import replace
 
 from mambaops.core.errors import MambaopsError
 from mambaops.core.files import regular, write_bytes
