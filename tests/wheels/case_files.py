@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
+from msgspec.structs import fields, replace
 from recorded import facts_of
 
 from mambaops.facts.model import Facts

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from installer.records import RecordEntry
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from mambaops.core import interpreters

@@ -11,11 +11,12 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mambaops.core.errors import MambaopsError
 from mambaops.core.files import regular
@@ -32,8 +33,7 @@ from mambaops.wheels.names import WheelName, parse_wheel_name
 ELF_HEAD = 18  # up to and with the type of the file
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WheelContents:
+class WheelContents(Struct, frozen=True, kw_only=True):
     """A wheel or an installed package, looked into.
 
     Attributes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mambaops.wheels.machine import Machine
 from mambaops.wheels.select.ranking import Rank, newest_first

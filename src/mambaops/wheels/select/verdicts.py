@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
 from mambaops.wheels.candidates import Candidate
 from mambaops.wheels.machine import Machine
@@ -11,8 +11,7 @@ from mambaops.wheels.select.command import command_for
 FITS, AFTER_REPAIR, NEIGHBOUR, REFUSED = "fits", "fits after repair", "neighbour", "refused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """What became of one candidate.
 
     Attributes:
@@ -32,7 +31,7 @@ class Verdict:
     notes: tuple[str, ...] = ()
     repair: str | None = None
     change: tuple[str, ...] = ()
-    candidate: Candidate = field(repr=False, compare=False)
+    candidate: Candidate
 
     def as_json(self) -> dict[str, object]:
         """The shape that `select-wheel --json` prints."""
@@ -59,8 +58,7 @@ class Verdict:
         return shape
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(Struct, frozen=True, kw_only=True):
     """The best one, all with their reasons (accepted first, best first), and the nearest misses.
 
     Attributes:
@@ -86,8 +84,7 @@ class Selection:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class Pair(Struct, frozen=True, kw_only=True):
     """Both packages of a pair chosen together; None where none of one generation fits, with the reason.
 
     Attributes:
