@@ -60,7 +60,7 @@ def _docker(folder: Path, info: str = "echo up") -> None:
         'case "$1" in\n'
         f"info) {info};;\n"
         'build) while [ $# -gt 1 ]; do shift; done; ls "$1/mambaops-context/mambaops" '
-        '"$1/mambaops-context/requirements.txt" > /dev/null || exit 9; echo built;;\n'
+        '"$1/mambaops-context/requirements.txt" > /dev/null || exit 9; echo "built: \\`mambaops doctor\\`";;\n'
         'cp) touch "$3/mamba_ssm-1.0.1-cp39-cp39-linux_x86_64.whl";;\n'
         "run) echo running;;\nesac",
     )
@@ -135,6 +135,9 @@ def test_the_image_is_built_and_its_wheels_come_out(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "o/wheels/mamba_ssm-1.0.1-cp39-cp39-linux_x86_64.whl"
     asked = [line.split()[0] for line in (tmp_path / "asked").read_text().splitlines()]
     assert asked == ["info", "rm", "build", "create", "cp", "rm"]
+    assert (
+        "\nbuilt: `mambaops doctor`\n" in done.stderr
+    )  # the image's own command, not this shell's
 
 
 def test_the_image_runs_with_the_words_after_the_dashes(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def profile(folder: Path) -> Path:
     lines = [line for line in text.splitlines() if not line.startswith("find_links:")]
     lines[lines.index('  python: ["3.9"]')] = f'  python: ["{PYTHON}"]'
     at = next(n for n, line in enumerate(lines) if line.strip().startswith("[torch-geometric"))
-    lines[at] = '  [einops, "transformers<5"]'
+    lines[at] = '  [einops, "transformers<4.52"]'
     kept = "\n".join(line for line in lines if not line.startswith("  requirements: the last PyG"))
     file = folder / "of-the-lab.yaml"
     file.write_text(kept.replace("name: ubuntu20-graph-mamba", "name: lab", 1) + "\n", "utf-8")

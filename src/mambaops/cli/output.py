@@ -32,6 +32,12 @@ def say(text: str) -> None:
         _to_stderr(pasted(text))
 
 
+def relay(text: str) -> None:
+    """A line of another program, on stderr as it is: its commands are not for this shell."""
+    if not WANTED.quiet:
+        _to_stderr(text)
+
+
 def _to_stderr(text: str) -> None:
     try:
         print(text, file=sys.stderr, flush=True)

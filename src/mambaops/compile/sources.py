@@ -111,13 +111,25 @@ def download_sdist(
     try:
         # pip runs setup.py for the metadata, which must not look for nvcc
         skip = described(package, spec).source.env
-        process.run(argv, env={**os.environ, **skip, "LC_ALL": "C"}, log=log)
+        env = {**os.environ, **skip, **_with_packaging(folder), "LC_ALL": "C"}
+        process.run(argv, env=env, log=log)
     except CommandFailed as error:
         raise _download_error(requirement, spec, error, log) from error
     archives = [path for path in folder.iterdir() if path.name.endswith((".tar.gz", ".zip"))]
     if len(archives) != 1:
         raise MambaopsError(f"pip brought {len(archives)} archives for `{requirement}`, not one")
     return archives[0]
+
+
+def _with_packaging(folder: Path) -> dict[str, str]:
+    """For the metadata, setup.py imports `packaging`, which an environment need not have: ours stands in, alone."""
+    import packaging
+
+    beside = folder / "beside"
+    beside.mkdir()
+    (beside / "packaging").symlink_to(Path(packaging.__file__).parent)
+    told = [str(beside), os.environ.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, told))}
 
 
 def _download_error(

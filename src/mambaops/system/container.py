@@ -251,9 +251,17 @@ def _requirements() -> list[str]:
 
 
 def build(
-    profile: Profile, runtime: str, folder: Path, *, say: Callable[[str], None]
+    profile: Profile,
+    runtime: str,
+    folder: Path,
+    *,
+    say: Callable[[str], None],
+    relay: Callable[[str], None],
 ) -> list[Path]:
     """Build the image and copy its wheels to `folder/wheels`; returns them.
+
+    Args:
+        relay: takes what the runtime says, whose commands are those of the image.
 
     Raises:
         CommandFailed: the build failed; the last lines are in it.
@@ -274,7 +282,7 @@ def build(
         *copy_commands(profile, runtime, folder),
     ]:
         say(f"$ {shlex.join(command)}")
-        run(command, on_line=say, merge=True)
+        run(command, on_line=relay, merge=True)
     wheels = sorted((folder / "wheels").glob("*.whl"))
     if not wheels:
         raise MachineError(f"the image was built, but no wheel came out into {folder / 'wheels'}")

@@ -25,6 +25,7 @@ def carry_out(
     run: bool,
     words: Sequence[str] = (),
     say: Callable[[str], None],
+    relay: Callable[[str], None],
     force: bool = False,
 ) -> None:
     """Write Dockerfile and context into `output`; build the image, or become the one that runs it.
@@ -48,7 +49,7 @@ def carry_out(
         return
     engine = container.chosen_runtime(runtime)
     if build:
-        for wheel in container.build(profile, engine, folder, say=say):
+        for wheel in container.build(profile, engine, folder, say=say, relay=relay):
             print(wheel)
     if run:
         terminal = sys.stdin.isatty()

@@ -126,6 +126,7 @@ def container(
     force: bool = False,
 ) -> None:
     """Build a profile's wheels on an old glibc: write a Dockerfile for it, build it, run it."""
+    from mambaops.cli.output import relay
     from mambaops.cli.passthrough import remainder
     from mambaops.system.container_steps import carry_out
 
@@ -138,6 +139,7 @@ def container(
         run=run and not dry_run,
         words=remainder(c),
         say=say,
+        relay=relay,
         force=force,
     )
 
