@@ -157,9 +157,10 @@ python3 -c '{deaf}' & hung=$!
 sleep 600 & other=$!
 sleep 1
 echo "[{{\\"pid\\": $hung, \\"name\\": \\"python3\\", \\"mib\\": 31000}}]" > {machine.folder}/holders.json
-mambaops release-gpu
+line=$(mambaops release-gpu 2>&1 >/dev/null | grep -o 'release-gpu [0-9]*')
+[ "$line" = "release-gpu $hung" ]
 mambaops release-gpu --pid $other --yes && exit 9 || echo "refused: $?"
-mambaops release-gpu --pid $hung --yes --grace 1
+mambaops $line --yes --grace 1
 kill -0 $other && echo "the other one lives"
 kill -0 $hung 2>/dev/null && exit 8
 mambaops release-gpu
@@ -176,8 +177,14 @@ def test_windows_line_ends_are_taken_out_of_a_script(make_machine: MakeMachine) 
     script.write_bytes(b'#!/bin/bash\r\nif true; then\r\n  echo "it runs"\r\nfi\r\n')
     before = machine.run("bash", script)
     assert before.returncode != 0 and "it runs" not in before.said
-    stripped = machine.mambaops("strip-crlf", script.parent)
-    assert stripped.returncode == 0 and "wsl_build.sh" in stripped.said
+    script.write_bytes(b'#!/bin/bash\r\ncd "$HOME"\r\necho "it runs"\r\n')
+    told = machine.shell(
+        "cd ~/scripts; bash wsl_build.sh > ~/b.log 2>&1; mambaops diagnose ~/b.log || true"
+    )
+    assert "[crlf-scripts]" in told.said, told.said
+    command = next(line for line in told.said.splitlines() if line.startswith("do: ")).split("`")[1]
+    stripped = machine.shell(f"cd ~/scripts; {command}")
+    assert stripped.returncode == 0 and "wsl_build.sh" in stripped.said, stripped.said
     after = machine.run("bash", script)
     assert (after.returncode, after.said) == (0, "it runs\n")
 

@@ -34,6 +34,9 @@ def release_gpu(
     found = gpu_holders.holders()
     if not pid:
         emit({"holders": found}, as_json=json, text=lambda _: gpu_holders.table(found))
+        own = [one.pid for one in found if one.mine]
+        if len(own) == 1:
+            say(f"to end it, if it hangs: `mambaops release-gpu {own[0]}`")
         return 0
     holder = gpu_holders.chosen(pid, found)
     say(gpu_holders.table([holder]))
