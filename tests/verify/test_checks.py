@@ -404,3 +404,24 @@ def test_nothing_that_was_proven_is_no_pass() -> None:
     assert not Verification(checks=[]).passed
     assert not Verification(checks=[Check(id="results", outcome="skipped")]).passed
     assert Verification(checks=[Check(id="import:torch", outcome="ok")]).passed
+
+
+def test_what_triton_needs_is_said_and_takes_nothing_from_the_proof(
+    env: TargetEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program of our own is the compiler: `verify` runs it in the environment as Triton would."""
+    env.package("triton", "3.8.0", [])
+    named = tmp_path / "cc"
+    named.write_text(
+        "#!/bin/sh\necho 'trial.c:1:10: fatal error: Python.h: No such file' >&2\nexit 1\n"
+    )
+    named.chmod(0o755)
+    monkeypatch.setenv("CC", str(named))
+    result = verify(case_of(env), env.python)
+    (found,) = [one for one in result.checks if one.id == "c-compiler"]
+    assert found.outcome == "skipped"
+    assert found.reason.startswith("trial.c:1:10: fatal error: Python.h: No such file; Triton's")
+    assert "`mambaops install-cc`" in found.reason
+    assert result.passed
+    env.packages.pop("triton")  # such as with a torch for the CPU
+    assert "c-compiler" not in checked(case_of(env), env.python)

@@ -26,6 +26,7 @@ from mambaops.fleet.job import Job
 from mambaops.fleet.packset import FleetPlan
 from mambaops.fleet.verify import Verified
 from mambaops.gpu.holders import Holder
+from mambaops.install.c_compiler import CCompiler
 from mambaops.install.requirements import Outcome as RequirementsOutcome
 from mambaops.install.wheels import InstalledWheel
 from mambaops.packs.make import Made
@@ -240,6 +241,7 @@ DOCUMENTS: dict[str, Any] = {
     "get-nvcc": ({"routes": list[Route]}, {"script": str}, {"home": str}),
     "inspect-wheel": InspectedRow,
     "install-bundle": InstalledBundle,
+    "install-cc": CCompiler,
     "install-fallback": FallbackOutcome,
     "install-requirements": RequirementsOutcome,
     "install-wheel": {"wheels": list[InstalledWheel]},

@@ -72,6 +72,7 @@ ROWS: tuple[Row, ...] = (
     Row("fleet attach", "fleet-attach", "fleet", "mambaops.cli.tasks.fleet_jobs", "Come back to what `fleet build` started: its log from the beginning, until it ends."),
     Row("fleet verify", "fleet-verify", "fleet", "mambaops.cli.tasks.fleet_jobs", "Prove several machines' environments, each on its own machine, and keep what came out here."),
     Row("fleet diagnose", "fleet-diagnose", "fleet", "mambaops.cli.tasks.fleet_jobs", "Read here why what `fleet build` started failed on several machines; the logs are kept."),
+    Row("install-cc", "install-cc", "system", "mambaops.cli.tasks.c_compiler", "Give a profile's environment a C compiler and Python.h for Triton, without root: what the machine lacks."),
     Row("install-fallback", "install-fallback", "system", "mambaops.cli.tasks.fallback", "Make mamba_ssm run without compiled kernels: importable and trainable."),
     Row("purge-cache", "purge-cache", "system", "mambaops.cli.tasks.patch", "Take the CUDA packages out of the caches of pip and uv."),
     Row("release-gpu", "release-gpu", "system", "mambaops.cli.tasks.release_gpu", "List who holds how much GPU memory and since when; with --pid end that one process."),

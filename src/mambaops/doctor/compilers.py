@@ -65,7 +65,7 @@ def _no_gxx(gxx: Compiler | None, found: dict[str, Compiler]) -> Check:
         cause="gcc is there without its C++ part (`cannot execute 'cc1plus'`)"
         if broken or "gcc" in found
         else "nvcc needs a host compiler, triton a C compiler at the first kernel call",
-        remedy="`sudo apt-get install build-essential g++ python3-dev`; without root: `conda install -c conda-forge gxx_linux-64`",
+        remedy="`sudo apt-get install build-essential g++ python3-dev`; without root: `conda install -c conda-forge gxx_linux-64`, and for Triton alone `mambaops install-cc`",
         repair="apt:build-essential g++",
     )
 

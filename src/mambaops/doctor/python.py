@@ -31,7 +31,7 @@ def python(facts: Facts, profile: Profile | None) -> Iterator[Check]:
             state="failed",
             what="no Python.h",
             cause="the extensions and triton's launcher both include it",
-            remedy=f"`sudo apt-get install python{version}-dev`; without root: `mambaops install-headers`, or an interpreter that brings it: `mambaops create-venv`",
+            remedy=f"`sudo apt-get install python{version}-dev`; without root: `mambaops install-headers`, for Triton `mambaops install-cc`, or an interpreter that brings it: `mambaops create-venv`",
             repair=f"apt:python{version}-dev",
         )
     if found.externally_managed and not found.in_virtualenv:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mambaops.core.errors import MachineError, MambaopsError
+from msgspec.structs import replace
+
 from mambaops.decide.case import Case
 from mambaops.decide.headers import apt_package, base_python, by_hand, lacks_headers
 from mambaops.decide.packages import compiles, may_find_prebuilt
@@ -47,31 +48,12 @@ def act(context: Context, case: Case) -> None:
     Raises:
         MachineError: none is; the hint says what root would do.
     """
-    from mambaops.system.python_headers import from_apt, from_uv
+    from mambaops.install.headers import install_headers
 
     assert case.target is not None  # create-venv has made it
-    python, log = case.target.python, context.run.log(STEP.id)
-    minor, package = minor_of(python.version), apt_package(case.facts, python)
-    refused: list[str] = []
-    if package is not None:
-        try:
-            from_apt(package, minor, context.where.env, log=log)
-            return
-        except MambaopsError as error:
-            refused.append(f"apt: {_last(error)}")
-            context.say(f"{package} could not be had ({_last(error)}); trying uv's Python {minor}")
-    try:
-        from_uv(minor, context.where.env, log=log)
-    except MambaopsError as error:
-        refused.append(f"uv: {_last(error)}")
-        raise MachineError(
-            f"Python.h of {python.executable} is missing and could not be had ({'; '.join(refused)})",
-            hint=by_hand(case.facts, python),
-        ) from error
-
-
-def _last(error: MambaopsError) -> str:
-    return error.message.strip().splitlines()[-1]
+    # what the distribution calls them is the machine's to say, the Python is the environment's
+    target = replace(case.facts, python=case.target.python)
+    install_headers(target, context.where.env, log=context.run.log(STEP.id), say=context.say)
 
 
 def script(case: Case) -> list[str]:

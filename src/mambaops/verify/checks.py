@@ -47,7 +47,24 @@ def verify(case: Case, python: Path, log: Path | None = None) -> Verification:
     checks += results(case, python, packages, log)
     gpu_needed = bool(case.facts.gpus) and bool(packages)
     skips = [one.id for one in checks if one.outcome == "skipped" and gpu_needed]
+    checks += _for_triton(case, python, log)  # other kernels than those that are proven here
     return Verification(checks=checks, required_skips=skips)
+
+
+def _for_triton(case: Case, python: Path, log: Path | None) -> Iterator[Check]:
+    """Triton compiles C when its first kernel is called; what is missing for that is better known before."""
+    assert case.target is not None
+    if not case.choice.kernels or "triton" not in case.target.packages:
+        return
+    argv = [python, payload_file("c_check.py")]
+    done = process.run(argv, env=target_environment(), timeout=600, check=False, log=log)
+    found = next(json_lines(done.stdout), {"reason": f"the check ended with {done.returncode}"})
+    if not found["reason"]:
+        yield Check(id="c-compiler", outcome="ok", value=found["value"])
+        return
+    needed = "Triton's kernels (layer norm, Mamba-2, decoding) need a C compiler and Python.h"
+    reason = f"{found['reason']}; {needed}: `mambaops install-cc`"
+    yield Check(id="c-compiler", outcome="skipped", reason=reason)
 
 
 def _should_work(case: Case, package: str) -> bool:

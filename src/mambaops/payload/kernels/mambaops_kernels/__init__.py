@@ -5,3 +5,7 @@ GPU's driver; no nvcc, no C++ compiler, no headers of torch or Python.
 """
 
 __version__ = "1.0"
+
+from . import c_compiler as _c_compiler
+
+_c_compiler.tell_triton()
