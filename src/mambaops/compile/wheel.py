@@ -10,9 +10,11 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from mambaops.core.errors import StepDidNotTake
 from mambaops.facts.model import Compiler, Toolkit
