@@ -66,6 +66,9 @@ def _words(argv: list[str]) -> argparse.Namespace:
         metavar="N",
         help="only so many bugs of each room, by chance",
     )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="another chance than that of 0"
+    )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument(
         "--verbose", action="store_true", help="also say which test noticed each bug"
@@ -121,8 +124,9 @@ def _room(
     mutants = [mutant for file, text in texts.items() for mutant in of(file, text)]
     there = {_key(one, texts[one.file].splitlines()) for one in mutants}
     if 0 < words.sample < len(mutants):
-        mutants = sorted(random.Random(0).sample(mutants, words.sample), key=lambda one: one.index)
-        print(f"{name}: a sample of {words.sample}")
+        drawn = random.Random(words.seed).sample(mutants, words.sample)
+        mutants = sorted(drawn, key=lambda one: one.index)
+        print(f"{name}: a sample of {words.sample}, seed {words.seed}")
     if not mutants or not tests:
         print(f"{name}: nothing to plant, or no tests")
         return bool(tests)
