@@ -20,7 +20,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +30,7 @@ import pytest
 from children import Mutant, Pool, computed, end_with_parent
 from mutate import mutated
 from plant import Loaded, is_a_bug
+from reach import Caches, watched
 
 PYTEST = [
     "-qq", "-s", "--no-header", "--no-summary", "-p", "no:warnings", "-p", "no:cacheprovider",
@@ -205,19 +205,19 @@ class Warm:
         room, folder = self.room, Path(tempfile.mkdtemp(prefix="mutants-"))
         _own_folder(session, folder)
         files = {str(file) for file in room.texts}
-        caches = Loaded(list(room.texts)).caches
         with _silence():
+            caches = Caches(files)
             for item, following in zip(session.items, [*session.items[1:], None]):
                 self.listener = Listener()
-                for cache in caches:  # what a test before has left there this one runs too
-                    cache.cache_clear()
-                with _watched(files) as (called, ran):
+                before = caches.forget()
+                with watched(files) as places:
                     started = computed()
                     item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
                     room.seconds[item.nodeid] = computed() - started
-                for place in called:
+                places.add(caches.asked(before))
+                for place in places.called:
                     room.calls.setdefault(place, []).append(item.nodeid)
-                for place in ran:
+                for place in places.ran:
                     room.lines.setdefault(place, []).append(item.nodeid)
                 if self.listener.failed or not self.listener.ran:
                     room.failing.append(item.nodeid)
@@ -239,32 +239,6 @@ def _silence() -> Iterator[None]:
             os.dup2(one, number)
             os.close(one)
         os.close(null)
-
-
-@contextlib.contextmanager
-def _watched(files: set[str]) -> Iterator[tuple[set[str], set[str]]]:
-    """Functions of `files` that are called meanwhile and lines that are run, as "file:line"."""
-    called: set[str] = set()
-    ran: set[str] = set()
-
-    def heard(frame: FrameType, event: str, argument: object) -> object:
-        code = frame.f_code
-        if code.co_filename not in files:
-            return None
-        called.add(f"{code.co_filename}:{code.co_firstlineno}")
-        return each_line
-
-    def each_line(frame: FrameType, event: str, argument: object) -> object:
-        ran.add(f"{frame.f_code.co_filename}:{frame.f_lineno}")
-        return each_line
-
-    threading.settrace(heard)
-    sys.settrace(heard)
-    try:
-        yield called, ran
-    finally:
-        sys.settrace(None)
-        threading.settrace(None)  # type: ignore[arg-type]
 
 
 def _foreign(name: str, module: object) -> bool:

@@ -13,6 +13,7 @@ from types import CodeType, FunctionType, ModuleType
 
 from children import Mutant
 from mutate import Site, sites
+from reach import Caches
 
 
 class Loaded:
@@ -20,20 +21,17 @@ class Loaded:
 
     def __init__(self, files: list[Path]) -> None:
         self.functions: dict[str, list[FunctionType]] = {str(file): [] for file in files}
-        self.caches: list[functools._lru_cache_wrapper[object]] = []
         gc.unfreeze()  # what is frozen is not listed
         for one in gc.get_objects():
             if type(one) is FunctionType and one.__code__.co_filename in self.functions:
                 self.functions[one.__code__.co_filename].append(one)
-            if type(one) is functools._lru_cache_wrapper and _file_of(one) in self.functions:
-                self.caches.append(one)
+        self.caches = Caches(set(self.functions))
         gc.collect()
         gc.freeze()  # children share what they do not touch
 
     def plant(self, mutant: Mutant, code: CodeType, text: str) -> bool:
         """Put the changed code of a file into place; False where only a fresh import can."""
-        for cache in self.caches:
-            cache.cache_clear()
+        self.caches.clear(f"{mutant.file}:{mutant.function}" if mutant.function else "")
         if not mutant.function:
             return _replace(mutant, code, text)
         new = {_place(one): one for one in _codes(code)}
@@ -83,11 +81,6 @@ def _module(file: Path) -> ModuleType | None:
         one for one in list(sys.modules.values()) if getattr(one, "__file__", None) == str(file)
     )
     return next(found, None)
-
-
-def _file_of(cached: functools._lru_cache_wrapper[object]) -> str:
-    code = getattr(inspect.unwrap(cached), "__code__", None)
-    return code.co_filename if code else ""
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
