@@ -20,6 +20,7 @@ from mambaops.run.planning import planned
 from mambaops.run.runner import Done, Outcome, Run
 from mambaops.state.evidence import write_notes
 from mambaops.state.places import places
+from mambaops.state.remedies import tried
 
 COMPILE = Flags(arch="9.0", obtain=("source",))
 READY = {"setuptools": "80", "wheel": "0.45", "packaging": "24", "ninja": "1.13"}
@@ -101,6 +102,7 @@ def test_what_came_of_the_first_try_is_no_part_of_the_second(env: TargetEnvironm
     outcome = drive("local", COMPILE, only=("prepare-build",), say=said.append)
     assert {one.outcome for one in outcome.steps} == {"done before"}
     assert said[-1] == "nothing to do: prepare-build of profile `local` done before"
+    assert [one.result for one in tried("compiler-oom-killed")] == ["helped"]
 
 
 def test_a_step_that_the_plan_does_not_have(env: TargetEnvironment) -> None:

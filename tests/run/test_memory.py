@@ -94,3 +94,32 @@ def test_what_was_installed_is_remembered(step: str) -> None:
 def test_what_installs_no_kernels_changes_no_memory() -> None:
     wanted = Made(profile="local", archs=("9.0",))
     assert after("fetch-sources", Made(profile="local", archs=("8.0",)), wanted, "9.0") is None
+
+
+@pytest.mark.parametrize(
+    ("step", "before", "archs", "flag", "result"),
+    [
+        # somebody named them when the environment was made: so they are named still, but no others
+        ("create-venv", (("9.0",), True), ("9.0",), "", (("9.0",), True)),
+        ("create-venv", (("9.0",), True), ("8.0",), "", (("8.0",), False)),
+        ("create-venv", (("9.0",), False), ("9.0",), "", (("9.0",), False)),
+        # torch is for what the environment was made for
+        ("install-torch", (("9.0",), True), ("8.0",), "", (("9.0",), True)),
+        ("install-torch", (("9.0",), False), ("9.0",), "", (("9.0",), False)),
+        ("install-torch", (("9.0",), False), ("9.0",), "9.0", (("9.0",), True)),
+        ("install-torch", (("9.0",), False), ("8.0",), "8.0", (("9.0",), False)),
+        ("install-torch", ((), False), ("8.0",), "8.0", (("8.0",), True)),
+        # without a GPU there are no kernels to remember
+        ("install-wheels", (("9.0",), True), (), "", None),
+    ],
+)
+def test_who_named_the_architectures(
+    step: str,
+    before: tuple[tuple[str, ...], bool],
+    archs: tuple[str, ...],
+    flag: str,
+    result: tuple[tuple[str, ...], bool] | None,
+) -> None:
+    made_before = Made(profile="local", archs=before[0], asked=before[1])
+    found = after(step, made_before, Made(profile="local", archs=archs), flag)
+    assert (None if found is None else (found.archs, found.asked)) == result

@@ -142,6 +142,7 @@ def test_where_it_is_the_only_strategy_nothing_is_asked(env: TargetEnvironment) 
         (("build-wheel:mamba-ssm",), (), ("store", "prebuilt", "source", "fallback")),
         (("fetch-sources", "verify"), (), ()),
         (("install-torch",), (), ()),
+        (("unheard-of",), (), ()),
         ((), (), ()),
         (("patch-setup",), ("runtime",), ("runtime",)),
     ],

@@ -11,7 +11,7 @@ import pytest
 from mambaops.decide.situation import Flags
 from mambaops.diagnose.rules import load
 from mambaops.profiles.load import load_profile
-from mambaops.run.recovery import AGREED, REMEDIES, apply
+from mambaops.run.recovery import AGREED, REMEDIES, apply, result_of, with_own_folder
 from mambaops.run.runner import Run
 
 # a Python whose pip has one wheel in its cache
@@ -100,3 +100,24 @@ def test_a_variable_in_the_way_is_left_out_where_the_person_agrees(
     assert AGREED[rule].act(run, lambda line: None)
     assert variable not in os.environ
     assert not AGREED[rule].act(run, lambda line: None)
+
+
+def test_a_folder_of_our_own_that_is_in_use_is_no_remedy(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(run.where.root / "triton"))
+    remedy = with_own_folder("TRITON_CACHE_DIR", "triton")
+    assert not remedy.act(run, lambda line: None)
+    assert not (run.where.root / "triton").exists()
+
+
+@pytest.mark.parametrize(
+    ("second", "result"),
+    [
+        (["disk-full"], "did not help"),
+        ([], "did not help"),  # nobody knows of another failure
+        (["python-h-missing"], "another failure came after it"),
+    ],
+)
+def test_what_a_remedy_came_to(second: list[str], result: str) -> None:
+    assert result_of("disk-full", second) == result

@@ -164,6 +164,7 @@ def test_a_log_from_elsewhere_is_not_run_again(
     done = repair(log, explained(log), ask=yes, say=said.append)
     assert told in said[0]
     assert (done.rule, done.remedy) == (rule, "")
+    assert done.left == (explained(log).diagnosis.findings[0].fixes if rule else [])
     assert repair(None, explained(log), ask=yes, say=said.append).remedy == ""
 
 
