@@ -73,7 +73,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(default=False)
 def tests_slow(session: nox.Session) -> None:
     """Run the tests that take minutes: real builds of small things, other systems' roots, training."""
-    session.install("-e", ".", *groups("test", "target"))
+    session.install("-e", ".", *groups("test", "target", "eight-bit"))
     session.run("pytest", "-m", "(slow or e2e) and not gpu", *session.posargs)
 
 

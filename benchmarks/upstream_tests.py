@@ -7,8 +7,12 @@ Nothing of theirs is kept here: give the folders of two checkouts.
     python benchmarks/upstream_tests.py --mamba DIR --causal-conv1d DIR --python ENV/bin/python
 
 The environment needs torch, einops, triton, transformers, pytest, both packages (their Python parts are
-enough) and the stand-ins (`mambaops install-fallback`). `--longest` bounds the sequence lengths (4,096 takes
-hours), `--widest` the widths; both say how many values they left out. The race-condition test is left out too.
+enough) and the stand-ins (`mambaops install-fallback`). `--longest` bounds the sequence lengths (all of them take
+hours), `--widest` the widths; both say how many values they left out. `--sample N` draws N cases of each file by
+chance. The race-condition test is left out.
+
+`selective_scan_ref` rounds silu(z) to z's dtype where the kernels (and ours) keep it in float32: with `--float-gate`
+it is given z in float32, which shows what of the failures in half precision is the reference's own rounding.
 """
 
 from __future__ import annotations
@@ -23,7 +27,10 @@ import tempfile
 from pathlib import Path
 
 FILES = {
-    "mamba": ("tests/ops/test_selective_scan.py",),
+    "mamba": (
+        "tests/ops/test_selective_scan.py",
+        "tests/ops/triton/test_selective_state_update.py",
+    ),
     "causal_conv1d": ("tests/test_causal_conv1d.py",),
 }
 # `@pytest.mark.parametrize(` and its arguments up to the closing bracket, commented or not
@@ -33,6 +40,16 @@ _MARK = re.compile(
 # ten thousand repetitions in search of a race between a GPU's threads
 _LEFT_OUT = "not race_condition"
 _CUDA = re.compile(r"""(device\s*=\s*)(['"])cuda\2""")
+_GATE = re.compile(r"\bz=z_ref\b")
+_FLOAT_GATE = "z=None if z_ref is None else z_ref.float()"
+# pytest's own hook, in the folder of the tests
+_DRAW = """
+import itertools, random
+def pytest_collection_modifyitems(items):
+    by_file = lambda item: str(item.path)
+    files = [list(group) for _, group in itertools.groupby(sorted(items, key=by_file), by_file)]
+    items[:] = [i for f in files for i in random.Random({seed}).sample(f, min(len(f), {count}))]
+"""
 
 
 def enabled(text: str, longest: int, widest: int) -> tuple[str, int]:
@@ -82,43 +99,52 @@ def _sum(text: str) -> int:
     return sum(int(part) for part in text.split("+"))
 
 
-def main() -> int:
+def write(folder: Path, flags: argparse.Namespace) -> list[str]:
+    """The test files of the packages that were named, made for the CPU; their paths."""
+    written = []
+    for package, names in FILES.items():
+        checkout = getattr(flags, package)
+        for name in names if checkout else ():
+            text, left_out = enabled(
+                (checkout / name).read_text("utf-8"), flags.longest, flags.widest
+            )
+            if flags.float_gate:
+                text = _GATE.sub(_FLOAT_GATE, text)
+            path = folder / f"test_{package}_{Path(name).name}"
+            path.write_text(text, "utf-8")
+            written.append(str(path))
+            print(f"{package}: {name}, {left_out} values above the bounds left out", flush=True)
+    if flags.sample:
+        draw = _DRAW.format(seed=flags.seed, count=flags.sample)
+        (folder / "conftest.py").write_text(draw, "utf-8")
+    return written
+
+
+def read_flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mamba", type=Path, help="checkout of mamba-ssm")
     parser.add_argument("--causal-conv1d", type=Path, help="checkout of causal-conv1d")
     parser.add_argument("--python", default=sys.executable, help="environment with both packages")
     parser.add_argument("--longest", type=int, default=372, help="sequence lengths up to this")
     parser.add_argument("--widest", type=int, default=64, help="widths up to this, or the smallest")
+    parser.add_argument("--sample", type=int, metavar="N", help="only N cases of each file, drawn")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw")
+    parser.add_argument("--float-gate", action="store_true", help="z in float32 for the reference")
     parser.add_argument("words", nargs="*", help="further words for pytest, after --")
     flags = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        files = []
-        for package, names in FILES.items():
-            for name in names if getattr(flags, package) else ():
-                text, left_out = enabled(
-                    (getattr(flags, package) / name).read_text("utf-8"), flags.longest, flags.widest
-                )
-                files.append(Path(folder, f"test_{package}_{Path(name).name}"))
-                files[-1].write_text(text, "utf-8")
-                print(f"{package}: {name}, {left_out} values above the bounds left out", flush=True)
-        if not files:
-            parser.error("nothing to run: give --mamba or --causal-conv1d")
-        command = [
-            flags.python,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "--tb=line",
-            *flags.words,
-        ]
-        return subprocess.run(
-            [*command, *flags.words, *map(str, files)],
-            cwd=folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            check=False,
-        ).returncode
+    if not (flags.mamba or flags.causal_conv1d):
+        parser.error("nothing to run: give --mamba or --causal-conv1d")
+    return flags
+
+
+def main() -> int:
+    flags = read_flags()
+    with tempfile.TemporaryDirectory() as name:
+        files = write(Path(name), flags)
+        command = [flags.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=line"]
+        command += ["-k", _LEFT_OUT, *flags.words, *files]
+        variables = {**os.environ, "OMP_NUM_THREADS": "1"}
+        return subprocess.run(command, cwd=name, env=variables, check=False).returncode
 
 
 if __name__ == "__main__":

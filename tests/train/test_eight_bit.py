@@ -26,6 +26,7 @@ def test_what_is_missing_is_named_with_its_command(
     assert f"-m pip install {' '.join(MISSING)}`" in error.value.hint
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
 def test_it_learns_is_continued_and_restored(
     flags: Flags, train: Callable[[list[str]], Any], tmp_path: Path

@@ -55,6 +55,16 @@ def test_a_step_is_what_real_tensors_take(flags: Flags, deep: Path, more: dict[s
     assert found.step == pytest.approx(max(really(words), update), rel=0.03, abs=0.1 * update)
 
 
+def test_a_view_of_a_weight_takes_nothing() -> None:
+    """A linear layer reads its weight through a view: what is there already must not be counted again."""
+    layer = torch.nn.Linear(300, 1000)
+    there = list(layer.parameters())
+    with fake_step._Alive(there) as alive:
+        result = layer(torch.ones(2, 300))
+    assert max(alive.course) == result.nbytes + 2 * 300 * 4
+    assert [p.data_ptr() for p in there] == [p.data_ptr() for p in layer.parameters()]
+
+
 def test_the_parts_are_those_of_the_model(
     flags: Flags, deep: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

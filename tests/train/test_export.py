@@ -19,9 +19,17 @@ Flags = Callable[..., list[str]]
 
 
 @pytest.fixture
-def trained(flags: Flags, train: Callable[[list[str]], Any], tmp_path: Path) -> str:
-    train(flags(train_llm="lora", lora_rank=3, epochs=1, lr=0.1))
-    return str(tmp_path / "out" / "vision_bridge_vlm_final.pt")
+def lora(flags: Flags, train: Callable[[list[str]], Any], tmp_path: Path) -> Callable[..., str]:
+    def make(**more: object) -> str:
+        train(flags(train_llm="lora", lora_rank=3, epochs=1, lr=0.1, **more))
+        return str(tmp_path / "out" / "vision_bridge_vlm_final.pt")
+
+    return make
+
+
+@pytest.fixture
+def trained(lora: Callable[..., str]) -> str:
+    return lora()
 
 
 @torch.no_grad()
@@ -62,6 +70,34 @@ def test_the_adapter_is_what_was_added(trained: str, demo: Path, tmp_path: Path)
         plain.get_submodule(name).weight += up @ down
     ids = torch.randint(3, 300, (2, 5))
     torch.testing.assert_close(plain(ids).logits, restore(trained).model.lm(ids).logits)
+
+
+def test_peft_reads_the_adapter(
+    lora: Callable[..., str], demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Trained without out_proj, since peft refuses that in a Mamba; with it, the export says so."""
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModelForCausalLM
+
+    checkpoint, ids = lora(lora_layers="in_proj,x_proj"), torch.randint(3, 300, (2, 5))
+    export.main(["--checkpoint", checkpoint, "--output", str(tmp_path / "a"), "--adapter"])
+    assert "peft refuses" not in capsys.readouterr().out
+    plain = AutoModelForCausalLM.from_pretrained(demo / "tiny").eval()
+    with torch.no_grad():
+        before, wanted = plain(ids).logits, restore(checkpoint).model.lm(ids).logits
+        adapted = peft.PeftModel.from_pretrained(plain, tmp_path / "a").eval()
+        torch.testing.assert_close(adapted(ids).logits, wanted)
+        torch.testing.assert_close(adapted.merge_and_unload()(ids).logits, wanted)
+    assert not torch.allclose(before, wanted)
+
+    export.main(
+        ["--checkpoint", lora(overwrite=True), "--output", str(tmp_path / "b"), "--adapter"]
+    )
+    assert "--lora_layers in_proj,x_proj" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="out_proj"):
+        peft.PeftModel.from_pretrained(
+            AutoModelForCausalLM.from_pretrained(demo / "tiny"), tmp_path / "b"
+        )
 
 
 def test_without_lora_there_is_no_adapter(

@@ -237,7 +237,7 @@ def test_a_pretrained_model_learns_by_lora_where_memory_allows(
 
 def test_low_rank_additions_start_at_nothing_and_alone_learn(demo: Path) -> None:
     frozen = lm.load(str(demo / "tiny"), "none", CPU).model
-    adapted = lm.load(str(demo / "tiny"), "lora", CPU, lora_rank=2).model
+    adapted = lm.load(str(demo / "tiny"), "lora", CPU, lora=lm.Lora(2)).model
     ids = torch.tensor([[5, 6, 7]])
     torch.testing.assert_close(adapted(ids).logits, frozen(ids).logits)
     learning = [name for name, p in adapted.named_parameters() if p.requires_grad]

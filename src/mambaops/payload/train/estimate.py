@@ -137,11 +137,11 @@ def _language(settings: Settings, device: torch.device, free: float) -> lm.Langu
     name, mode = settings.mamba_model, settings.language_mode
     model, is_random = lm.shape_of(name)
     if mode == "auto":
-        mode = lm.auto_mode(model, lm.size_of(model), is_random, device, free)
+        mode = lm.auto_mode(model, lm.size_of(model), is_random, device, free, settings.lora)
     if device.type == "cuda" and mode != "full":  # fake tensors cannot be converted
         model, _random = lm.shape_of(name, torch.bfloat16)
     banner.install_scan(settings.scan, model.config.model_type)
-    lm.adapt(model, name, mode, is_random, device, free, settings.lora_rank)
+    lm.adapt(model, name, mode, is_random, device, free, settings.lora)
     return _Shape(model, None, mode, is_random, name)
 
 

@@ -2,7 +2,7 @@
 
 Merged: `language-model/` as transformers reads it, LoRA added to the weights, and `vision_bridge_vlm_final.pt` for
 `generate` and `evaluate`. `--adapter`: LoRA alone, as peft names it (`adapter_config.json`,
-`adapter_model.safetensors`), beside the same file.
+`adapter_model.safetensors`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from mambaops.payload.train.errors import InputError, guarded
 from mambaops.payload.train.hub import obey_offline
 
 MERGED = "language-model"
+# what peft (0.21, tuners/tuners_utils.py) refuses to adapt in a Mamba: fused kernels read that weight past its layer
+PEFT_REFUSES = "out_proj"
 
 
 def main(argv: Sequence[str]) -> Dict[str, Any]:
@@ -87,6 +89,11 @@ def _adapter(writer: Any, folder: str) -> None:
             tensors[key] = value.detach().float().cpu().contiguous()
         ranks[name] = int(low.down.shape[0])
     save_file(tensors, os.path.join(folder, "adapter_model.safetensors"))
+    if any(name.endswith(f".{PEFT_REFUSES}") for name in ranks):
+        print(
+            f"this adapter has {PEFT_REFUSES}, which peft refuses in a Mamba: for peft, train with "
+            "--lora_layers in_proj,x_proj; without peft, leave --adapter out: merged, everything reads it"
+        )
     most = max(ranks.values())
     # peft scales by alpha / rank: the same number is 1, which is what was trained
     other = {name: rank for name, rank in ranks.items() if rank != most}

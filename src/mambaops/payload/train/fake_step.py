@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
-from typing import Any, Dict, List
+from typing import Any, Dict, Iterable, List
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -30,11 +30,12 @@ class Step:
 
 
 class _Alive(TorchDispatchMode):
-    """Adds up the storages that are alive; `course` has the sum after every operation."""
+    """Adds up the storages that are alive, but for those of `there`; `course` has the sum after every operation."""
 
-    def __init__(self) -> None:
+    def __init__(self, there: Iterable[torch.Tensor]) -> None:
         super().__init__()
-        self.known: Dict[int, Any] = {}
+        # a view of a weight is an operation's result too
+        self.known: Dict[int, Any] = {tensor.untyped_storage()._cdata: tensor for tensor in there}
         self.bytes = 0.0
         self.course: List[float] = []
 
@@ -83,7 +84,7 @@ def _phases(model: Captioner, step: Step, layers: Any) -> List[float]:
     """The highest sums of the forward pass, and of the backward pass until it has left the uppermost layer and
     since it entered the lowest."""
     model.train()
-    with _Alive() as alive:
+    with _Alive([*model.parameters(), *model.buffers()]) as alive:
         reached: Dict[int, int] = {}  # layer whose backward pass begins -> operations until then
 
         def entered(number: int) -> Any:

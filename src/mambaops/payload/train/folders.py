@@ -24,6 +24,7 @@ DEFINING = (
     "seed",
     "train_llm",
     "lora_rank",
+    "lora_layers",
     "llm_8bit",
     "vision",
     "image_size",

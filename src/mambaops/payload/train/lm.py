@@ -15,11 +15,11 @@ from mambaops.payload.train import eight_bit
 from mambaops.payload.train.errors import InputError
 from mambaops.payload.train.hub import explain_missing, is_offline, quiet_loading
 from mambaops.payload.train.memory import free_memory
+from mambaops.payload.train.options import USUAL_LORA, Lora
 
 MODES = ("none", "lora", "full", "auto")
 LARGE = 100_000_000  # parameters from which activations are recomputed unless told otherwise
 TINY = 50_000_000  # parameters under which `auto` trains a pretrained model as a whole
-ADAPTED = ("in_proj", "x_proj", "out_proj")
 _WEIGHTS = (".safetensors", ".bin", ".safetensors.index.json")
 
 
@@ -53,7 +53,7 @@ def load(
     mode: str,
     device: torch.device,
     *,
-    lora_rank: int = 16,
+    lora: Lora = USUAL_LORA,
     leave_on_cpu: bool = False,
     in_8_bit: bool = False,
 ) -> LanguageModel:
@@ -70,7 +70,7 @@ def load(
     model, is_random = _load_model(name, eight_bit.arguments(mode, device) if in_8_bit else {})
     # on a CPU the weights are there already when room is asked for
     free = free_memory(device)
-    mode = adapt(model, name, mode, is_random, device, free, lora_rank)
+    mode = adapt(model, name, mode, is_random, device, free, lora)
     if not leave_on_cpu and not in_8_bit:  # what is in 8 bits was put there when it was loaded
         model = model.to(device=device)
     return LanguageModel(model, load_tokenizer(name, model), mode, is_random, name)
@@ -93,24 +93,30 @@ def shape_of(name: str, dtype: torch.dtype = torch.float32) -> Tuple[Any, bool]:
 
 
 def adapt(
-    model: Any, name: str, mode: str, is_random: bool, device: torch.device, free: float, rank: int
+    model: Any, name: str, mode: str, is_random: bool, device: torch.device, free: float, lora: Lora
 ) -> str:
     """Freeze the model, or what of it does not learn; the mode that `auto` came to."""
     if mode == "auto":
-        mode = auto_mode(model, size_of(model), is_random, device, free)
+        mode = auto_mode(model, size_of(model), is_random, device, free, lora)
     quantised = eight_bit.layers(model)
     if device.type == "cuda" and mode != "full" and model.dtype != torch.bfloat16 and not quantised:
         model.to(torch.bfloat16)
     for parameter in model.parameters():
         if parameter.is_floating_point():
             parameter.requires_grad_(mode == "full")
-    if quantised and mode == "lora":
-        eight_bit.add_lora(model, rank)
-    if mode == "lora" and not add_lora(model, rank):
-        raise InputError(
-            f"{name} has no layers named {', '.join(ADAPTED)}: --train_llm lora cannot be used"
-        )
+    if mode == "lora":
+        _add_lora(model, name, lora, quantised=bool(quantised))
     return mode
+
+
+def _add_lora(model: Any, name: str, lora: Lora, *, quantised: bool) -> None:
+    by_peft = quantised and eight_bit.QUANTISED in lora.layers
+    if by_peft:
+        eight_bit.add_lora(model, lora.rank)
+    if not add_lora(model, lora) and not by_peft:
+        raise InputError(
+            f"{name} has no layers named {', '.join(lora.layers)}: --train_llm lora cannot be used"
+        )
 
 
 def size_of(model: Any) -> int:
@@ -118,14 +124,21 @@ def size_of(model: Any) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
-def auto_mode(model: Any, count: int, is_random: bool, device: torch.device, free: float) -> str:
+def auto_mode(
+    model: Any,
+    count: int,
+    is_random: bool,
+    device: torch.device,
+    free: float,
+    lora: Lora = USUAL_LORA,
+) -> str:
     """full for a random or a tiny model; else lora where `free` bytes suffice and there is what to adapt.
 
     The room beside the weights that a step needs is taken as a third of them and 2 GiB.
     """
     if (is_random or count < TINY) and not eight_bit.layers(model):
         return "full"
-    if not any(name.rpartition(".")[2] in ADAPTED for name, _layer in model.named_modules()):
+    if not any(name.rpartition(".")[2] in lora.layers for name, _layer in model.named_modules()):
         print("--train_llm auto: the model stays frozen (it has no layers that LoRA adapts)")
         return "none"
     # on a CPU the weights are there already
@@ -185,18 +198,21 @@ class _LowRank(nn.Module):
         return weight + (self.up @ self.down).to(weight.dtype)
 
 
-def add_lora(model: nn.Module, rank: int) -> List[str]:
+def add_lora(model: nn.Module, lora: Lora) -> List[str]:
     """Low-rank trainable additions to the mixers' projections; returns the adapted layers."""
     named = [
         (name, layer)
         for name, layer in model.named_modules()
         if isinstance(layer, nn.Linear)
-        and name.rpartition(".")[2] in ADAPTED
+        and name.rpartition(".")[2] in lora.layers
         and layer.weight.is_floating_point()
     ]
     for _name, layer in named:
         parametrize.register_parametrization(
-            layer, "weight", _LowRank(layer.weight, min(rank, *layer.weight.shape)), unsafe=False
+            layer,
+            "weight",
+            _LowRank(layer.weight, min(lora.rank, *layer.weight.shape)),
+            unsafe=False,
         )
         layer.parametrizations.weight.original.requires_grad_(False)  # type: ignore[union-attr,operator]
     return [name for name, _layer in named]

@@ -17,6 +17,18 @@ from mambaops.payload.train.errors import InputError
 
 DEFAULT_MODEL = "state-spaces/mamba-2.8b-hf"
 DEFAULT_QUESTION = "请描述这张图像。"
+ADAPTED = ("in_proj", "x_proj", "out_proj")
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Low-rank additions: their rank, and the last part of the names of the layers that get them."""
+
+    rank: int = 16
+    layers: Tuple[str, ...] = ADAPTED
+
+
+USUAL_LORA = Lora()
 
 
 def _flag(default: Any, text: str, choices: Sequence[Any] = ()) -> Any:
@@ -62,6 +74,9 @@ class Settings:
         "auto", "how much of the language model learns", ("none", "lora", "full", "auto")
     )
     lora_rank: int = _flag(16, "rank of --train_llm lora")
+    lora_layers: str = _flag(
+        ",".join(ADAPTED), "layers that LoRA adapts (peft takes in_proj,x_proj of a Mamba only)"
+    )
     llm_8bit: bool = _flag(
         False, "hold the frozen model's largest weights in 8 bits (bitsandbytes, peft)"
     )
@@ -116,6 +131,10 @@ class Settings:
     def language_mode(self) -> str:
         """--train_llm; stage 1 trains the bridge alone unless told otherwise."""
         return "none" if self.stage == 1 and self.train_llm == "auto" else self.train_llm
+
+    @property
+    def lora(self) -> Lora:
+        return Lora(self.lora_rank, tuple(self.lora_layers.split(",")))
 
     @property
     def widths(self) -> List[int]:
@@ -252,6 +271,11 @@ def _checked(settings: Settings) -> Settings:
             raise InputError(f"--{name} is {getattr(settings, name)}; it must be 1 or more")
     if settings.from_scratch and (settings.resume or settings.vision_checkpoint):
         raise InputError("--from_scratch excludes --resume and --vision_checkpoint")
+    if settings.lora_rank < 1 or not set(settings.lora.layers) <= set(ADAPTED):
+        raise InputError(
+            f"--lora_rank {settings.lora_rank} --lora_layers {settings.lora_layers}: wanted a rank of 1 "
+            f"or more, and layers out of {','.join(ADAPTED)}"
+        )
     try:
         assert settings.widths
     except (ValueError, AssertionError):

@@ -103,7 +103,7 @@ def restore(checkpoint: str, *, mamba_model: str = "", device: str = "auto") -> 
         name,
         config["train_llm"],
         runtime.device,
-        lora_rank=settings.lora_rank,
+        lora=settings.lora,
         in_8_bit=settings.llm_8bit,
     )
     banner.install_scan(settings.scan, language.model.config.model_type)

@@ -52,7 +52,7 @@ def _train(settings: Settings) -> None:
         settings.mamba_model,
         settings.language_mode,
         runtime.device,
-        lora_rank=settings.lora_rank,
+        lora=settings.lora,
         leave_on_cpu=shards,
         in_8_bit=settings.llm_8bit,
     )
