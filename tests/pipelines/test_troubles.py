@@ -210,7 +210,7 @@ def test_prebuilt_wheels_of_the_right_abi_are_taken_also_when_a_download_breaks_
     chosen, _, others = told.said.partition("\n")
     assert chosen.endswith(f"mamba_ssm-2.2.4+{TAGS.format('FALSE')}-linux_x86_64.whl"), chosen
     assert (
-        f"- mamba_ssm-2.2.4+{TAGS.format('TRUE')}-linux_x86_64.whl [upstream]: has the new C++11 ABI"
+        f"- mamba_ssm-2.2.4+{TAGS.format('TRUE')}-linux_x86_64.whl [upstream]: uses the new C++11 ABI"
         in others
     )
     fetched = [line for line in machine.asked("GET") if "/releases/" in line]
