@@ -1,6 +1,6 @@
 """How long `mambaops diagnose` takes by the length of the log: `python benchmarks/diagnose.py [--megabytes 1 10 100]`.
 
-Seven kinds of log: a real build repeated (`build`), the same with a failure at its end (`failing`), warnings of which
+Nine kinds of log: a real build repeated (`build`), the same with a failure at its end (`failing`), warnings of which
 none is like another (`warnings`), nothing but lines that look like several errors and are none, with other numbers
 (`dense`) or with other words in each (`words`, the worst case), progress bars in one line (`bars`), and one line with
 a failure in its middle (`line`). CPU time must grow with the length and not faster.
@@ -23,6 +23,40 @@ DENSE = "/x/y.cpp:{}:4: note: error, undefined symbol: foo, No module named bar,
 WORDS = (
     "/x/{}.cpp:4: note: error, undefined symbol: {}, No module named {}, RuntimeError not found\n"
 )
+NAMES = "/x/{}.h:{}:4: warning: unused variable ‘error_{}’ [-Wunused-variable]\n"
+TALK = [
+    "step",
+    "loss",
+    "error",
+    "failed",
+    "default",
+    "exception",
+    "Killed",
+    "retry",
+    "found",
+    "torch",
+    "import",
+    "module",
+    "undefined",
+    "symbol",
+    "cannot",
+    "find",
+    "timeout",
+    "Exit",
+    "not",
+    "file",
+    "directory",
+    "such",
+    "kernel",
+    "build",
+    "wheel",
+    "package",
+    "version",
+    "skipping",
+    "using",
+    "cached",
+    "fault",
+]
 LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 
@@ -37,6 +71,10 @@ def piece(kind: str) -> Iterator[str]:
             yield "".join(DENSE.format(row) for row in rows)
         elif kind == "words":
             yield "".join(WORDS.format(*map(_word, range(row, row + 3))) for row in rows)
+        elif kind == "names":
+            yield "".join(NAMES.format(_word(row), row % 900, _word(row + 7)) for row in rows)
+        elif kind == "talk":
+            yield "".join(_talk(row) for row in rows)
         elif kind == "warnings":
             yield "".join(WARNING.format(row, row % 4000, row * 7919 % 1_000_003) for row in rows)
         elif kind == "line":
@@ -52,6 +90,12 @@ def piece(kind: str) -> Iterator[str]:
 def _word(number: int) -> str:
     """A word of letters, another one for each number."""
     return f"{number * 2654435761 % (1 << 32):08x}".translate(LETTERS)
+
+
+def _talk(number: int) -> str:
+    """Words of errors, in another order for each number; an aside, so that none of them is the first error."""
+    draws = (number * 2654435761 >> shift for shift in range(0, 28, 2))
+    return "note: " + " ".join(TALK[draw % len(TALK)] for draw in draws) + "\n"
 
 
 def write(path: Path, kind: str, megabytes: int) -> None:
@@ -79,7 +123,17 @@ def main() -> None:
     print(f"catalogue: {count} needles, loaded in {time.perf_counter() - started:.2f} s")
     print(f"{'kind':8} {'MB':>5} {'CPU s':>8} {'MB/s':>6}  findings")
     with tempfile.TemporaryDirectory() as folder:
-        for kind in ("build", "failing", "warnings", "dense", "words", "bars", "line"):
+        for kind in (
+            "build",
+            "failing",
+            "warnings",
+            "dense",
+            "words",
+            "names",
+            "talk",
+            "bars",
+            "line",
+        ):
             for megabytes in given.megabytes:
                 log = Path(folder) / "log"
                 write(log, kind, megabytes)

@@ -1,5 +1,6 @@
 """The catalogue: valid, and every example is its own rule's and nobody else's."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -41,14 +42,24 @@ def test_needle_is_part_of_the_expression(rule: rules.Rule, number: int) -> None
     assert len(needle) >= rules.SHORTEST_NEEDLE
 
 
+def test_a_gate_is_open_wherever_one_of_its_expressions_matches() -> None:
+    lines = [
+        line for rule in rules.load().rules for text in rule.examples for line in text.split("\n")
+    ]
+    for needle, gate in rules.gates().items():
+        for line in lines:
+            if any(probe.regex.search(line) for probe in rules.probes()[needle]):
+                text = f"before\n{line}\nafter\n"
+                places = (match.start() for match in re.finditer(re.escape(needle), text))
+                assert any(gate.match(text, place) for place in places), (needle, line)
+
+
 def test_every_rule_has_a_title_a_cause_and_a_fix() -> None:
     for rule in rules.load().rules:
         assert rule.title and rule.cause and rule.fix, rule.id
 
 
 def test_placeholders_are_captured_by_some_pattern() -> None:
-    import re
-
     for rule in rules.load().rules:
         texts = [
             rule.cause,

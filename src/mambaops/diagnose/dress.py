@@ -6,6 +6,7 @@ share, and the signs with which people end a prefix (`]`, `)`, `:`, `|`, a numbe
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 
@@ -31,15 +32,21 @@ def _shape(piece: str) -> str:
     return "0" if any(char.isdigit() for char in piece) else piece
 
 
+@functools.lru_cache(maxsize=32)
+def _taken_apart(start: str) -> tuple[list[str], list[str]]:
+    """The pieces of a line's start and their shapes; every line is its neighbours' neighbour."""
+    pieces = _PIECE.findall(start)
+    return pieces, [_shape(piece) for piece in pieces]
+
+
 def shared(line: str, neighbours: Sequence[str]) -> int:
     """How many characters at the line's start are a prefix that at least half of its neighbours share."""
-    pieces = _PIECE.findall(line[:_SHOWN])
-    shapes = [_shape(piece) for piece in pieces]
+    pieces, shapes = _taken_apart(line[:_SHOWN])
     counts = [0] * len(shapes)
     others = [text for text in neighbours if text.strip() and text != line]
     for other in others:
-        for index, piece in enumerate(_PIECE.findall(other[:_SHOWN])[: len(shapes)]):
-            if _shape(piece) != shapes[index]:
+        for index, pair in enumerate(zip(shapes, _taken_apart(other[:_SHOWN])[1], strict=False)):
+            if pair[0] != pair[1]:
                 break
             counts[index] += 1
     enough = max(_FEW, (len(others) + 1) // 2)

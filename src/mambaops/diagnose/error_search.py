@@ -6,9 +6,8 @@ from mambaops.diagnose import first_error
 from mambaops.diagnose.dress import exception_below
 from mambaops.diagnose.echoed import is_quoted, is_shown_text
 from mambaops.diagnose.piece import SHOWN, Piece
-from mambaops.diagnose.text import bare, shape
+from mambaops.diagnose.text import bare
 
-DULL_LINES = 5000  # lines that told nothing and are kept, so that a line that comes a million times is looked at once
 CLOSE_LOOKS = 20_000  # lines whose neighbours are looked at for a prefix that they share
 Place = tuple[str, int]  # the line for reading, its number
 
@@ -26,7 +25,6 @@ class ErrorSearch:
         self.wrapper: Place | None = None
         self._below: Place | None = None  # what the last traceback ends with
         self._cut: Place | None = None  # a traceback without its end
-        self._dull: set[str] = set()
         self._looks = 0
 
     def look(self, piece: Piece, start: int, end: int) -> bool:
@@ -53,17 +51,14 @@ class ErrorSearch:
 
     def _kind(self, piece: Piece, start: int, end: int) -> first_error.Kind:
         line = piece.text[start:end]
-        known = shape(line)
-        if known in self._dull:
-            return ""
-        self._looks += 1
-        neighbours = piece.neighbours(start, end) if self._looks < CLOSE_LOOKS else ()
-        kind = first_error.kind_of(line, neighbours)
+        kind = first_error.kind_of(line, lambda: self._neighbours(piece, start, end))
         if kind and not is_quoted(line) and not is_shown_text(piece.above(start)):
             return kind
-        if len(self._dull) < DULL_LINES:
-            self._dull.add(known)
         return ""
+
+    def _neighbours(self, piece: Piece, start: int, end: int) -> list[str]:
+        self._looks += 1
+        return piece.neighbours(start, end) if self._looks < CLOSE_LOOKS else []
 
     def _traceback(self, piece: Piece, start: int, end: int) -> bool:
         """An exception of any name, told by the traceback above it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from mambaops.diagnose.dress import messages
@@ -161,8 +161,13 @@ _ASIDES = re.compile(
     )
 )
 
-_WARNING = re.compile(
-    r"\bwarning\s?[:：]|Warning: |\bnote: |警告|^WARNING\b|^DEPRECATION\b|^hint: ", re.IGNORECASE
+# each begins with plain text, which is found fast; in small letters
+_WARNINGS = (
+    ("warning", re.compile(r"warning(?:: |(?<!\wwarning)\s?[:：])|(?<!.)warning\b", re.DOTALL)),
+    ("note: ", re.compile(r"note: (?<!\wnote: )")),
+    ("警告", re.compile("警告")),
+    ("deprecation", re.compile(r"(?<!.)deprecation\b", re.DOTALL)),
+    ("hint: ", re.compile(r"(?<!.)hint: ", re.DOTALL)),
 )
 TRACEBACK = "Traceback (most recent call last)"
 
@@ -174,8 +179,6 @@ _REAL_START = re.compile(
 )
 _REAL_INSIDE = GuardedRegex([real.pattern for real in _REAL if real.pattern[0] != "^"])
 _WRAPPER = GuardedRegex([wrapper.pattern for wrapper in _WRAPPERS])
-# what every match of `_WARNING` holds, in small letters
-_WARNING_WORDS = ("warning", "note: ", "警告", "deprecation", "hint: ")
 
 
 def is_wrapper(line: str) -> bool:
@@ -183,29 +186,36 @@ def is_wrapper(line: str) -> bool:
     return _WRAPPER.matches(line)
 
 
-def kind_of(line: str, neighbours: Sequence[str] = ()) -> Kind:
+def kind_of(line: str, neighbours: Callable[[], Sequence[str]] = tuple) -> Kind:
     """What a line reports, as it stands in the log: an error, that something else failed, or neither.
 
     Args:
-        neighbours: lines before and after it, whose common start is taken for a runner's prefix.
+        neighbours: gives the lines before and after it, whose common start is taken for a runner's prefix.
     """
     if is_wrapper(line):
         return "" if _ASIDES.search(bare(line)) else "wrapper"
     if _only_warns(bare(line)):
         return ""
-    return "error" if any(map(_reports, messages(line, neighbours))) else ""
+    inside = _REAL_INSIDE.may_match(line)
+    told = (message for message in messages(line, neighbours()) if _reports(message, inside))
+    return "error" if any(told) else ""
 
 
-def _reports(message: str) -> bool:
-    if not (_REAL_START.match(message) or _REAL_INSIDE.matches(message)):
+def _reports(message: str, inside: bool) -> bool:
+    if not (_REAL_START.match(message) or (inside and _REAL_INSIDE.matches(message))):
         return False
     return not _only_warns(message)
 
 
 def _only_warns(line: str) -> bool:
-    small = line.lower()
-    if not any(word in small for word in _WARNING_WORDS):
-        return False
-    warning = _WARNING.search(line)
+    small, first = line.lower(), -1
+    for word, regex in _WARNINGS:
+        match = regex.search(small) if word in small else None
+        if match is not None and (first < 0 or match.start() < first):
+            first = match.start()
     # `error: x.h: warning: …` reports an error; `x.c:3: warning: error …` does not
-    return warning is not None and not re.search(r"[Ee]rror|ERROR|fatal", line[: warning.start()])
+    return first >= 0 and not _says_error(line[:first])
+
+
+def _says_error(text: str) -> bool:
+    return any(word in text for word in ("error", "Error", "ERROR", "fatal"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
 
 from mambaops.diagnose.dress import undressed
@@ -33,13 +34,17 @@ class Piece:
     def bounds(self, position: int) -> tuple[int, int]:
         """Where the line around `position` begins and ends (`\\r` ends one too, a window cuts it)."""
         text = self.text
-        low, high = max(0, position - WINDOW), min(len(text), position + WINDOW)
-        start, end = text.rfind("\n", low, position) + 1, text.find("\n", position, high)
-        end = high if end < 0 else end
+        low = position - WINDOW if position > WINDOW else 0
+        start, end = (
+            text.rfind("\n", low, position) + 1,
+            text.find("\n", position, position + WINDOW),
+        )
+        if end < 0:
+            end = min(len(text), position + WINDOW)
         if self.returns:
             start = max(start, text.rfind("\r", low, position) + 1)
             end = text.find("\r", position, end) if "\r" in text[position:end] else end
-        return max(start, low), end
+        return start or low, end
 
     def above(self, start: int) -> str:
         """What stands before a place, as far as it counts."""
@@ -49,6 +54,24 @@ class Piece:
     def below(self, end: int) -> str:
         """What stands after a place."""
         return self.text[end : end + NEAR] + self.after
+
+    def stands_near(self, regex: re.Pattern[str], start: int, end: int) -> bool:
+        """Whether the expression matches close to a line; where it matches next is kept for the lines to come."""
+        low, high = start - NEAR, end + NEAR
+        if low >= 0 and high <= len(self.text):
+            looked_from, first = self._next.get(regex, (high, low))
+            if not looked_from <= low <= first:
+                match = regex.search(self.text, low)
+                first = match.start() if match else len(self.text)
+                self._next[regex] = low, first
+            if first >= high:
+                return False
+        return bool(regex.search(self.around(start, end)))
+
+    @functools.cached_property
+    def _next(self) -> dict[re.Pattern[str], tuple[int, int]]:
+        """From where an expression was searched, and where it stood first."""
+        return {}
 
     def around(self, start: int, end: int) -> str:
         return self.above(start) + "\n" + self.below(end)

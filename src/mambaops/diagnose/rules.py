@@ -14,20 +14,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+from ahocorasick_rs import AhoCorasick, Implementation
 
 from mambaops.core.errors import UsageError
+from mambaops.diagnose.text import sound
 from mambaops.knowledge.packages import Package, packages
 
 CATALOGUE = Path(__file__).with_name("failures.yaml")
 SHORTEST_NEEDLE = 4
-# one needle for many rules: the text is searched once for all of them
+# one needle for many rules that begin with it: one search for all of them (`gates`)
 SHARED_NEEDLES = (
     "undefined symbol",
     "No module named",
     "cannot import name",
-    "cannot open shared object",
-    "incompatible function arguments",
-    "object is not callable",
     "No such file or directory",
 )
 
@@ -201,10 +200,11 @@ class Probe:
     """A compiled pattern with its needle: of a rule, or of a signal (`rule` is None).
 
     Attributes:
-        also: the longest plain text of the expression, which its line must hold too, "" where that is not known.
+        also: the longest other plain text of the expression, which its line must hold too, "" where there is none.
+        leads: the expression begins with the needle as it is and sees one line: a gate can stand for it.
     """
 
-    __slots__ = ("also", "name", "near", "needle", "pattern", "regex", "rule")
+    __slots__ = ("also", "leads", "name", "near", "needle", "pattern", "regex", "rule")
 
     def __init__(self, name: str, pattern: Pattern, rule: Rule | None) -> None:
         self.name = name
@@ -214,7 +214,9 @@ class Probe:
         self.near = re.compile(pattern.near) if pattern.near else None
         self.needle = needle_of(pattern.regex)
         # with a larger span it may stand in another line than the needle
-        self.also = max(_literal_runs(pattern.regex), key=len) if pattern.span == 1 else ""
+        others = [run for run in _literal_runs(pattern.regex) if run not in self.needle]
+        self.also = max(others, key=len, default="") if pattern.span == 1 else ""
+        self.leads = pattern.span == 1 and pattern.regex.startswith(self.needle)
 
 
 @functools.cache
@@ -229,6 +231,26 @@ def probes(path: Path = CATALOGUE) -> dict[str, list[Probe]]:
     return grouped
 
 
+_GROUP = re.compile(r"\(\?P<\w+>")
+
+
+@functools.cache
+def gates() -> dict[str, re.Pattern[str]]:
+    """By needle, where all of its expressions begin with it: one expression that matches where one of them may.
+
+    It is for whole texts: what stands for the end of the text there matches at the end of a line.
+    """
+    leading = {n: group for n, group in probes().items() if all(probe.leads for probe in group)}
+    return {needle: _gate(group) for needle, group in leading.items()}
+
+
+def _gate(group: list[Probe]) -> re.Pattern[str]:
+    if len(group) == 1 and "$" not in group[0].pattern.regex:
+        return group[0].regex
+    plain = (_GROUP.sub("(?:", probe.pattern.regex) for probe in group)
+    return re.compile("|".join(f"(?:{regex})" for regex in plain), re.MULTILINE)
+
+
 def needle_of(regex: str) -> str:
     """The plain text that every match of the expression contains: a shared needle, or the longest run.
 
@@ -237,7 +259,7 @@ def needle_of(regex: str) -> str:
     """
     runs = _literal_runs(regex)
     for shared in SHARED_NEEDLES:
-        if any(shared in run for run in runs):
+        if regex.startswith(shared):
             return shared
     best = max(runs, key=len, default="")
     if len(best) < SHORTEST_NEEDLE:
@@ -254,12 +276,18 @@ class GuardedRegex:
     """Several expressions as one, searched only where the plain text of one of them stands."""
 
     def __init__(self, expressions: list[str]) -> None:
-        self._needles = [needle_of(one) for one in expressions]
+        self._needles = AhoCorasick(
+            [needle_of(one) for one in expressions], implementation=Implementation.DFA
+        )
         self._any = re.compile("|".join(f"(?:{one})" for one in expressions))
+
+    def may_match(self, text: str) -> bool:
+        """Whether the plain text of one of them stands there."""
+        return bool(self._needles.find_matches_as_indexes(sound(text)))
 
     def matches(self, text: str) -> bool:
         """Whether one of them matches somewhere."""
-        return any(map(text.__contains__, self._needles)) and bool(self._any.search(text))
+        return self.may_match(text) and bool(self._any.search(text))
 
 
 def _literal_runs(regex: str) -> list[str]:

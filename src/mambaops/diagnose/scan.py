@@ -19,8 +19,8 @@ from mambaops.diagnose.echoed import is_quoted, is_shown_text
 from mambaops.diagnose.ending import NO_END, End, end_of, names_in
 from mambaops.diagnose.error_search import ErrorSearch
 from mambaops.diagnose.piece import NEAR, SHOWN, WINDOW, Piece, around
-from mambaops.diagnose.rules import Probe, load, probes
-from mambaops.diagnose.text import bare, shape, without_colours
+from mambaops.diagnose.rules import Probe, gates, load, probes
+from mambaops.diagnose.text import bare, shape, sound, without_colours
 
 END = 60_000  # characters of the log's end that are kept, to see how it ended
 HITS_PER_RULE = 3  # the first ones; more tell nothing
@@ -44,6 +44,8 @@ _BEGUN = re.compile(
 NAMED = frozenset(
     ("Failed building ", "Failed to build", "No matching distribution", "Could not build wheels")
 )
+# what a word of a line is for
+NEEDLE, MARK, NAME, BEGINNING = 1, 2, 4, 8
 MARKS = frozenset((*first_error.MARKS, first_error.TRACEBACK))
 
 
@@ -113,8 +115,9 @@ class _Scanner:
         self.tail = ""
 
     def look(self, piece: Piece) -> None:
-        for start, end, words in _lines_with_words(piece, self._without_dull(piece), self._matters):
-            self._line(piece, start, end, words)
+        lines = _lines_with_words(piece, self._without_dull(piece), self._role)
+        for start, end, needles, roles in lines:
+            self._line(piece, start, end, needles, roles)
         self.errors.end_of_piece()
         self._remember_end(piece)
 
@@ -125,31 +128,31 @@ class _Scanner:
         lines = zip(piece.text.split("\n"), shape(piece.text).split("\n"), strict=True)
         return "\n".join(" " * len(line) if like in self.dull else line for line, like in lines)
 
-    def _matters(self, word: str) -> bool:
-        """Whether a line with this word can still tell something."""
-        if word in self.active or word in NAMED:
-            return True
-        if word in BEGINNINGS:
-            return not self.found.begun
-        return self.errors.error is None and word in MARKS
+    def _role(self, word: str) -> int:
+        """What a line with this word can still tell, 0 for nothing."""
+        role = NEEDLE if word in self.active else 0
+        role |= NAME if word in NAMED else 0
+        role |= BEGINNING if word in BEGINNINGS and not self.found.begun else 0
+        return role | (MARK if self.errors.error is None and word in MARKS else 0)
 
-    def _line(self, piece: Piece, start: int, end: int, words: set[str]) -> None:
+    def _line(self, piece: Piece, start: int, end: int, needles: set[str], roles: int) -> None:
         line = piece.text[start:end]
         # after thousands of lines that told nothing, those that differ in their numbers alone are one
-        key = line if len(self.dull) < MANY else shape(line)
-        if key in self.dull:
+        learning = len(self.dull) < DULL_LINES
+        key = "" if not learning else line if len(self.dull) < MANY else shape(line)
+        if learning and key in self.dull:
             return
         told = False
-        for needle in words & self.active.keys():
+        for needle in needles:
             told |= self._needle(piece, start, end, needle)
-        if words & MARKS:
+        if roles & MARK:
             told |= self.errors.look(piece, start, end)
-        if words & NAMED:
+        if roles & NAME:
             told |= self._named(line)
-        if words & BEGINNINGS and not self.found.begun and _BEGUN.match(line):
+        if roles & BEGINNING and not self.found.begun and _BEGUN.match(line):
             self.found.begun = piece.number(start)
         # of a line that is longer only a part was looked at
-        if not told and end - start < WINDOW and len(self.dull) < DULL_LINES:
+        if not told and learning and end - start < WINDOW:
             self.dull.add(key)
 
     def _needle(self, piece: Piece, start: int, end: int, needle: str) -> bool:
@@ -157,9 +160,11 @@ class _Scanner:
         line = piece.text[start:end]
         likely = [
             probe
-            for probe in self.active[needle]
+            for probe in self.active.get(needle, ())
             if probe.also in line and (probe.pattern.span > 1 or probe.regex.search(line))
         ]
+        if not likely:
+            return False
         tried = [self._try(probe, piece, start, end) for probe in likely]
         if any(tried):
             self._spend(needle)
@@ -173,7 +178,7 @@ class _Scanner:
         if match is None:
             return probe.pattern.span > 1
         self.tries[id(probe)] = self.tries.get(id(probe), 0) + 1
-        if probe.near is not None and not probe.near.search(piece.around(start, end)):
+        if probe.near is not None and not piece.stands_near(probe.near, start, end):
             return True
         if probe.rule is None or not self._is_quoted(piece, start, end, match):
             self._keep(probe, piece, start, end, match)
@@ -268,31 +273,39 @@ def _words() -> tuple[list[str], AhoCorasick]:
 
 
 def _lines_with_words(
-    piece: Piece, text: str, matters: Callable[[str], bool]
-) -> Iterator[tuple[int, int, set[str]]]:
-    """The lines that hold words that matter: where they begin and end, and the words.
+    piece: Piece, text: str, role: Callable[[str], int]
+) -> Iterator[tuple[int, int, set[str], int]]:
+    """The lines that hold words that matter: where they begin and end, the needles among the words, all roles.
 
     Args:
         text: the piece's own, some lines of which may be blank.
+        role: what a word is for, 0 when it does not matter.
     """
     words, search = _words()
-    live = {index for index, word in enumerate(words) if matters(word)}
+    roles = [role(word) for word in words]
+    gate_of = [] if piece.returns else [gates().get(word) for word in words]
     start = end = limit = -1
-    held: set[str] = set()
-    text = text.encode("utf-8", "replace").decode()  # halves of characters stay one each
-    for index, position, _ in search.find_matches_as_indexes(text, overlapping=True):
-        if index not in live:
+    needles: set[str] = set()
+    held = 0
+    for index, position, _ in search.find_matches_as_indexes(sound(text), overlapping=True):
+        found = roles[index]
+        gate = gate_of[index] if gate_of and found & NEEDLE else None
+        if gate is not None and not gate.match(text, position):
+            found &= ~NEEDLE
+        if not found:
             continue
         if position >= limit:
             if held:
-                yield start, end, held
+                yield start, end, needles, held
             start, end = piece.bounds(position)
             # a line that is longer than what is looked at counts around every word anew
             limit = end if end - start < WINDOW else position + 1
-            held = set()
-        held.add(words[index])
+            needles, held = set(), 0
+        held |= found
+        if found & NEEDLE:
+            needles.add(words[index])
     if held:
-        yield start, end, held
+        yield start, end, needles, held
 
 
 @functools.cache

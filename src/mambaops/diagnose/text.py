@@ -21,8 +21,15 @@ def without_colours(text: str) -> str:
     return _ANSI.sub("", text) if _MARK in text else text
 
 
+def sound(text: str) -> str:
+    """The text without halves of characters, which cannot be searched; each stays one character."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def bare(line: str) -> str:
     """One line without the frame that pip, uv or docker put around it."""
+    if line[:1].isalnum() or line[:1] == "/":  # no frame begins so
+        return line.rstrip()
     return _FRAME.sub("", line, count=1).rstrip()
 
 
