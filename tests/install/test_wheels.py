@@ -170,6 +170,8 @@ def test_upstreams_names_and_repaired_ones_are_taken(make_wheel):
     for name, inside in (
         (f"real-1.0+cu12torch2.7cxx11abiTRUE-{linux}.whl", linux),
         (f"real-1.0-{wide}.whl", linux),
+        # torch 2.2 in the package index
+        (f"real-1.0-{linux.replace('linux', 'manylinux1')}.whl", linux),
         (f"real-1.0-{wide}.manylinux2014_x86_64.whl", f"{wide}.manylinux2014_x86_64"),
     ):
         members = wheel_members("real", "1.0", {"real.py": b""}, [], tag=inside)

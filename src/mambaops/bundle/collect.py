@@ -7,7 +7,7 @@ versions that were resolved first. Nothing of this machine's paths or index addr
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from packaging.version import Version
 from mambaops.bundle.archive import read_member, sums, write_tar
 from mambaops.bundle.lock import LockedFile, resolve
 from mambaops.bundle.model import MANIFEST, SUMS, BundleFile, BundleSpec, Kind, Manifest
+from mambaops.bundle.pure import pure_wheels
 from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.core.files import sha256_of, write_text
 from mambaops.core.outputs import file_to_write, folder_to_write
@@ -79,9 +80,11 @@ def collect(
         content = _begin(spec, work, say)
         locked = resolve(spec, work)
         _fetch(locked, content, progress or Silent(), say)
-        _add_wheels(spec.wheels, content)
+        built = pure_wheels(locked, work / "pure", progress=progress or Silent(), say=say)
+        own = [*spec.wheels, *built]
+        _add_wheels(own, content)
         _add_models(spec.models, content, say)
-        manifest = _describe(spec, locked, content)
+        manifest = _describe(spec, locked, own, content)
         digest = write_tar(content, output.name.removesuffix(".tar"), output)
         write_text(output.with_name(output.name + ".sha256"), f"{digest}  {output.name}\n")
         shutil.rmtree(work)
@@ -134,6 +137,7 @@ def _begin(spec: BundleSpec, work: Path, say: Say) -> Path:
 
 
 def _fetch(locked: Sequence[LockedFile], content: Path, progress: Progress, say: Say) -> None:
+    locked = [file for file in locked if file.kind != "pure"]
     for number, file in enumerate(locked, start=1):
         folder = content / ("wheels" if file.kind == "wheel" else "sources")
         got = fetch(file.url, folder, sha256=file.sha256, name=file.name, progress=progress)
@@ -186,12 +190,14 @@ def _download_model(name: str, target: Path, say: Say) -> None:
     shutil.rmtree(target / ".cache", ignore_errors=True)
 
 
-def _describe(spec: BundleSpec, locked: Sequence[LockedFile], content: Path) -> Manifest:
+def _describe(
+    spec: BundleSpec, locked: Sequence[LockedFile], own: Sequence[Path], content: Path
+) -> Manifest:
     """Write the scripts, `manifest.json` and `SHA256SUMS`; what does not belong there is removed."""
     for name, inside in SCRIPTS.items():
         shutil.copyfile(payload_file(name), content / inside)
     (content / "python-version").write_text(spec.python + "\n", encoding="utf-8")
-    _remove_strangers(spec, locked, content)
+    _remove_strangers({*(file.name for file in locked), *(path.name for path in own)}, content)
     for name in (MANIFEST, SUMS):
         (content / name).unlink(missing_ok=True)
     found = sums(content)
@@ -204,8 +210,7 @@ def _describe(spec: BundleSpec, locked: Sequence[LockedFile], content: Path) -> 
     return manifest
 
 
-def _remove_strangers(spec: BundleSpec, locked: Sequence[LockedFile], content: Path) -> None:
-    wanted = {file.name for file in locked} | {path.name for path in spec.wheels}
+def _remove_strangers(wanted: Collection[str], content: Path) -> None:
     for folder in ("wheels", "sources"):
         for path in (content / folder).iterdir():
             if path.name not in wanted:

@@ -7,6 +7,7 @@ needs; uv resolves for the other one. The lock names every file with its sha256;
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
@@ -29,20 +30,25 @@ from mambaops.wheels.tags import target_tags
 # wheels with their tags -> those that fit, best first
 _Fitting = Callable[[Iterable[tuple[PackageWheel, Set[Tag]]]], Iterator[PackageWheel]]
 
+# what uv says of a package that has no wheel at all
+_SOURCE_ALONE = re.compile(
+    r"Wheels are required for `(?P<name>[\w.-]+)` because building from source"
+)
+MOST_SOURCES = 20
 # the glibc floors that uv knows (`uv pip compile --help`); a machine takes the highest that it reaches
 FLOORS = (17, 28, *range(31, 41))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockedFile:
-    """One file to fetch."""
+    """One file to fetch; of `pure` a wheel is built that fits every machine."""
 
     package: str
     version: str
     name: str
     url: str
     sha256: str | None
-    kind: Literal["wheel", "source"]
+    kind: Literal["wheel", "source", "pure"]
 
 
 def resolve(spec: BundleSpec, folder: Path) -> list[LockedFile]:
@@ -55,7 +61,7 @@ def resolve(spec: BundleSpec, folder: Path) -> list[LockedFile]:
         MachineError: nothing fits the other machine (no wheel for its Python or glibc).
         MambaopsError: no uv, no index, or no set of versions.
     """
-    found = _locked_files(spec, folder, "wheels", spec.requirements, ["--no-build"])
+    found = _locked_files(spec, folder, "wheels", spec.requirements, ["--only-binary", ":all:"])
     if spec.sources:
         # what they require is given as nothing: asking their setup.py would need torch here
         names = [word for one in spec.sources for word in ("--no-binary", Requirement(one).name)]
@@ -67,14 +73,22 @@ def _locked_files(
     spec: BundleSpec, folder: Path, name: str, requirements: Sequence[str], flags: Sequence[str]
 ) -> list[LockedFile]:
     lock = folder / f"pylock.{name}.toml"
-    if not lock.exists():
-        _compile(spec, folder, lock, requirements, flags)
+    flags = list(flags)
+    for _ in range(MOST_SOURCES):
+        if lock.exists():
+            break
+        done = _compile(spec, folder, lock, requirements, flags)
+        # published as source alone: taken, and built here if it holds no compiled code
+        alone = None if done.ok else _SOURCE_ALONE.search(done.stderr)
+        if not done.ok and (alone is None or alone["name"] in flags):
+            raise _unresolved(spec, done.stderr)
+        flags += ["--no-binary", alone["name"]] if alone else []
     return read_lock(lock.read_text(encoding="utf-8"), spec)
 
 
 def _compile(
     spec: BundleSpec, folder: Path, lock: Path, requirements: Sequence[str], flags: Sequence[str]
-) -> None:
+) -> process.Completed:
     uv = uv_command()
     if uv is None:
         raise MambaopsError("a bundle needs uv to resolve it", hint="`pip install uv`")
@@ -88,9 +102,9 @@ def _compile(
     argv += [*flags, *_index_flags(spec)]
     argv += ["--prerelease", "allow"] if spec.prerelease else []
     done = process.run(argv, cwd=folder, env=installer_environment(), check=False)
-    if not done.ok:
-        raise _unresolved(spec, done.stderr)
-    aside.replace(lock)
+    if done.ok:
+        aside.replace(lock)
+    return done
 
 
 def _write_inputs(spec: BundleSpec, folder: Path, requirements: Sequence[str]) -> None:
@@ -168,6 +182,8 @@ def _choose(
         return _locked(package, package.sdist, "source")
     tagged = ((wheel, parse_wheel_filename(wheel.filename)[3]) for wheel in package.wheels or ())
     best = next(fitting(tagged), None)
+    if not package.wheels and package.sdist is not None:
+        return _locked(package, package.sdist, "pure")
     if best is None:
         raise MachineError(
             f"{package.name} {package.version or ''} has no wheel for Python {spec.python} on "
@@ -178,7 +194,7 @@ def _choose(
 
 
 def _locked(
-    package: Package, file: PackageWheel | PackageSdist, kind: Literal["wheel", "source"]
+    package: Package, file: PackageWheel | PackageSdist, kind: Literal["wheel", "source", "pure"]
 ) -> LockedFile:
     return LockedFile(
         package=package.name,

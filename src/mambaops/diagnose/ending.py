@@ -32,14 +32,14 @@ class End:
     Attributes:
         line: what shows it, "" for `open`; `back` counts lines from the last one, which is 0.
         names: packages that it speaks of, normalised.
-        packages_only: it tells of packages and not of everything before it.
+        covers: of what it tells: of everything before it, of packages, or of nothing but what it names itself.
     """
 
     outcome: Outcome = "open"
     line: str = ""
     back: int = 0
     names: frozenset[str] = frozenset()
-    packages_only: bool = False
+    covers: Literal["all", "packages", "itself"] = "all"
 
 
 NO_END = End()
@@ -49,7 +49,7 @@ def end_of(lines: list[str]) -> End:
     """How these last lines of a log end."""
     names: set[str] = set()
     for back, line in enumerate(reversed(lines[-LOOKED_AT:])):
-        plain = bare(line)
+        plain = bare(line.rstrip("\r").rsplit("\r", 1)[-1])
         ending, match = _ending(plain)
         if ending is None or match is None:
             if plain and not _trailing().search(plain):
@@ -59,8 +59,9 @@ def end_of(lines: list[str]) -> End:
             break
         names |= names_in(match.groupdict().get("names") or "")
         if ending.covers != "part":
-            outcome: Outcome = "bad" if ending.covers == "failure" else "good"
-            return End(outcome, plain, back, frozenset(names), ending.covers == "packages")
+            if ending.covers == "failure":
+                return End("bad", plain, back, frozenset(names))
+            return End("good", plain, back, frozenset(names), ending.covers)
     return NO_END
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mambaops.diagnose import first_error
 from mambaops.diagnose.dress import exception_below
 from mambaops.diagnose.echoed import is_quoted, is_shown_text
@@ -40,6 +42,14 @@ class ErrorSearch:
             found = _place(piece, start, end)
             self.error = self._below if self._below and self._below[1] < found[1] else found
         return bool(kind)
+
+    def withdraw(self, number: int, said: Callable[[str], bool]) -> bool:
+        """Take back what was found from a line on, where it is one of these; whether something was."""
+        places = self.error, self.wrapper, self._below
+        old = [p is not None and p[1] >= number and said(p[0]) for p in places]
+        kept = [None if gone else p for p, gone in zip(places, old, strict=True)]
+        self.error, self.wrapper, self._below = kept
+        return any(old)
 
     def end_of_piece(self) -> None:
         """What a traceback ended with counts where no error was known by itself."""

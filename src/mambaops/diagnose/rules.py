@@ -103,11 +103,11 @@ class Ending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         covers: of what it tells the end: `all` before it, `packages` (those in the group `names`), `part` (more
-            names of a line above), or a `failure`.
+            names of a line above), `itself` (of nothing that failed before it), or a `failure`.
     """
 
     regex: str
-    covers: Literal["all", "packages", "part", "failure"]
+    covers: Literal["all", "packages", "part", "itself", "failure"]
 
 
 class Omission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

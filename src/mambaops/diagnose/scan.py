@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from ahocorasick_rs import AhoCorasick, Implementation
 
 from mambaops.diagnose import first_error
+from mambaops.diagnose.attempts import START, Attempts
 from mambaops.diagnose.echoed import is_quoted, is_shown_text
 from mambaops.diagnose.ending import NO_END, End, end_of, names_in
 from mambaops.diagnose.error_search import ErrorSearch
@@ -45,7 +46,7 @@ NAMED = frozenset(
     ("Failed building ", "Failed to build", "No matching distribution", "Could not build wheels")
 )
 # what a word of a line is for
-NEEDLE, MARK, NAME, BEGINNING = 1, 2, 4, 8
+NEEDLE, MARK, NAME, BEGINNING, ATTEMPT = 1, 2, 4, 8, 16
 MARKS = frozenset((*first_error.MARKS, first_error.TRACEBACK))
 
 
@@ -67,11 +68,13 @@ class Scan:
         retries: hits in lines that announce another try.
         first_error: the first line that reports an error, with its number; `wrapper` the first that only says so.
         begun: the number of the line with which the installer began, 0 for none.
+        tried_again: something was begun again after it had failed; what was said of the first tries is in `retries`.
         failed_names: packages of which the log says that they could not be had or built.
     """
 
     hits: dict[str, list[Hit]] = field(default_factory=dict)
     retries: dict[str, list[Hit]] = field(default_factory=dict)
+    tried_again: bool = False
     first_error: str | None = None
     first_error_number: int | None = None
     wrapper: tuple[str, int] | None = None
@@ -112,6 +115,7 @@ class _Scanner:
         self.dull: set[str] = set()
         self.active = running()
         self.errors = ErrorSearch()
+        self.attempts = Attempts()
         self.tail = ""
 
     def look(self, piece: Piece) -> None:
@@ -130,10 +134,14 @@ class _Scanner:
 
     def _role(self, word: str) -> int:
         """What a line with this word can still tell, 0 for nothing."""
-        role = NEEDLE if word in self.active else 0
+        # what was known may be withdrawn where something is begun again
+        known = running() if self.attempts else self.active
+        role = NEEDLE if word in known else 0
         role |= NAME if word in NAMED else 0
+        role |= ATTEMPT if word == START else 0
         role |= BEGINNING if word in BEGINNINGS and not self.found.begun else 0
-        return role | (MARK if self.errors.error is None and word in MARKS else 0)
+        wanted = self.errors.error is None or self.attempts
+        return role | (MARK if wanted and word in MARKS else 0)
 
     def _line(self, piece: Piece, start: int, end: int, needles: set[str], roles: int) -> None:
         line = piece.text[start:end]
@@ -145,6 +153,9 @@ class _Scanner:
         told = False
         for needle in needles:
             told |= self._needle(piece, start, end, needle)
+        if roles & ATTEMPT:
+            told = True
+            self._tried(line, piece.number(start))
         if roles & MARK:
             told |= self.errors.look(piece, start, end)
         if roles & NAME:
@@ -220,6 +231,21 @@ class _Scanner:
             self.found.failed_names.update(names_in(match["names"]))
         return bool(found)
 
+    def _tried(self, line: str, number: int) -> None:
+        """Withdraw what git said of tries at the same place, if this begins another one."""
+        begun = self.attempts.first(line, number)
+        if not begun:
+            return
+        self.active = running()
+        withdrawn = self.errors.withdraw(begun, self.attempts.is_gits)
+        for name, hits in self.found.hits.items():
+            old = [hit for hit in hits if hit.number >= begun and self.attempts.is_gits(hit.line)]
+            self.found.retries.setdefault(name, []).extend(old)
+            hits[:] = [hit for hit in hits if hit not in old]
+            withdrawn |= bool(old)
+        self.found.hits = {name: hits for name, hits in self.found.hits.items() if hits}
+        self.found.tried_again |= withdrawn
+
     def _remember_end(self, piece: Piece) -> None:
         self.found.lines = piece.first_number + piece.text.count("\n") - piece.text.endswith("\n")
         tail = self.tail + piece.text[-END:]
@@ -268,7 +294,7 @@ def _at_end() -> list[Probe]:
 @functools.cache
 def _words() -> tuple[list[str], AhoCorasick]:
     """Every word whose line is looked at, and what finds all of them at once."""
-    words = list(dict.fromkeys((*running(), *MARKS, *NAMED, *BEGINNINGS)))
+    words = list(dict.fromkeys((*running(), *MARKS, *NAMED, *BEGINNINGS, START)))
     return words, AhoCorasick(words, implementation=Implementation.DFA)
 
 

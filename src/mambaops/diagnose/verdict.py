@@ -27,7 +27,8 @@ def judge(seen: Scan, causes: list[Hit], exit_code: int | None) -> Verdict:
     if exit_code is not None:
         return _ended(exit_code == 0, failed)
     if seen.end.outcome == "good":
-        return "recovered" if failed and _covers(seen, causes) else _ended(not failed, failed)
+        recovered = seen.tried_again if not failed else _covers(seen, causes)
+        return "recovered" if recovered else _ended(not failed, failed)
     return "failed" if failed or seen.end.outcome == "bad" else "cannot-tell"
 
 
@@ -39,8 +40,8 @@ def _ended(well: bool, failed: bool) -> Verdict:
 
 def _covers(seen: Scan, causes: list[Hit]) -> bool:
     """The good end tells of what had failed before: of everything, or of just these packages."""
-    if not seen.end.packages_only:
-        return True
+    if seen.end.covers != "packages":
+        return seen.end.covers == "all"
     if any("which is incompatible" in hit.line for hit in causes):
         return False  # pip says so of what it leaves behind
     if seen.failed_names:

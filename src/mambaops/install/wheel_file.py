@@ -111,5 +111,12 @@ def _widened(tags: frozenset[Tag]) -> frozenset[Tag]:
         Tag(tag.interpreter, tag.abi, platform)
         for tag in tags
         for machine in machines
-        for platform in [f"linux_{machine}", *(f"manylinux_2_{n}_{machine}" for n in range(5, 60))]
+        for platform in _platforms(machine)
     )
+
+
+def _platforms(machine: str) -> list[str]:
+    """Linux on a machine, in every name that there is for it; torch's wheels before 2.5 were named `manylinux1`."""
+    names = ["linux", "manylinux1", "manylinux2010", "manylinux2014"]
+    names += [f"manylinux_2_{number}" for number in range(5, 60)]
+    return [f"{name}_{machine}" for name in names]

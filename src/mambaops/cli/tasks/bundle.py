@@ -59,7 +59,14 @@ def bundle(
 
     if output:
         place_of(Path(output), force=force)  # before anything is looked for
-    request = Request(arch=arch, torch=torch, python=python, cross=bool(facts), add=list(add or ()))
+    request = Request(
+        profile=profile,
+        arch=arch,
+        torch=torch,
+        python=python,
+        cross=bool(facts),
+        add=list(add or ()),
+    )
     flags = flags_of(request)
     case, _ = planned(profile, flags, facts)
     spec = spec_for(case, with_toolkit=with_toolkit, models=models or (), say=say)
