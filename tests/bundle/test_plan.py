@@ -59,6 +59,7 @@ def bundled() -> list[str]:
     case = make_case(profile, elsewhere("debian-a800", facts_of("debian10-a800")), FLAGS)
     spec = spec_for(case, with_toolkit=False, models=(), say=said.append, index=False)
     assert spec.torch == "2.2.0+cu121"  # the one that is there stays
+    assert {"pip", "setuptools"} < set(spec.requirements)  # its triton imports setuptools
     return [path.name for path in spec.wheels]
 
 

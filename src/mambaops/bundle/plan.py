@@ -50,7 +50,8 @@ def spec_for(
         )
     packages = _packages(case, with_toolkit, say) if choice.kernels else _Packages()
     torch, indexes = _torch(case, index, say)
-    requirements = [torch, *case.requirements, "pip"]
+    # triton of torch 2.2 to 2.5 imports setuptools and requires it nowhere
+    requirements = [torch, *case.requirements, "pip", "setuptools"]
     requirements += companions(profile, choice.torch, choice.torch_cuda)
     if with_toolkit:
         requirements += _toolkit(case, say)
