@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from bundles import made, offline, our_python_is_on_path, published
 from commands import own_places
+from exported import alone, proven, site
 from small_wheels import index, make_wheel, no_pip_settings
 
 __all__ = [
+    "alone",
     "index",
     "made",
     "make_wheel",
@@ -14,5 +16,7 @@ __all__ = [
     "offline",
     "our_python_is_on_path",
     "own_places",
+    "proven",
     "published",
+    "site",
 ]

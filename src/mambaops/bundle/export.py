@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mambaops.core.names import normal
 from mambaops.facts.model import Facts
@@ -42,6 +42,7 @@ class Exported:
     pins: tuple[Pin, ...]
     places: Mapping[str, str]
     torch_index: str
+    env: Mapping[str, str] = field(default_factory=dict)  # what must be set while it is used
 
 
 def is_ours(name: str) -> bool:
@@ -50,7 +51,13 @@ def is_ours(name: str) -> bool:
 
 
 def exported(
-    name: str, facts: Facts, *, made: Mapping[str, str], places: Mapping[str, str], proof: str
+    name: str,
+    facts: Facts,
+    *,
+    made: Mapping[str, str],
+    places: Mapping[str, str],
+    proof: str,
+    env: Mapping[str, str] | None = None,
 ) -> Exported:
     """The pins of the environment that the facts are of.
 
@@ -72,6 +79,7 @@ def exported(
         pins=tuple(pins),
         places=places,
         torch_index=torch_index(cuda),
+        env=env or {},
     )
 
 
@@ -82,18 +90,31 @@ def _place(version: str) -> str:
 
 def to_pip(found: Exported) -> str:
     """A requirements file. All is pinned, so it is installed with `--no-deps`."""
-    used = {pin.place for pin in found.pins}
-    lines = [f"# {line}" for line in _about(found)]
+    lines = [f"# {line}" for line in about(found)]
     lines.append("# pip install --no-deps -r THIS-FILE")
-    for place, address in _addresses(found).items():
-        option = "--extra-index-url" if _is_index(address) else "--find-links"
-        lines += [f"{option} {address}"] if place in used else []
-    return "\n".join([*lines, *(f"{pin.name}=={pin.version}" for pin in found.pins)]) + "\n"
+    lines += [" ".join(option) for option in pip_options(found)]
+    return "\n".join(lines) + "\n" + pins_text(found)
+
+
+def pip_options(found: Exported) -> list[tuple[str, str]]:
+    """Where pip finds what is on no default index."""
+    used = {pin.place for pin in found.pins}
+    options = [
+        ("--extra-index-url" if _is_index(address) else "--find-links", address)
+        for place, address in _addresses(found).items()
+        if place in used
+    ]
+    return list(dict.fromkeys(options))
+
+
+def pins_text(found: Exported) -> str:
+    """A line for each pin."""
+    return "".join(f"{pin.name}=={pin.version}\n" for pin in found.pins)
 
 
 def to_uv(found: Exported) -> str:
     """A pyproject.toml for `uv sync`: each place serves only what is named for it, and nothing is built."""
-    return "\n".join([*(f"# {line}" for line in _about(found)), *_uv_lines(found)]) + "\n"
+    return "\n".join([*(f"# {line}" for line in about(found)), *_uv_lines(found)]) + "\n"
 
 
 def _uv_lines(found: Exported) -> Iterator[str]:
@@ -123,7 +144,8 @@ def _addresses(found: Exported) -> dict[str, str]:
     return {"torch": found.torch_index, **found.places}
 
 
-def _about(found: Exported) -> list[str]:
+def about(found: Exported) -> list[str]:
+    """What it is, and what was proven of it."""
     return [f"{found.name}: Python {found.python} on {found.platform} {found.machine}", found.proof]
 
 

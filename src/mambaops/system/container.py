@@ -6,21 +6,18 @@ the profile's environment, the toolkit and the wheels that were built; they are 
 
 from __future__ import annotations
 
-import functools
 import re
 import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import msgspec
-
 from mambaops.core.errors import MachineError, UsageError
 from mambaops.core.files import write_text
 from mambaops.core.paths import CHECKOUT, PACKAGE, data_dir
 from mambaops.core.process import run, which
 from mambaops.knowledge.addresses import addresses
-from mambaops.knowledge.tables import read
+from mambaops.knowledge.containers import containers
 from mambaops.patching.archs import parse_archs
 from mambaops.profiles.model import Profile
 
@@ -31,24 +28,13 @@ CONTROLLER = (
 CONTEXT = "mambaops-context"  # what is sent to the image's build, beside the Dockerfile
 
 
-class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    images: dict[str, str]
-    packages: dict[str, list[str]]
-    gpus: dict[str, list[str]]
-
-
-@functools.cache
-def _table() -> _Table:
-    return read("containers", _Table)
-
-
 def image_name(profile: Profile) -> str:
     return f"mambaops-{profile.name}"
 
 
 def base_image(profile: Profile) -> str:
     """The image of the first distribution that the profile expects and that has one. Pure."""
-    images = _table().images
+    images = containers().images
     return next(
         (images[name] for name in profile.expect.distribution if name in images), images["default"]
     )
@@ -71,7 +57,7 @@ def dockerfile(profile: Profile, *, arch: str) -> str:
         )
     if arch:
         parse_archs(arch)
-    base, packages = base_image(profile), " ".join(_table().packages["apt"])
+    base, packages = base_image(profile), " ".join(containers().packages["apt"])
     return "\n".join(
         [
             f"# {profile.title}: made by `mambaops container --profile {profile.name}`",
@@ -148,7 +134,7 @@ def run_command(
     mount = ["-v", f"{folder.absolute()}:/workspace"]
     return [
         *(runtime, "run", "--rm", *screen),
-        *_table().gpus[runtime],
+        *containers().gpus[runtime],
         *mount,
         image_name(profile),
         *(words or ["bash"]),

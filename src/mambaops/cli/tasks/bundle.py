@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from mambaops.cli.call import pasted
@@ -138,18 +139,24 @@ def install_bundle(
 @task(
     group="wheels",
     operand="profile",
-    excludes=(("pip", "uv"), ("profile", "python")),
+    excludes=(
+        *itertools.combinations(("pip", "uv", "docker", "notebook"), 2),
+        ("profile", "python"),
+    ),
     examples=(
         "mambaops export --pip > requirements.txt",
         "mambaops export wsl-5090 --uv --index https://wheels.lab/cu128-torch2.8-sm120/simple/",
+        "mambaops export --docker --output image",
     ),
     help={
         "profile": "the environment that this profile describes",
         "python": "another environment: its interpreter, or its folder",
         "pip": "a requirements file, for `pip install --no-deps -r`",
         "uv": "a pyproject.toml, for uv's command sync",
-        "index": "where the kernels' wheels come from: an index that the command index wrote (default: the store's folder)",
-        "output": "file to write (default: stdout)",
+        "docker": "a folder with a Dockerfile and all that its image is made of; the build looks whether it has the pins",
+        "notebook": "a folder with a notebook whose cells install the pins and prove them",
+        "index": "where the kernels' wheels come from: an index that the command index wrote (default: the store's folder; with --docker and --notebook they are carried in the folder)",
+        "output": "file to write (default: stdout); with --docker and --notebook the folder (default: PROFILE-docker, PROFILE-notebook)",
         "force": "replace what is there, also where mambaops did not write it",
     },
 )
@@ -159,6 +166,8 @@ def export(
     python: str = "",
     pip: bool = False,
     uv: bool = False,
+    docker: bool = False,
+    notebook: bool = False,
     index: str = "",
     output: str = "",
     force: bool = False,
@@ -168,27 +177,24 @@ def export(
 
     Every package with its version, and where it comes from: the default index, PyTorch's, or the kernels'.
     """
-    from pathlib import Path
 
-    from mambaops.bundle.export import exported, to_pip, to_uv
-    from mambaops.cli.exporting import environment, made_here
+    from mambaops.bundle.export import exported
+    from mambaops.cli.exporting import check_output, environment, made_here, written
     from mambaops.core.errors import UsageError
-    from mambaops.core.files import write_text
-    from mambaops.core.outputs import file_to_write
 
-    if not pip and not uv:
-        raise UsageError("for whom?", hint="`mambaops export --pip` or `mambaops export --uv`")
-    place = file_to_write(Path(output), force=force) if output else None
-    name, facts, proof = environment(profile, python)
+    formats = {"pip": pip, "uv": uv, "docker": docker, "notebook": notebook}
+    form = next((one for one, asked in formats.items() if asked), "")
+    if not form:
+        either = ", ".join(f"--{one}" for one in formats)
+        raise UsageError("for whom?", hint=f"`mambaops export --pip`; there are {either}")
+    check_output(form, output, force=force)
+    name, facts, proof, env = environment(profile, python)
     say(proof)
     made, places = made_here("" if python else name, facts, index)
     if index and "runtime" in made.values():
         say(
             f"note: kernels that are compiled on first use come from {places['runtime']}, not the index"
         )
-    found = exported(name, facts, made=made, places=places, proof=proof)
-    text = to_pip(found) if pip else to_uv(found)
-    if place:
-        write_text(place, text)
-    row = {"format": "pip" if pip else "uv", "file": str(place or ""), "proof": proof, "text": text}
+    found = exported(name, facts, made=made, places=places, proof=proof, env=env)
+    row = written(found, form, output, force=force)
     emit(row, as_json=json, text=lambda row: row["file"] or row["text"].rstrip("\n"))
