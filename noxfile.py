@@ -96,12 +96,13 @@ def pipelines(session: nox.Session) -> None:
     session.run("pytest", *(chosen or [str(PIPELINES)]), *words, env={"MAMBAOPS_TEST": "1"})
 
 
-@nox.session(default=False, venv_backend="none")
+@nox.session(default=False)
 def pipelines_real(session: nox.Session) -> None:
     """Run the pipelines of three machines with the real torch of the package index (gigabytes each)."""
+    session.install("-e", ".", *groups("test"))
     folders = os.pathsep.join(str(HERE / "tests" / name) for name in ("support", "e2e"))
     program = str(PIPELINES / "real.py")
-    session.run(sys.executable, program, *session.posargs, env={"PYTHONPATH": folders})
+    session.run("python", program, *session.posargs, env={"PYTHONPATH": folders})
 
 
 @nox.session(default=False)
