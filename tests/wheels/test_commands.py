@@ -108,6 +108,18 @@ def test_select_exits_4_when_nothing_fits(tmp_path: Path) -> None:
     assert "would fit with: a libstdc++ with GLIBCXX_3.4.26" in text.stdout
 
 
+@pytest.mark.parametrize("machine", ["b300", "hopper", "python314"])
+def test_without_torch_the_command_is_the_one_that_installs_it_too(
+    machine: str, tmp_path: Path
+) -> None:
+    flags = ["--package", "mamba-ssm", "--facts", path_of(machine), "--store", tmp_path]
+    done = call("select-wheel", *flags)
+    first, second, *_ = done.stdout.splitlines()
+    assert done.returncode == 4
+    assert first.endswith("mambaops build-mamba")
+    assert second.endswith("install torch first")
+
+
 def test_select_prints_every_candidate_and_pairs(tmp_path: Path) -> None:
     flags = ["--facts", path_of("digress"), "--store", tmp_path]
     done = call("select-wheel", "--package", "mamba-ssm", "--version", "2.2.2", "--all", *flags)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 def command_for(selection: Selection) -> str:
     """A line to paste: pip's where a file is chosen, without what would replace torch; else what builds the package."""
     chosen = selection.chosen
+    if chosen is None and selection.machine.torch is None:
+        return "mambaops build-mamba"  # torch first, since a wheel fits one torch only
     if chosen is None:
         return f"mambaops build-wheel --package {selection.package}"
     if chosen.candidate.needs:
