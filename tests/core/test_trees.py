@@ -68,27 +68,38 @@ def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trees, "GRACE", 0.3)
 
 
+def noted_until_the_time_was_over(folder: Path, *kinds: str) -> dict[str, int]:
+    """The ids of what a command had started when its time was over; more time where the machine is busy."""
+    for seconds in (2, 10, 50):
+        own = folder / str(seconds)
+        own.mkdir(parents=True)
+        with pytest.raises(CommandFailed, match=f"was ended after {seconds} s"):
+            process.run(program(own, *kinds), timeout=seconds)
+        if "first" in (found := noted(own)):
+            return found
+    raise AssertionError(f"{kinds} were not started in 50 s")
+
+
 def test_a_timeout_ends_everything_that_was_started(tmp_path: Path) -> None:
-    with pytest.raises(CommandFailed, match="was ended after 4 s"):
-        process.run(program(tmp_path, *KINDS), timeout=4)
-    found = noted(tmp_path)
+    found = noted_until_the_time_was_over(tmp_path, *KINDS)
     assert set(found) == {*KINDS, "first"}
     assert [kind for kind, pid in found.items() if runs(pid)] == []
 
 
 def test_those_of_another_command_are_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "ours").mkdir()
-    (tmp_path / "other").mkdir()
+    folder = tmp_path / "other"
+    folder.mkdir()
     env = trees.marked(None, "other")
-    with subprocess.Popen(program(tmp_path / "other", "away"), env=env) as other:
-        wait_for(tmp_path / "other" / "first")
-        with pytest.raises(CommandFailed):
-            process.run(program(tmp_path / "ours", "away"), timeout=2)
-        assert not runs(noted(tmp_path / "ours")["away"])
-        assert runs(noted(tmp_path / "other")["away"])
-        left = trees.end_trees([(other.pid, env[trees.MARK])])
+    with subprocess.Popen(program(folder, "away"), env=env) as other:
+        try:
+            wait_for(folder / "first")
+            assert not runs(noted_until_the_time_was_over(tmp_path / "ours", "away")["away"])
+            assert runs(noted(folder)["away"])
+            left = trees.end_trees([(other.pid, env[trees.MARK])])
+        finally:
+            other.kill()
         assert left == []
-        assert not runs(noted(tmp_path / "other")["away"])
+        assert not runs(noted(folder)["away"])
 
 
 def test_what_a_command_leaves_when_it_ends_well_stays(tmp_path: Path) -> None:
