@@ -68,7 +68,9 @@ def tests(session: nox.Session) -> None:
     workers = min((os.cpu_count() or 1) + 1, 8)
     shared = ["-n", str(workers), "--dist", "loadfile"]
     if os.environ.get("CI"):
-        shared.append("--no-loadscope-reorder")  # the largest file last would leave the long end-to-end one alone
+        shared.append(
+            "--no-loadscope-reorder"
+        )  # the largest file last would leave the long end-to-end one alone
     words = session.posargs or [*shared, "-m", choice]
     session.run("pytest", *words, env={"MAMBAOPS_TEST": "1", "OMP_NUM_THREADS": "1"})
 

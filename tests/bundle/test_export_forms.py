@@ -186,10 +186,11 @@ def test_a_module_that_asks_for_a_gpu_is_not_looked_at_where_an_image_is_made(
         assert (done.returncode, done.stdout.splitlines()[0]) == (status, told)
 
 
-def test_no_image_is_made_of_another_system() -> None:
-    windows = Exported(
-        name="x", python="3.12", platform="win32", machine="AMD64", proof="none", pins=(),
+@pytest.mark.parametrize(("platform", "machine"), [("win32", "AMD64"), ("darwin", "x86_64")])
+def test_no_image_is_made_of_another_system(platform: str, machine: str) -> None:
+    other = Exported(
+        name="x", python="3.12", platform=platform, machine=machine, proof="none", pins=(),
         places={}, torch_index="https://x/",
     )  # fmt: skip
-    with pytest.raises(UsageError, match="win32 AMD64"):
-        to_docker(windows, proof_of(windows))
+    with pytest.raises(UsageError, match=f"{platform} {machine}"):
+        to_docker(other, proof_of(other))
