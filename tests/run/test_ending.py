@@ -129,8 +129,8 @@ def test_nohup_is_kept(place: Path) -> None:
     assert running.poll() is None
     assert runs(pid)
     running.send_signal(signal.SIGTERM)
-    running.communicate(timeout=60)
-    assert not runs(pid)
+    said = running.communicate(timeout=60)
+    assert not runs(pid), said
 
 
 def test_what_a_killed_run_left_is_ended_by_the_next_one(place: Path) -> None:

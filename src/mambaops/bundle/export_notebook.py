@@ -9,7 +9,7 @@ from typing import Any
 from mambaops.bundle.export import Exported, about, pins_text, pip_options
 from mambaops.bundle.export_proof import Proof, check_words
 
-MADE = "made by mambaops export --notebook"
+MADE = "made by `mambaops export --notebook`"
 
 _FIRST = """# what was pinned, and a way to run Python's own programs with this notebook's interpreter
 import os, pathlib, subprocess, sys

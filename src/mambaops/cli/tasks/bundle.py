@@ -144,7 +144,6 @@ def install_bundle(
         ("profile", "python"),
     ),
     examples=(
-        "mambaops export --pip > requirements.txt",
         "mambaops export wsl-5090 --uv --index https://wheels.lab/cu128-torch2.8-sm120/simple/",
         "mambaops export --docker --output image",
     ),
