@@ -68,9 +68,8 @@ def tests(session: nox.Session) -> None:
     workers = min((os.cpu_count() or 1) + 1, 8)
     shared = ["-n", str(workers), "--dist", "loadfile"]
     if os.environ.get("CI"):
-        shared.append(
-            "--no-loadscope-reorder"
-        )  # the largest file last would leave the long end-to-end one alone
+        # the largest file first, as is usual, would leave the long end-to-end one alone at the end
+        shared.append("--no-loadscope-reorder")
     words = session.posargs or [*shared, "-m", choice]
     session.run("pytest", *words, env={"MAMBAOPS_TEST": "1", "OMP_NUM_THREADS": "1"})
 
@@ -192,9 +191,8 @@ def _machine(profile: str) -> None:
         for step in plan["steps"]:
             name, _, package = step["id"].partition(":")
             if package and (why := _done(plan, step["id"])):
-                session.log(
-                    f"{step['id']}: {why}"
-                )  # asked for by itself, it would compile all the same
+                # asked for by itself, it would compile all the same
+                session.log(f"{step['id']}: {why}")
             elif name in STEPS:
                 words = ["--package", package] if package else []
                 _mambaops(session, name, "--profile", profile, *words, *session.posargs)

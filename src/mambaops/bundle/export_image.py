@@ -59,14 +59,14 @@ def _system(found: Exported) -> list[str]:
 
 
 def _environment(found: Exported, proof: Proof) -> list[str]:
-    options = shlex.join([word for option in pip_options(found) for word in option])
-    install = f"python -m pip install --no-cache-dir --no-deps {options} -r pins.txt"
+    options = [word for option in pip_options(found) for word in option]
+    pip = ["python", "-m", "pip", "install", "--no-cache-dir", "--no-deps"]
     return [
         f"WORKDIR {PLACE}",
         "COPY . .",
         "# another index than the default one: --build-arg PIP_INDEX_URL=…",
         "ARG PIP_INDEX_URL",
-        f"RUN {' '.join(install.split())}",
+        f"RUN {shlex.join([*pip, *options, '-r', 'pins.txt'])}",
         "ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility",
         *(f"ENV {name}={shlex.quote(value)}" for name, value in found.env.items()),
         f"RUN python {PINS_CHECK} {shlex.join(check_words(found, proof))} @pins.txt",

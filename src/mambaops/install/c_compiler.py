@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -47,7 +47,7 @@ def install_c_compiler(
         CommandFailed: the package could not be installed.
     """
     python, own = interpreters.of_environment(env), env / "bin" / NAME
-    if not (found := _tried(python, [], log))["reason"]:
+    if not (found := tried(python, [], log))["reason"]:
         return CCompiler(action="present", path=found["value"])
     compiler, brought = _compiler(target, python, log=log, say=say)
     headers = target.python.headers
@@ -55,7 +55,7 @@ def install_c_compiler(
         headers = str(install_headers(target, env, log=log, say=say))
         brought.append(f"Python.h in {headers}")
     write_text(own, _script([*compiler, f"-I{headers}"], env), mode=0o755)
-    if reason := _tried(python, [str(own)], log)["reason"]:
+    if reason := tried(python, [str(own)], log)["reason"]:
         raise MachineError(f"{own} does not work: {reason}", hint=f"all of it is in {log}")
     return CCompiler(action="installed", path=str(own), brought=brought)
 
@@ -88,7 +88,20 @@ def _script(words: list[str], env: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _tried(python: Path, words: list[str], log: Path) -> dict[str, str]:
-    done = process.run([python, payload_file("c_check.py"), *words], log=log, timeout=600)
+def tried(
+    python: Path,
+    words: Sequence[str],
+    log: Path | None,
+    env: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Whether a C compiler makes a module that `python` imports: `reason` why not, else empty; `value` the compiler.
+
+    Args:
+        words: the compiler; empty for the one that Triton would take.
+    """
+    argv: list[str | Path] = [python, payload_file("c_check.py"), *words]
+    done = process.run(argv, env=env, log=log, timeout=600, check=False)
+    if not done.ok:
+        return {"reason": f"the check ended with {done.returncode}", "value": ""}
     found: dict[str, str] = json.loads(done.stdout)
     return found

@@ -17,6 +17,7 @@ from mambaops.decide.case import Case
 from mambaops.decide.packages import served
 from mambaops.facts.model import Facts
 from mambaops.facts.model import Package as Installed
+from mambaops.install.c_compiler import tried
 from mambaops.knowledge.cuda import cubin_runs_on, ptx_runs_on
 from mambaops.knowledge.packages import Package, pairs
 from mambaops.knowledge.releases import generation
@@ -56,9 +57,7 @@ def _for_triton(case: Case, python: Path, log: Path | None) -> Iterator[Check]:
     assert case.target is not None
     if not case.choice.kernels or "triton" not in case.target.packages:
         return
-    argv = [python, payload_file("c_check.py")]
-    done = process.run(argv, env=target_environment(), timeout=600, check=False, log=log)
-    found = next(json_lines(done.stdout), {"reason": f"the check ended with {done.returncode}"})
+    found = tried(python, [], log, target_environment())
     if not found["reason"]:
         yield Check(id="c-compiler", outcome="ok", value=found["value"])
         return
