@@ -10,9 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from mambaops.core.errors import UsageError
-from mambaops.store.commands import parse_age
-
 
 @pytest.fixture
 def wheels(tmp_path, monkeypatch):
@@ -64,38 +61,8 @@ def test_a_fetched_wheel_is_added_listed_found_by_pip_and_pruned(wheels, make_wh
     assert wheels("list").stdout.startswith("0 wheels")
 
 
-def test_compiled_kernels_go_by_age_or_all(wheels, tmp_path):
-    """Those of first uses and of packs; a folder of a pack goes with its last kernel."""
-    old, new, packed = (
-        tmp_path / "cache" / name
-        for name in ("kernels/a.kernel", "kernels/b.kernel", "packs/x/c.kernel")
-    )
-    for path in (old, new, packed):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"k" * 10)
-    os.utime(old, (1, 1))
-    assert json.loads(wheels("list", "--json").stdout)["kernels"]["count"] == 3
-    assert wheels("prune", "--keep", "2", "--yes").stdout.startswith("0 wheels")
-    assert "1 compiled kernel, " in wheels("prune", "--older-than", "9d", "--yes").stdout
-    assert [old.exists(), new.exists()] == [False, True]
-    elsewhere = tmp_path / "other"
-    wheels("prune", "--keep", "0", "--yes", "--store", elsewhere)
-    assert new.exists()
-    assert "2 compiled kernels, " in wheels("prune", "--keep", "0", "--yes").stdout
-    assert not new.exists()
-    assert not packed.parent.exists()
-
-
 def test_words_that_make_no_sense(wheels):
     assert "there is no such verb" in wheels("remove", ok=False).stderr
     assert "--older-than 90d" in wheels("prune", ok=False).stderr
     assert "FILE is missing" in wheels("add", ok=False).stderr
     assert "no age" in wheels("prune", "--older-than", "soon", ok=False).stderr
-
-
-def test_ages():
-    assert parse_age("90d").days == 90
-    assert parse_age("2w").days == 14
-    assert parse_age("12h").total_seconds() == 12 * 3600
-    with pytest.raises(UsageError):
-        parse_age("90")

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from mambaops.core.errors import UsageError
+from mambaops.core.errors import MambaopsError, UsageError
+from mambaops.core.files import sha256_of
 from mambaops.install.installers import uv_command
-from mambaops.store.index import StaticIndex, write_index
+from mambaops.store.index import LOCK, MARK, StaticIndex, text, write_index
 from mambaops.store.store import Store
-from mambaops.store.targets import Target, offered
 from mambaops.wheels.keys import BuildKey
 
 Add = Callable[..., Path]
@@ -47,10 +47,11 @@ def store(tmp_path: Path) -> Store:
 def add(store: Store, make_wheel: Callable[..., Path]) -> Add:
     """Build a wheel for a key, with its local version, and put it into the store."""
 
-    def make(requires: tuple[str, ...] = (), **changes: object) -> Path:
+    def make(requires: tuple[str, ...] = (), needs_python: str = "", **changes: object) -> Path:
         wanted = key(**changes)
         version = f"{wanted.version}+{wanted.local_version()}"
-        return store.add(make_wheel(version=version, requires=list(requires)), wanted)
+        wheel = make_wheel(version=version, requires=list(requires), python=needs_python)
+        return store.add(wheel, wanted)
 
     return make
 
@@ -163,19 +164,115 @@ def test_one_that_reads_while_it_is_written_anew_sees_whole_pages(
     assert set(seen) == {"</html>"}
 
 
-def test_pages_say_the_same_as_json(store: Store, add: Add, tmp_path: Path) -> None:
-    wheel = add(requires=("torch",))
+def test_pages_say_the_same_as_json(
+    store: Store, add: Add, make_wheel: Callable[..., Path], tmp_path: Path
+) -> None:
+    wheel = add(requires=("torch",), needs_python=">=3.9,<4")
+    plain = make_wheel(name="Plain_one", folder=store.path)  # put there by hand
     written(store, tmp_path / "public")
-    simple = tmp_path / "public" / "cu128-torch2.8-sm90" / "simple"
-    assert json.loads((simple / "index.json").read_text())["projects"] == [{"name": "tiny"}]
-    document = json.loads((simple / "tiny" / "index.json").read_text())
-    (file,) = document["files"]
-    (stored,) = store.entries()
-    assert (file["filename"], file["hashes"]["sha256"]) == (wheel.name, stored.sha256)
-    page = (simple / "tiny" / "index.html").read_text()
-    assert f"{file['url']}#sha256={stored.sha256}" in page
-    metadata = simple / "tiny" / f"{file['url'].replace('%2B', '+')}.metadata"
-    assert "Requires-Dist: torch" in metadata.read_text()
+    top = (tmp_path / "public" / "index.html").read_text()
+    assert '<a href="cu128-torch2.8-sm90/simple/">cu128-torch2.8-sm90</a>' in top
+    folder = tmp_path / "public" / "cu128-torch2.8-sm90" / "simple"
+    listed = [{"name": "plain-one"}, {"name": "tiny"}]
+    meta = {"api-version": "1.1"}
+    assert read(folder / "index.json") == {"meta": meta, "projects": listed}
+    listing = (folder / "index.html").read_text()
+    assert '<a href="plain-one/">plain-one</a>' in listing
+    assert '<a href="tiny/">tiny</a>' in listing
+    for project, file, version, python in (
+        ("tiny", wheel, wheel.name.split("-")[1], {"requires-python": ">=3.9,<4"}),
+        ("plain-one", plain, "1.0", {}),
+    ):
+        document = read(folder / project / "index.json")
+        url = f"../../files/{file.name.replace('+', '%2B')}"
+        metadata = folder.parent / "files" / f"{file.name}.metadata"
+        said = sha256_of(metadata)
+        expected = {
+            "filename": file.name,
+            "url": url,
+            "hashes": {"sha256": sha256_of(file)},
+            **python,
+            "size": file.stat().st_size,
+            "core-metadata": {"sha256": said},
+        }
+        head = {"meta": meta, "name": project, "versions": [version]}
+        assert document == {**head, "files": [expected]}
+        page = (folder / project / "index.html").read_text()
+        escaped = ' data-requires-python="&gt;=3.9,&lt;4"' if python else ""
+        both = f' data-core-metadata="sha256={said}" data-dist-info-metadata="sha256={said}"'
+        link = f'<a href="{url}#sha256={sha256_of(file)}"{escaped}{both}>{file.name}</a><br>'
+        assert page.splitlines()[2:-1] == [link]
+    (needs,) = (folder.parent / "files").glob("tiny*.metadata")
+    assert "Requires-Dist: torch" in needs.read_text()
+
+
+def read(document: Path) -> object:
+    return json.loads(document.read_text(encoding="utf-8"))
+
+
+def test_any_web_server_can_read_it(store: Store, add: Add, tmp_path: Path) -> None:
+    add()
+    written(store, tmp_path / "public")
+    folder = (tmp_path / "public" / "cu128-torch2.8-sm90").resolve()
+    assert folder.parent.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize(
+    ("harm", "by_hand"), [("another", False), ("gone", False), ("another", True)]
+)
+def test_a_wheel_that_is_not_whole_is_left_out_aloud(
+    harm: str,
+    by_hand: bool,
+    store: Store,
+    add: Add,
+    make_wheel: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    whole, bad = add(), add(architectures=["12.0"])
+    if by_hand:
+        bad = make_wheel(name="plain", folder=store.path)
+    bad.unlink()
+    if harm == "another":
+        bad.write_bytes(b"PK")
+    said: list[str] = []
+    found = write_index(store, tmp_path / "public", say=said.append)
+    assert said == [f"`{bad}` is not what was put there, and is left out"]
+    offered = {wheel for target in found.targets for wheel in target.wheels}
+    assert whole.name in offered
+    assert bad.name not in offered
+
+
+def test_the_answer_names_each_target_its_wheels_and_what_is_left_out(
+    store: Store, add: Add, make_wheel: Callable[..., Path], tmp_path: Path
+) -> None:
+    public = tmp_path / "public"
+    assert text(written(store, public)) == f"0 indexes in {public}"
+    one = add(torch="2.13.0+cpu", cuda=None, architectures=[])
+    odd = make_wheel(name="odd", tag="cp311-cp311-linux_x86_64", folder=store.path)
+    two = add(architectures=["9.0a"])
+    assert text(written(store, public)).splitlines() == [
+        f"cpu-torch2.13: {one.name}",
+        f"cu128-torch2.8-sm90: {two.name}",
+        f"left out: {odd.name}: nothing says which torch and GPU it was built for",
+        "pip install --index-url https://YOUR-SERVER/cpu-torch2.13/simple/ --no-deps PACKAGE",
+        f"2 indexes in {public}",
+    ]
+
+
+def test_what_else_is_in_the_folder_stays(store: Store, add: Add, tmp_path: Path) -> None:
+    public = tmp_path / "public"
+    add()
+    written(store, public)
+    (public / "robots.txt").write_text("mine")
+    written(store, public)
+    assert (public / "robots.txt").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_written_is_said(store: Store, add: Add, tmp_path: Path) -> None:
+    add()
+    (tmp_path / "public" / MARK / LOCK).mkdir(parents=True)
+    with pytest.raises(MambaopsError, match=r"the index `.*public` cannot be written"):
+        written(store, tmp_path / "public")
 
 
 def test_somebody_elses_folder_is_left_alone(store: Store, add: Add, tmp_path: Path) -> None:
@@ -185,37 +282,5 @@ def test_somebody_elses_folder_is_left_alone(store: Store, add: Add, tmp_path: P
     with pytest.raises(UsageError):
         written(store, tmp_path / "site")
     assert [path.name for path in (tmp_path / "site").iterdir()] == ["index.html"]
-
-
-def test_code_goes_to_every_gpu_that_runs_it(store: Store, add: Add) -> None:
-    add(architectures=["8.0", "9.0+PTX"])
-    found = {target.capability for target in offered(store.entries()).wheels}
-    assert {"8.0", "8.6", "8.9", "9.0", "12.0"} <= found
-    assert found.isdisjoint({"7.5", "8.7"})  # Jetson's GPU runs only its own code
-
-
-def test_of_two_builds_the_one_with_machine_code_is_offered(store: Store, add: Add) -> None:
-    machine_code, ptx = add(architectures=["12.0"]), add(architectures=["9.0+PTX"])
-    offer = offered(store.entries())
-    names = {
-        target.capability: [entry.wheel for entry in found]
-        for target, found in offer.wheels.items()
-    }
-    assert (names["12.0"], names["9.0"]) == ([machine_code.name], [ptx.name])
-
-
-def test_what_nothing_is_known_of_is_left_out_and_said(
-    store: Store, add: Add, make_wheel: Callable[..., Path]
-) -> None:
-    add(cuda=None, torch="2.13.0+cpu", architectures=[])
-    store.path.joinpath("odd-1.0-cp311-cp311-linux_x86_64.whl").write_bytes(b"")
-    make_wheel(name="plain", folder=store.path)
-    add(cxx11_abi=False)
-    offer = offered(store.entries())
-    cpu = offer.wheels[Target(torch="2.13")]
-    assert [entry.distribution for entry in cpu] == ["tiny", "plain"]
-    reasons = {name.partition("-")[0]: why for name, why in offer.left_out.items()}
-    assert reasons == {
-        "odd": "nothing says which torch and GPU it was built for",
-        "tiny": "torch 2.8 for CUDA 12.8 has the other C++ ABI",
-    }
+    write_index(store, tmp_path / "site", force=True, say=print)
+    assert (tmp_path / "site" / "cu128-torch2.8-sm90").is_symlink()

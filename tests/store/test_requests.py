@@ -11,6 +11,8 @@ import msgspec
 import pytest
 
 from mambaops.core.errors import MambaopsError, UsageError
+from mambaops.runtime.identity import asked_of
+from mambaops.runtime.wheel import write_wheel
 from mambaops.store.commands import Request, key_of, parse_age, run, text
 from mambaops.store.entries import Entry, sidecar_of, stored
 from mambaops.store.store import Store
@@ -18,6 +20,7 @@ from mambaops.wheels.inspect.contents import WheelContents, describe
 from mambaops.wheels.inspect.extension import Extension
 from mambaops.wheels.inspect.fatbin import Entry as Code
 from mambaops.wheels.inspect.fatbin import Fatbin
+from mambaops.wheels.inspect.pack import ASKED
 from mambaops.wheels.keys import BuildKey
 from mambaops.wheels.metadata import Metadata
 from mambaops.wheels.names import parse_wheel_name
@@ -41,7 +44,7 @@ def test_an_added_wheel_is_listed_with_its_key(store, make_wheel):
     assert (answer.action, answer.path) == ("add", str(store.path / UPSTREAM))
     assert text(answer) == answer.path
     listed = run(store, Request(action="list"))
-    assert (listed.action, listed.dry_run) == ("list", False)
+    assert (listed.action, listed.dry_run, listed.is_empty) == ("list", False, False)
     (entry,) = listed.wheels
     assert answer.wheels == [entry]
     assert entry.key == BuildKey.of(
@@ -218,6 +221,14 @@ def test_a_compiled_wheel_needs_a_torch(tmp_path):
 def test_what_is_not_what_its_name_says_is_not_added(tmp_path):
     with pytest.raises(MambaopsError, match="the name says CUDA"):
         key(NAMED, tmp_path, cudart="libcudart.so.11.0")
+
+
+def test_a_pack_of_kernels_has_the_key_that_it_was_compiled_for(store, tmp_path):
+    asked = asked_of({}, "12.8", ("8.0", "9.0"))
+    files = {ASKED: msgspec.json.encode(asked), "mambaops_kernels/__init__.py": b""}
+    wheel = write_wheel(files, tmp_path / "made", local="cu128.sm80.sm90.x1")
+    (entry,) = run(store, Request(action="add", file=str(wheel))).wheels
+    assert entry.key == asked.key
 
 
 # ---- the entry of a wheel

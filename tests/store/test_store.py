@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from mambaops.core.errors import MambaopsError
 from mambaops.core.files import sha256_of
@@ -195,6 +196,25 @@ def test_prune_by_age_and_by_number_takes_the_least_recently_used(store, make_wh
     assert [entry.wheel for entry in store.prune(older_than=timedelta(days=15))] == [paths[2].name]
     assert [path.exists() for path in paths] == [True, True, False, False]
     assert [entry.wheel for entry in store.entries()] == [paths[0].name, paths[1].name]
+
+
+def test_the_wheels_of_one_package_are_named_with_their_keys(store, make_wheel):
+    there = store.add(make_wheel(), key())
+    store.add(make_wheel(version="1.0+gone"), key(source="ab")).unlink()
+    store.add(make_wheel(name="other"), key(package="other"))
+    make_wheel(version="1.1", folder=store.path)  # put there by hand
+    assert store.keyed("tiny") == [(there, key())]
+
+
+def test_a_store_that_is_locked_for_long_is_said(store, make_wheel, monkeypatch):
+    monkeypatch.setattr("mambaops.store.store.LOCK_SECONDS", 0.0)
+    store.path.mkdir(parents=True)
+    with (
+        FileLock(store.path / ".lock"),
+        pytest.raises(MambaopsError, match="has been locked by another process"),
+    ):
+        store.add(make_wheel(), key())
+    assert store.entries() == []
 
 
 WRITER = """

@@ -20,9 +20,11 @@ def wheel_members(
     files: dict[str, bytes],
     requires: list[str],
     tag: str = "py3-none-any",
+    python: str = "",
 ) -> dict[str, bytes]:
     folder = f"{name}-{version}.dist-info"
     needs = "".join(f"Requires-Dist: {one}\n" for one in requires)
+    needs += f"Requires-Python: {python}\n" if python else ""
     members = dict(files)
     members[f"{folder}/METADATA"] = (
         f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}".encode()
@@ -50,7 +52,7 @@ def write_zip(path: Path, members: dict[str, bytes]) -> Path:
 
 @pytest.fixture
 def make_wheel(tmp_path: Path) -> MakeWheel:
-    """make_wheel(name, version, size=…, files=…, requires=…, tag=…, folder=…, filename=…) -> path."""
+    """make_wheel(name, version, size=…, files=…, requires=…, tag=…, python=…, folder=…, filename=…) -> path."""
 
     def make(
         name: str = "tiny",
@@ -60,13 +62,14 @@ def make_wheel(tmp_path: Path) -> MakeWheel:
         files: dict[str, bytes] | None = None,
         requires: list[str] | None = None,
         tag: str = "py3-none-any",
+        python: str = "",
         folder: Path | None = None,
         filename: str | None = None,
     ) -> Path:
         content = {f"{name}/__init__.py": f"__version__ = {version!r}\n".encode(), **(files or {})}
         if size:
             content[f"{name}/blob.bin"] = os.urandom(size)
-        members = wheel_members(name, version, content, requires or [])
+        members = wheel_members(name, version, content, requires or [], python=python)
         path = (folder or tmp_path / "made") / (filename or f"{name}-{version}-{tag}.whl")
         return write_zip(path, members)
 

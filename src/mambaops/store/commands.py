@@ -21,7 +21,7 @@ from mambaops.store.kernels import Kernels, compiled, counted, remove
 from mambaops.store.store import Store
 from mambaops.wheels.archive import dist_info
 from mambaops.wheels.inspect.contents import WheelContents, inspect_wheel
-from mambaops.wheels.keys import BuildKey
+from mambaops.wheels.keys import NO_TORCH, BuildKey
 from mambaops.wheels.names import parse_wheel_name
 from mambaops.wheels.rewrite import WheelRewriter
 
@@ -180,7 +180,7 @@ def key_of(path: Path, contents: WheelContents, torch: str) -> BuildKey:
     return BuildKey.of(
         package=name.package,
         version=name.version,
-        torch=against or "0",
+        torch=against or NO_TORCH,
         cuda=name.build.cuda or contents.cuda,
         cxx11_abi=contents.cxx11_abi,
         python=name.python,

@@ -10,7 +10,7 @@ from mambaops.knowledge.gpus import capabilities
 from mambaops.knowledge.tables import minor_of, version_key
 from mambaops.knowledge.torch_builds import torch_row
 from mambaops.store.entries import Entry
-from mambaops.wheels.keys import BuildKey
+from mambaops.wheels.keys import NO_TORCH, BuildKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -41,22 +41,27 @@ def offered(entries: Iterable[Entry]) -> Offer:
     """Every target that a wheel serves, with the wheel that each release has for it.
 
     Of two builds of one release for one target pip would take the one whose digest sorts last, so the one with
-    machine code goes before the one with PTX, then the newer before the older.
+    machine code goes before the one with PTX, then the newer before the older. What needs no torch of its own
+    (Python alone, kernels) goes to every target that runs it.
     """
     found, every = Offer(), list(entries)
-    for entry in every:
-        if why := _why_not(entry):
-            found.left_out[entry.wheel] = why
-            continue
+    found.left_out.update({one.wheel: why for one in every if (why := _why_not(one))})
+    fit = [one for one in every if one.wheel not in found.left_out]
+    for entry in fit:
         for target in _targets(entry):
             found.wheels.setdefault(target, []).append(entry)
-    anywhere = [entry for entry in every if entry.key is None and _pure(entry)]
+    anywhere = [one for one in fit if not _has_torch(one)]
     for target, several in found.wheels.items():
-        found.wheels[target] = [*_one_of_each(several, target), *anywhere]
+        also = [one for one in anywhere if _runs_beside(one, target)]
+        found.wheels[target] = _one_of_each([*several, *also], target)
     taken = {entry.wheel for several in found.wheels.values() for entry in several}
-    for entry in every:
+    for entry in fit:
         if entry.wheel not in taken:
-            found.left_out.setdefault(entry.wheel, "another build of this release is offered")
+            why = "another build of this release is offered"
+            # only what tells its torch makes a target
+            found.left_out[entry.wheel] = (
+                why if _has_torch(entry) else f"no target runs it, or {why}"
+            )
     return found
 
 
@@ -68,8 +73,8 @@ def _why_not(entry: Entry) -> str:
     build = row.build(key.cuda) if row and key.cuda else None
     if build and key.cxx11_abi is not None and build.cxx11_abi != key.cxx11_abi:
         return f"torch {minor_of(key.torch)} for CUDA {key.cuda} has the other C++ ABI"
-    if key.cuda and not _capabilities(key):
-        return f"no GPU that is known runs code for {' '.join(key.architectures) or 'nothing'}"
+    if key.cuda and not key.architectures:
+        return "it was built for CUDA, and holds code for no GPU"
     return ""
 
 
@@ -77,10 +82,14 @@ def _pure(entry: Entry) -> bool:
     return entry.wheel.endswith("-none-any.whl")
 
 
+def _has_torch(entry: Entry) -> bool:
+    return entry.key is not None and entry.key.torch != NO_TORCH
+
+
 def _targets(entry: Entry) -> list[Target]:
     key = entry.key
-    if key is None:
-        return []  # Python alone: it goes to every target
+    if key is None or not _has_torch(entry):
+        return []
     torch = minor_of(key.torch)
     if not key.cuda:
         return [Target(torch=torch)]
@@ -91,13 +100,29 @@ def _targets(entry: Entry) -> list[Target]:
 def _capabilities(key: BuildKey) -> list[str]:
     """The compute capabilities that run this code, of all GPUs that are known and those it was compiled for."""
     named = {arch.partition("+")[0].rstrip("af") for arch in key.architectures}
-    every = sorted({*capabilities(), *named}, key=version_key)
+    every = {*capabilities(), *named}
     return [one for one in every if any(_runs(arch, one) for arch in key.architectures)]
 
 
 def _runs(arch: str, capability: str) -> bool:
     code, _, ptx = arch.partition("+")
     return cubin_runs_on(code, capability) or (ptx == "PTX" and ptx_runs_on(code, capability))
+
+
+def _runs_beside(entry: Entry, target: Target) -> bool:
+    """Does what needs no torch of its own run on a target: as Python, or with machine code for its GPU and driver?"""
+    key = entry.key
+    if key is None or not key.cuda:
+        return True
+    # a driver that torch's CUDA runs with takes machine code of an older major, and of its own
+    runs = target.cuda and version_key(key.cuda)[0] <= version_key(target.cuda)[0]
+    return bool(runs) and any(_runs(arch, target.capability) for arch in key.architectures)
+
+
+def _release(entry: Entry) -> tuple[str, ...]:
+    """Package, public version, Python and platform."""
+    name, version, *tags = entry.wheel.split("-")
+    return name.lower(), version.partition("+")[0], *tags
 
 
 def _one_of_each(several: Sequence[Entry], target: Target) -> list[Entry]:
@@ -108,10 +133,5 @@ def _one_of_each(several: Sequence[Entry], target: Target) -> list[Entry]:
         cubin = any(cubin_runs_on(a.partition("+")[0], target.capability) for a in archs)
         return cubin, entry.added
 
-    best: dict[tuple[str, str, str], Entry] = {}
-    for entry in sorted(several, key=rank):
-        key = entry.key
-        if key is not None:
-            tags = entry.wheel.removesuffix(".whl").split("-")[-3:]
-            best[key.package, key.version, "-".join(tags)] = entry
+    best = {_release(entry): entry for entry in sorted(several, key=rank)}
     return sorted(best.values(), key=lambda entry: entry.wheel)

@@ -16,6 +16,7 @@ from mambaops.core.names import normal
 from mambaops.knowledge.packages import known
 
 NAMED_ARCHITECTURES = 3  # more would make the file name unreadable; the digest holds them all
+NO_TORCH = "0"  # of what runs beside any: Python alone, kernels that torch does not load
 
 
 # defaults are left out of the encoding, so that a field added later changes no old digest

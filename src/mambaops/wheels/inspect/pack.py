@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from mambaops.core.errors import MambaopsError
-from mambaops.wheels.keys import BuildKey
+from mambaops.wheels.keys import NO_TORCH, BuildKey
 
 if TYPE_CHECKING:
     import zipfile
@@ -44,7 +44,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return BuildKey.of(
             package=KERNELS,
             version=self.version,
-            torch="0",
+            torch=NO_TORCH,
             cuda=self.cuda,
             cxx11_abi=None,
             python="py3",
