@@ -33,7 +33,7 @@ _PIECES = st.one_of(
 )
 
 
-@settings(max_examples=120, deadline=4000)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(_PIECES, max_size=12), st.integers(3, 5000))
 def test_any_text(pieces: list[str], size: int) -> None:
     text = "\n".join(pieces)
@@ -45,7 +45,7 @@ def test_any_text(pieces: list[str], size: int) -> None:
         assert 1 <= diagnosis.first_error_line_number <= count
 
 
-@settings(max_examples=60, deadline=4000)
+@settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(_EXAMPLES),
     st.lists(st.text(alphabet=" abcdefg/.-[]0123456789", max_size=60), max_size=40),

@@ -1,5 +1,7 @@
 """What holds of any log, in whatever pieces it comes; verdicts are in `cases/`."""
 
+import pytest
+
 from mambaops.diagnose.match import examine, match
 from mambaops.diagnose.text import chunks, whole_lines
 
@@ -30,6 +32,18 @@ def test_a_context_in_the_piece_before_counts() -> None:
     assert [f.rule for f in examine(chunks(text, size=70)).findings] == [
         "no-module-torch-in-isolation"
     ]
+
+
+@pytest.mark.parametrize(
+    ("log", "evidence"),
+    [
+        ("Collecting x\n  Successfully installed x-1\n[notice] a new pip\n", "Successfully installed x-1"),
+        ("x\nBuild failed\n", "Build failed"),
+        ("Collecting x\n", ""),
+    ],
+)  # fmt: skip
+def test_the_line_that_shows_the_end_is_named(log: str, evidence: str) -> None:
+    assert examine([log]).evidence == evidence
 
 
 def test_no_log_is_no_failure() -> None:

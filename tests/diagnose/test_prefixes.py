@@ -59,9 +59,9 @@ def test_an_unknown_failure_is_seen_behind_it(prefix: str) -> None:
     assert (found.verdict, found.findings) == ("failed", [])
     found = examine([prefixed(COMPILE, prefix)])
     assert (found.verdict, found.findings) == ("failed", [])
-    if not prefix.startswith(("ERROR", "2026-11-21 20:38:45")):  # there every line says `ERROR`
-        assert found.first_error_line_number == 3
-        assert examine([prefixed(UNKNOWN, prefix)]).first_error_line_number == 7
+    # also where every line says `ERROR`
+    assert found.first_error_line_number == 3
+    assert examine([prefixed(UNKNOWN, prefix)]).first_error_line_number == 7
 
 
 @pytest.mark.parametrize("prefix", PREFIXES.values(), ids=PREFIXES)
@@ -86,6 +86,10 @@ def test_a_good_end_is_seen_behind_it(prefix: str) -> None:
         ("n7 out one", ["n8 out two", "n9 out three", "other"], 7),
         ("n7 out one", ["n8 out two", "x", "y", "other"], 0),
         ("    one", ["    two", "    three"], 0),
+        # blank lines have no start
+        ("[rank0]: x", ["[rank0]: a", "[rank0]: b", "", "  ", ""], 9),
+        # what follows a difference is not shared any more
+        ("n: one: x", ["n: two: y", "n: one; z", "n: one- q", "n: two: w"], 3),
     ],
 )
 def test_what_neighbours_share(line: str, neighbours: list[str], width: int) -> None:

@@ -95,6 +95,8 @@ def test_what_must_stand_near_may_be_before_and_after_but_not_far() -> None:
     assert "pip-cache-stale-abi" not in scan([f"{CACHED}\n{far}{SYMBOL}\n"]).hits
     assert "pip-cache-stale-abi" not in scan([f"{SYMBOL}\n{far}{CACHED}\n"]).hits
     assert "pip-cache-stale-abi" not in scan([f"{CACHED}\n", far, f"{SYMBOL}\n"]).hits
+    assert "pip-cache-stale-abi" in scan([f"{far}{SYMBOL}\n{CACHED}\n{far}"]).hits
+    assert "pip-cache-stale-abi" in scan([f"{far}{CACHED}\n{SYMBOL}\n{far}"]).hits
 
 
 def test_the_same_needle_again_where_something_stands_near() -> None:

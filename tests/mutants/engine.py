@@ -3,8 +3,8 @@
 The tests are collected and run once, which says which test runs which line. Each bug is planted in the loaded
 program of a forked child, which runs only the tests that run the bug's line: those first that noticed another
 bug of the same function (or of any table), then the quick ones. A bug in a
-table or a default value changes that value wherever it is known by its name; a bug in a class body needs the
-program imported anew: such a child collects the room's tests again.
+table or a default value changes that value wherever it is known by its name; a bug in a class body, or in a table
+from which another one is made, needs the program imported anew: such a child collects the room's tests again.
 Only tests in this process are reached; what a test starts as a program runs the unchanged code.
 """
 
@@ -156,7 +156,7 @@ class Warm:
         self._first_look(session)
         spent = sum(self.room.seconds.values())
         print(f"{len(self.items)} tests, {spent:.0f} s of computing; {len(self.mutants)} bugs")
-        self.loaded = Loaded(list(self.room.texts))
+        self.loaded = Loaded(self.room.texts)
         for count, mutant in enumerate(self.mutants):
             if count and count % 100 == 0:
                 noticed = sum(one.outcome == "killed" for one in self.mutants)

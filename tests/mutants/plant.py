@@ -7,7 +7,7 @@ import functools
 import gc
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
@@ -19,8 +19,9 @@ from reach import Caches
 class Loaded:
     """The functions of some files, and their caches, as they are in this process."""
 
-    def __init__(self, files: list[Path]) -> None:
-        self.functions: dict[str, list[FunctionType]] = {str(file): [] for file in files}
+    def __init__(self, texts: Mapping[Path, str]) -> None:
+        self.functions: dict[str, list[FunctionType]] = {str(file): [] for file in texts}
+        self.read = {name for text in texts.values() for name in read_at_import(ast.parse(text))}
         gc.unfreeze()  # what is frozen is not listed
         for one in gc.get_objects():
             if type(one) is FunctionType and one.__code__.co_filename in self.functions:
@@ -33,7 +34,7 @@ class Loaded:
         """Put the changed code of a file into place; False where only a fresh import can."""
         self.caches.clear(f"{mutant.file}:{mutant.function}" if mutant.function else "")
         if not mutant.function:
-            return _replace(mutant, code, text)
+            return _replace(mutant, code, text, self.read)
         new = {_place(one): one for one in _codes(code)}
         for one in self.functions[str(mutant.file)]:
             other = new.get(_place(one.__code__))
@@ -43,11 +44,29 @@ class Loaded:
         return bool(self.functions[str(mutant.file)])
 
 
-def _replace(mutant: Mutant, code: CodeType, text: str) -> bool:
-    """A changed table or default value, given to every module that has the one of before by its name."""
+def read_at_import(node: ast.AST) -> Iterator[str]:
+    """The names that are read while a module is imported: other tables, classes and default values hang on them."""
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+        yield node.id
+    if isinstance(node, ast.Attribute):
+        yield node.attr
+    parts = ast.iter_child_nodes(node)
+    if isinstance(node, ast.FunctionDef):  # what it does, and its annotations, are not run then
+        parts = iter(
+            [*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults)]
+        )
+    for one in parts:
+        yield from read_at_import(one)
+
+
+def _replace(mutant: Mutant, code: CodeType, text: str, read: set[str]) -> bool:
+    """A changed table or default value, given to every module that has the one of before by its name.
+
+    False where others are computed from it (`read`), in whatever module.
+    """
     module = _module(mutant.file)
     names = _assigned(text, mutant.line)
-    if module is None or not names:
+    if module is None or not names or read.intersection(names):
         return False
     fresh = {**vars(module)}
     exec(code, fresh)

@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from mutate import sites  # noqa: E402
+from plant import read_at_import  # noqa: E402
 
 
 def bugs(source: str) -> list[str]:
@@ -57,19 +58,41 @@ def test_what_no_decision_hangs_on_is_left_alone(source: str) -> None:
     assert bugs(source) == []
 
 
+def test_what_an_import_reads() -> None:
+    source = """
+A = 1
+B = frozenset(one for one in module.A2)
+@C
+def f(x: D = E, *, y=F) -> G:
+    return H
+class I(J):
+    k: K = L
+    def m(self):
+        return M
+"""
+    tree = ast.parse(source)
+    assert set(read_at_import(tree)) == set("CEFJKL") | {"frozenset", "one", "module", "A2"}
+
+
 MODULE = """
 LIMITS = {"small": 2, "large": 5}
+WORDS = ("one", "two")
+EVERY = frozenset(WORDS)
 
 
 def fits(size: int, kind: str = "small") -> bool:
     return size <= LIMITS[kind]
 
 
+def known(word: str) -> bool:
+    return word in EVERY
+
+
 def unused(a: int) -> int:
     return a * 2
 """
 TEST = """
-from mambaops.room import fits
+from mambaops.room import fits, known
 
 
 def test_fits():
@@ -78,6 +101,10 @@ def test_fits():
 
 def test_large():
     assert fits(4, "large")
+
+
+def test_known():
+    assert known("one")
 """
 
 
@@ -106,16 +133,18 @@ def test_a_run_names_survivors_and_who_noticed_the_rest(tmp_path: Path) -> None:
     )
     said = done.stdout
     assert (
-        "killed   room.py:6: size <= LIMITS[kind]: <= -> <   by tests/test_room.py::test_fits"
+        "killed   room.py:8: size <= LIMITS[kind]: <= -> <   by tests/test_room.py::test_fits"
         in said
     ), done
     assert "SURVIVED room.py:2: 5 -> 6" in said
-    assert "UNREACHED room.py:10: a * 2: Mult -> FloorDiv" in said
+    assert "UNREACHED room.py:16: a * 2: Mult -> FloorDiv" in said
     assert "survivors.toml names what is not there: room.py: `gone`" in said
     assert "1 survivors with a reason" in said
     assert "'small' -> ''" in said  # a default value
-    # functions, tables and default values are changed where they are
-    assert "imported anew" not in said
+    # functions, tables and default values are changed where they are, but for those from which others are made
+    assert "2 bugs for each of which the program is imported anew" in said
+    assert "killed   room.py:3: 'one' -> ''" in said
+    assert "SURVIVED room.py:3: 'two' -> ''" in said
     assert done.returncode == 0
 
 

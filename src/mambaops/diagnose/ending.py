@@ -49,7 +49,7 @@ def end_of(lines: list[str]) -> End:
     """How these last lines of a log end."""
     names: set[str] = set()
     for back, line in enumerate(reversed(lines[-LOOKED_AT:])):
-        plain = bare(line.rstrip("\r").rsplit("\r", 1)[-1])
+        plain = bare(line.rstrip("\r").rpartition("\r")[2])
         ending, match = _ending(plain)
         if ending is None or match is None:
             if plain and not _trailing().search(plain):

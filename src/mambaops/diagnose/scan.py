@@ -139,7 +139,7 @@ class _Scanner:
         role = NEEDLE if word in known else 0
         role |= NAME if word in NAMED else 0
         role |= ATTEMPT if word == START else 0
-        role |= BEGINNING if word in BEGINNINGS and not self.found.begun else 0
+        role |= BEGINNING if word in BEGINNINGS else 0
         wanted = self.errors.error is None or self.attempts
         return role | (MARK if wanted and word in MARKS else 0)
 
@@ -251,7 +251,7 @@ class _Scanner:
         tail = self.tail + piece.text[-END:]
         self.tail = tail[-END:]
         for back, line in enumerate(reversed(piece.text[-NEAR:].rstrip().split("\n"))):
-            plain = bare(line.rstrip("\r").rsplit("\r", 1)[-1])
+            plain = bare(line.rstrip("\r").rpartition("\r")[2])
             if plain and not _AFTERWARDS.match(plain):
                 ended = piece.first_number + piece.text.rstrip().count("\n")
                 self.found.last_line, self.found.last_number = plain[-WINDOW:], ended - back
