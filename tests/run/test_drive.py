@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,14 @@ import pytest
 from recorded import path_of, varied
 from target_environment import TargetEnvironment
 
-from mambaops.core.errors import CommandFailed, MachineError, MambaopsError, StepDidNotTake
+from mambaops.core.amounts import duration
+from mambaops.core.errors import (
+    CommandFailed,
+    Interrupted,
+    MachineError,
+    MambaopsError,
+    StepDidNotTake,
+)
 from mambaops.decide.situation import Flags
 from mambaops.profiles.load import load_profile
 from mambaops.run.drive import _announce, _conclude, drive, renew, undo, verified
@@ -20,7 +28,7 @@ from mambaops.run.planning import planned
 from mambaops.run.runner import Done, Outcome, Run
 from mambaops.state.evidence import write_notes
 from mambaops.state.places import places
-from mambaops.state.remedies import tried
+from mambaops.state.remedies import remember_tried, tried
 
 COMPILE = Flags(arch="9.0", obtain=("source",))
 READY = {"setuptools": "80", "wheel": "0.45", "packaging": "24", "ninja": "1.13"}
@@ -61,10 +69,26 @@ def test_what_was_done_before_is_said(env: TargetEnvironment) -> None:
 def test_what_was_done_is_said_with_its_evidence(env: TargetEnvironment) -> None:
     env.take_over({"cached_probe.py": probe(env, {}), "-m": ("", "", 0)})
     env.after_pip({"cached_probe.py": probe(env, READY)})
+    started = time.monotonic()
     outcome = drive("local", COMPILE, only=("prepare-build",), say=said.append)
     assert [one.step for one in outcome.steps if one.outcome == "done"] == ["prepare-build"]
-    assert said[-1].startswith("done in ")
-    assert said[-1].endswith(f"; evidence: {outcome.folder}")
+    possible = range(round(time.monotonic() - started) + 2)
+    told = [f"done in {duration(one)}; evidence: {outcome.folder}" for one in possible]
+    assert said[-1] in told
+
+
+def test_who_interrupts_is_explained_nothing_and_nothing_is_tried_again(
+    env: TargetEnvironment,
+) -> None:
+    def say(line: str) -> None:
+        said.append(line)
+        if line.startswith("prepare-build: "):
+            raise KeyboardInterrupt
+
+    env.take_over({"cached_probe.py": probe(env, {})})
+    with pytest.raises(Interrupted):
+        drive("local", COMPILE, only=("prepare-build",), say=say)
+    assert said[-1] == "interrupted: what is whole is kept"
 
 
 def test_an_unknown_failure_is_not_tried_again(env: TargetEnvironment) -> None:
@@ -79,8 +103,11 @@ def test_an_unknown_failure_is_not_tried_again(env: TargetEnvironment) -> None:
 
 def test_a_failure_with_a_safe_remedy_is_tried_once_more(env: TargetEnvironment) -> None:
     env.take_over({"cached_probe.py": probe(env, {}), "-m": ("", KILLED, 1)})
+    known = {"rule": "compiler-oom-killed", "remedy": "fewer-jobs", "profile": "local"}
+    before = remember_tried(**known, step="build-wheel", result="helped")
     with pytest.raises(CommandFailed):
         drive("local", COMPILE, only=("prepare-build",), say=said.append)
+    assert any(str(before) in line for line in said)  # what helped here once is said
     assert len([words for words in env.calls() if words[0] == "-m"]) == 2
     assert said.count("trying once more") == 1
     assert len([line for line in said if line.startswith("full log: ")]) == 2

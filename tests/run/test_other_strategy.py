@@ -8,18 +8,22 @@ from pathlib import Path
 import msgspec
 import pytest
 from recorded import facts_of, varied
+from small_steps import Workshop
 from target_environment import TargetEnvironment
 
+from mambaops.core.errors import MambaopsError
+from mambaops.decide.case import Case
 from mambaops.decide.packages import served
 from mambaops.decide.runtime import wanted_kernels
 from mambaops.decide.situation import Flags
 from mambaops.profiles.load import load_profile
-from mambaops.run.drive import as_asked
+from mambaops.run.drive import _second_try, as_asked
 from mambaops.run.other_strategy import without_runtime
 from mambaops.run.runner import Done, Run
 from mambaops.runtime.identity import asked_of
 from mambaops.runtime.wheel import write_wheel
 from mambaops.state.places import places
+from mambaops.steps.context import Context
 from mambaops.store.store import Store
 from mambaops.wheels.inspect.pack import ASKED
 
@@ -68,6 +72,26 @@ def test_it_is_said_asked_and_remembered(env: TargetEnvironment) -> None:
     assert "store, prebuilt, source" in said[-1]
     assert "an hour" in asked[0]
     assert served(run_on(env, "hopper").case()) == ()
+
+
+@pytest.mark.parametrize("agreed", [True, False])
+def test_the_run_goes_on_with_the_next_strategy_where_the_person_agrees(
+    env: TargetEnvironment, tmp_path: Path, agreed: bool
+) -> None:
+    def verify(context: Context, case: Case) -> None:
+        if served(case):
+            raise MambaopsError("wrong numbers")
+
+    shop = Workshop(tmp_path / "shop")
+    run = run_on(env, "hopper")
+    run.steps = [shop.touch("verify", verify)]
+    with pytest.raises(MambaopsError, match="wrong numbers"):
+        run.all()
+    outcome = _second_try(run, (), said.append, lambda question: agreed)
+    assert shop.acted == ["verify"] * (1 + agreed)
+    assert ("trying once more" in said, outcome is not None) == (agreed, agreed)
+    if outcome is not None:
+        assert [(one.step, one.outcome) for one in outcome.steps] == [("verify", "done")]
 
 
 def test_kernels_of_a_stored_pack_are_remembered_too(

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from mambaops.decide.situation import Flags
 from mambaops.diagnose.rules import load
 from mambaops.profiles.load import load_profile
-from mambaops.run.recovery import AGREED, REMEDIES, apply, result_of, with_own_folder
-from mambaops.run.runner import Run
+from mambaops.run.recovery import (
+    AGREED,
+    CLEAN_CACHES,
+    CLEAN_TREES,
+    FEWER_JOBS,
+    MORE_ROOM,
+    REMEDIES,
+    apply,
+    explain_failure,
+    result_of,
+    with_own_folder,
+    without,
+)
+from mambaops.run.runner import Done, Run
+from mambaops.state.evidence import RunLog
 
 # a Python whose pip has one wheel in its cache
 PIP = """#!/bin/sh
@@ -33,12 +48,22 @@ def test_every_remedy_belongs_to_a_rule_of_the_catalogue() -> None:
     assert set(REMEDIES) <= {rule.id for rule in load().rules}
 
 
+def test_the_names_that_are_remembered_on_peoples_machines_stay() -> None:
+    mine = [one.name for one in (FEWER_JOBS, CLEAN_TREES, CLEAN_CACHES)]
+    assert mine == ["fewer-jobs", "clean-trees", "clean-caches"]
+    assert {one.name for one in AGREED.values()} == {
+        *mine, "without-LD_LIBRARY_PATH", "without-CUDA_HOME", "own-TRITON_CACHE_DIR", "own-TMPDIR",
+    }  # fmt: skip
+
+
 def test_out_of_memory_means_one_compiler_at_a_time_and_only_once(run: Run) -> None:
     said: list[str] = []
+    assert FEWER_JOBS.shows(run) == ["compile one file at a time (`--jobs 1`)"]
     assert apply(run, ["compiler-oom-killed"], said.append)
     assert run.jobs == 1
     assert "one at a time" in said[0]
     assert not apply(run, ["compiler-oom-killed"], said.append)
+    assert FEWER_JOBS.shows(run) == []
 
 
 def test_stale_objects_are_removed_and_nothing_else(run: Run) -> None:
@@ -97,7 +122,7 @@ def test_a_variable_in_the_way_is_left_out_where_the_person_agrees(
     assert AGREED[rule].shows(run) == [
         f"run without {variable} (now /opt/old); for your shell: `unset {variable}`"
     ]
-    assert AGREED[rule].act(run, lambda line: None)
+    assert without(variable).act(run, lambda line: None)
     assert variable not in os.environ
     assert not AGREED[rule].act(run, lambda line: None)
 
@@ -121,3 +146,58 @@ def test_a_folder_of_our_own_that_is_in_use_is_no_remedy(
 )
 def test_what_a_remedy_came_to(second: list[str], result: str) -> None:
     assert result_of("disk-full", second) == result
+
+
+@pytest.mark.parametrize(
+    ("more", "helps"),
+    [(0, False), (MORE_ROOM - 1, False), (MORE_ROOM, True), (2 * MORE_ROOM, True)],
+)
+def test_our_own_disk_for_temporary_files_where_it_has_a_gigabyte_more(
+    run: Run, more: int, helps: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disk_usage(path: Path) -> SimpleNamespace:
+        assert path.exists()  # as the real one
+        return SimpleNamespace(free=5000 if path == full else 5000 + more)
+
+    full, own = tmp_path / "full", run.where.root / "tmp"
+    full.mkdir()
+    monkeypatch.setattr(shutil, "disk_usage", disk_usage)
+    monkeypatch.setattr("tempfile.tempdir", str(full))
+    monkeypatch.setenv("TMPDIR", str(full))
+    remedy, said = AGREED["disk-full"], list[str]()
+    assert remedy.shows(run) == [f"run with TMPDIR={own}"] * helps
+    assert remedy.act(run, said.append) is helps
+    assert own.is_dir() is helps
+    assert os.environ["TMPDIR"] == str(own if helps else full)
+    assert said == [f"remedy: TMPDIR={own} for this run"] * helps
+
+
+def test_a_gigabyte_is_one() -> None:
+    assert MORE_ROOM == 1024**3
+
+
+KILLED = "c++: fatal error: Killed signal terminated program cc1plus\ncompilation terminated.\n"
+WARNED = "UserWarning: There are no g++ version bounds defined for CUDA version 11.8\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "rules", "told"),
+    [
+        (KILLED, ["compiler-oom-killed"], True),
+        (WARNED + KILLED, ["compiler-oom-killed"], True),
+        (WARNED, [], False),  # a warning that is often blamed is no cause
+        ("Successfully installed x-1\n", [], False),
+    ],
+)
+def test_causes_are_read_from_the_logs_of_what_failed(
+    run: Run, text: str, rules: list[str], told: bool
+) -> None:
+    said: list[str] = []
+    run.log = RunLog.begin(run.where.runs, "local")
+    assert (explain_failure(run, said.append), said) == ([], [])  # nothing has failed yet
+    log = run.log.log("prepare-build")
+    log.write_text(text, encoding="utf-8")
+    run.done = [Done(step="prepare-build", outcome="failed")]
+    assert explain_failure(run, said.append) == rules
+    assert (len(said) > 1) is told  # the cause, before the log is named
+    assert said[-1] == f"full log: {log}"

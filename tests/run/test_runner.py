@@ -6,13 +6,17 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import psutil
 import pytest
-from recorded import facts_of
+from recorded import facts_of, varied
 from small_steps import Workshop
+from target_environment import TargetEnvironment
 
 from mambaops.core import process
 from mambaops.core.errors import (
@@ -25,6 +29,7 @@ from mambaops.core.errors import (
 )
 from mambaops.core.signals import Stopped
 from mambaops.decide.case import Case
+from mambaops.decide.memory import Made
 from mambaops.decide.packages import to_build
 from mambaops.decide.situation import Flags
 from mambaops.decide.verdict import needed
@@ -32,6 +37,8 @@ from mambaops.plan import Plan
 from mambaops.profiles.load import load_profile
 from mambaops.run.lock import locked
 from mambaops.run.runner import Outcome, Run, packages_of
+from mambaops.state.memory import read_made
+from mambaops.state.places import Places, places
 from mambaops.steps.context import Context
 from mambaops.steps.step import Step
 
@@ -412,3 +419,83 @@ def test_what_an_ended_run_had_begun_is_settled(shop: Workshop, mark: str) -> No
     run.settle()
     assert not place.exists()
     assert run.where.env.exists() is (mark == "kept")
+
+
+@pytest.mark.parametrize(
+    ("before", "archs", "kept"),
+    [
+        (Made(archs=("8.0",), asked=True, torch="2.9.1", torch_cuda="12.6"), ("8.0",), True),
+        (Made(torch="2.9.1", torch_cuda="12.6"), ("9.0",), False),
+    ],
+)
+def test_a_step_is_done_anew_for_what_it_was_done_for(
+    shop: Workshop, tmp_path: Path, before: Made, archs: tuple[str, ...], kept: bool
+) -> None:
+    """The architectures that somebody named stay named; the torch that is there goes with the environment."""
+    seen: list[Case] = []
+    run = run_of(
+        shop.touch("create-venv", renew=lambda context, case: seen.append(case)), machine="hopper"
+    )
+    env = TargetEnvironment(run.where.env, tmp_path / "shared")
+    place = {"prefix": str(env.folder), "executable": str(env.python), "kind": "venv"}
+    there = varied("no-gpu", {"python": place})
+    env.take_over({"cached_probe.py": (msgspec.json.encode(there).decode(), "", 0)})
+    run.where.made.write_bytes(msgspec.json.encode(before))
+    run.renew("create-venv")
+    (case,) = seen
+    assert case.target is None
+    assert (case.choice.archs, case.choice.named) == (archs, kept)
+    assert case.situation.made == (Made(archs=archs, asked=True) if kept else None)
+    assert read_made(run.where) == Made(profile="local", archs=archs, asked=kept)
+
+
+def test_what_is_done_anew_may_be_interrupted(shop: Workshop) -> None:
+    def renew(context: Context, case: Case) -> None:
+        raise Stopped(signal.SIGTERM)
+
+    with pytest.raises(Interrupted) as caught:
+        run_of(shop.touch("first", renew=renew)).renew("first")
+    assert caught.value.exit_code == 128 + signal.SIGTERM
+
+
+def left_behind(where: Places) -> psutil.Process:
+    """What a command leaves running that was started under the profile's lock."""
+    with locked(where):
+        assert where.lock.with_suffix(".running").exists()
+        done = process.run(["sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"])
+    assert not where.lock.with_suffix(".running").exists()
+    return psutil.Process(int(done.stdout))
+
+
+def test_what_a_killed_run_has_left_is_ended_and_no_other_profiles(shop: Workshop) -> None:
+    mine, others = left_behind(places("local")), left_behind(places("hopper"))
+    told: list[str] = []
+    try:
+        with locked(places("local"), told.append):
+            assert mine.is_running()  # there was no run that was killed
+        places("local").lock.with_suffix(".running").touch()
+        with locked(places("local"), told.append):
+            assert psutil.wait_procs([mine], timeout=30)[0] == [mine]
+        assert told == [f"ended what a killed run has left: sleep 60 ({mine.pid})"]
+        assert others.is_running()
+    finally:
+        for one in (mine, others):
+            if one.is_running():
+                one.kill()
+
+
+def test_what_was_started_is_ended_before_the_lock_is_free(shop: Workshop) -> None:
+    started, told = threading.Event(), list[str]()
+    command = threading.Thread(
+        target=process.run,
+        args=(["sleep", "60"],),
+        kwargs={"check": False, "on_start": lambda pid: started.set()},
+        daemon=True,
+    )
+    with pytest.raises(ValueError, match="a fault"), locked(places("local"), told.append):
+        command.start()
+        assert started.wait(30)
+        raise ValueError("a fault")
+    command.join(30)
+    assert not command.is_alive()
+    assert told == []  # nobody is waited for who has gone

@@ -51,12 +51,10 @@ def drive(
     except Interrupted:
         raise  # nothing has failed, and nothing is tried again
     except MambaopsError:
-        rules = explain_failure(run, say)
-        remedied = apply(run, rules, say)
-        if not (remedied or without_runtime(run, ask, say)):
+        again = _second_try(run, only, say, ask)
+        if again is None:
             raise
-        say("trying once more")
-        outcome = _again(run, only, say, remedied)
+        outcome = again
     _conclude(run, outcome, time.monotonic() - started, only, say)
     return outcome
 
@@ -79,6 +77,15 @@ def _announce(plan: Plan, say: Say, only: tuple[str, ...] = ()) -> None:
         return
     for note in plan.choice.notes:
         say(note)
+
+
+def _second_try(run: Run, only: tuple[str, ...], say: Say, ask: Ask) -> Outcome | None:
+    """What failed is explained, and tried once more after a remedy or with another strategy; None: neither helps."""
+    remedied = apply(run, explain_failure(run, say), say)
+    if not (remedied or without_runtime(run, ask, say)):
+        return None
+    say("trying once more")
+    return _again(run, only, say, remedied)
 
 
 def _again(run: Run, only: tuple[str, ...], say: Say, remedied: list[str]) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterator
 
@@ -43,7 +44,7 @@ def locked(where: Places, say: Say = _silent) -> Iterator[None]:
             hint="name a folder of yours: `export MAMBAOPS_HOME=/a/folder/of/yours`",
         ) from error
     running = where.lock.with_suffix(".running")  # stays where a run is killed
-    label = "lock-" + hashlib.sha256(str(where.lock).encode("utf-8", "replace")).hexdigest()[:12]
+    label = f"lock-{hashlib.sha256(os.fsencode(where.lock)).hexdigest()}"
     try:
         if running.exists():
             _end_leftover(label, say)

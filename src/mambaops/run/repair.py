@@ -65,7 +65,7 @@ class _Outcome(msgspec.Struct, kw_only=True):
 
 
 class _Flags(Flags, frozen=True, kw_only=True):
-    jobs: int = 0
+    jobs: int
 
 
 def repair(log: Path | None, found: Explanation, *, ask: Callable[[str], None], say: Say) -> Repair:
@@ -81,13 +81,14 @@ def repair(log: Path | None, found: Explanation, *, ask: Callable[[str], None], 
     if not found.diagnosis.failed or not causes:
         say("--fix: no failure that is known, and so nothing to apply")
         return Repair()
-    run, step = _run_of(log, say)
-    if run is None:
+    asked = _run_of(log, say)
+    if asked is None:
         say(
             "--fix: this is no log of a step that failed in a run of mambaops, so there is nothing to run "
             "again: follow the `do:` lines, then hand the new log to `mambaops diagnose`"
         )
         return Repair(rule=causes[0].rule, left=causes[0].fixes)
+    run, step = asked
     chosen = _choose(run, step, causes, say)
     if chosen is None:
         say("--fix: nothing is applied: what helps needs root, the network or a decision")
@@ -99,18 +100,20 @@ def repair(log: Path | None, found: Explanation, *, ask: Callable[[str], None], 
     return _tried(run, done, say)
 
 
-def _run_of(log: Path | None, say: Say) -> tuple[Run | None, str]:
-    """The run whose step left this log when it failed, as it was asked for, and the step."""
-    folder = log.absolute().parent if log else Path()
+def _run_of(log: Path | None, say: Say) -> tuple[Run, str] | None:
+    """The run whose step left this log when it failed, as it was asked for, and the step; None: there is none."""
+    if log is None:
+        return None
+    folder = log.absolute().parent
     try:
         outcome = msgspec.json.decode((folder / "outcome.json").read_bytes(), type=_Outcome)
         flags = msgspec.json.decode((folder / "flags.json").read_bytes(), type=_Flags)
         name = msgspec.json.decode((folder / "plan.json").read_bytes())["profile"]
     except (OSError, ValueError, KeyError, TypeError):
-        return None, ""
+        return None
     failed = [one.step for one in outcome.steps if one.outcome == "failed"]
-    if log is None or not failed or not log.name.startswith(failed[-1].partition(":")[0]):
-        return None, ""
+    if not failed or not log.name.startswith(failed[-1].partition(":")[0]):
+        return None
     own = Flags(**{one: getattr(flags, one) for one in Flags.__struct_fields__})
     return Run(load_profile(flags.profile or name), own, say, flags.jobs), failed[-1]
 
@@ -119,8 +122,7 @@ def _choose(run: Run, step: str, causes: list[Finding], say: Say) -> tuple[Findi
     """The first cause for which there is something to do that did not fail here before."""
     for cause in causes:
         remedy = AGREED.get(cause.rule)
-        lines = remedy.shows(run) if remedy else []
-        if remedy is None or not lines:
+        if remedy is None or not (lines := remedy.shows(run)):
             continue
         if _failed_before(run, step, cause.rule, remedy, say):
             continue
@@ -154,7 +156,6 @@ def _tried(run: Run, done: Repair, say: Say) -> Repair:
 
 def _again(run: Run, done: Repair, say: Say) -> Result:
     """Run the step again; the runner itself looks whether it took."""
-    run.done.clear()
     try:
         run.all((done.step,))
         say(f"verified: {done.step} was judged once more after it ran, and is done")
@@ -172,4 +173,4 @@ def _again(run: Run, done: Repair, say: Say) -> Result:
 
 
 def _needed(run: Run) -> list[PlannedStep]:
-    return plan_of(run.case(), steps=run.steps).with_status("needed")
+    return plan_of(run.case()).with_status("needed")

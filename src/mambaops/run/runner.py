@@ -209,8 +209,9 @@ class Run:
     def logs_of_failure(self) -> list[Path]:
         """Logs of the step that failed, newest last; empty when none did or it left none."""
         failed = [one.step for one in self.done if one.outcome == "failed"]
-        if not failed or self.log is None:
+        if not failed:
             return []
+        assert self.log is not None  # a step that fails has begun one
         found = self.log.folder.glob(self.log.log(failed[-1].partition(":")[0]).stem + "*.log")
         return sorted(found, key=lambda path: path.stat().st_mtime)
 
