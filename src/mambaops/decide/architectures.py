@@ -8,7 +8,7 @@ from mambaops.decide.situation import Flags
 from mambaops.facts.model import Facts, Gpu
 from mambaops.facts.newer import unknown_capability
 from mambaops.knowledge.checked import known_until
-from mambaops.knowledge.cuda import miscompiled, nearest_target, nvcc_can_target
+from mambaops.knowledge.cuda import miscompiled, nearest_target
 from mambaops.patching.archs import parse_archs
 from mambaops.profiles.model import Profile
 
@@ -92,23 +92,26 @@ def code_for(
     Other code is made where a GPU's own would give wrong numbers, and for GPUs that came after the toolkit.
     """
     here = [gpu.compute_capability for gpu in facts.gpus if gpu.compute_capability]
-    found = {arch: _instead(arch, toolkit) for arch in dict.fromkeys([*archs, *here])}
-    instead = {arch: code for arch, (code, _) in found.items() if code}
-    notes += [why for arch, (code, why) in found.items() if code and arch in archs]
+    known = dict.fromkeys([*archs, *here])
+    found = {arch: other for arch in known if (other := _instead(arch, toolkit))}
+    instead = {arch: code for arch, (code, _) in found.items()}
+    notes += [why for arch, (_, why) in found.items() if arch in archs]
     made = dict.fromkeys(instead.get(arch, arch) for arch in archs)
     return tuple(made), {code: arch for arch, code in instead.items()}
 
 
-def _instead(arch: str, toolkit: str) -> tuple[str, str]:
-    """(other code for one architecture, why); empty where its own is made."""
+def _instead(arch: str, toolkit: str) -> tuple[str, str] | None:
+    """(other code for one architecture, why); None where its own is made."""
     if wrong := miscompiled(toolkit, arch):
         return wrong.instead, (
             f"machine code for {wrong.instead} is made in the place of {arch}, and runs there: what CUDA {toolkit} "
             f"makes for {arch} gives wrong numbers ({wrong.source.split()[0]})"
         )
     plain = arch.replace(".", "").isdigit()
-    if not plain or not unknown_capability(arch) or nvcc_can_target(toolkit, arch) is not False:
-        return "", ""
-    code = nearest_target(toolkit, arch) or ""
+    if not plain or not unknown_capability(arch):
+        return None
+    code = nearest_target(toolkit, arch)
+    if code is None:
+        return None  # the toolkit is newer than the table too, and will judge
     told = f"CUDA {toolkit} came before GPUs of {arch}: {code} is compiled, which runs there"
     return code, told + " once the driver has translated it" * code.endswith("+PTX")

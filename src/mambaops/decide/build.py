@@ -15,12 +15,11 @@ from mambaops.wheels.keys import BuildKey
 def setup_options(package: Package, profile: Profile, choice: Choice, flags: Flags) -> SetupOptions:
     """How the setup.py of one package is to be patched for this choice."""
     row = torch_row(choice.torch)
-    standard = max(package.build.cxx_standard, (row.cxx_standard or 0) if row else 0)
+    standard = max(package.build.cxx_standard, row.cxx_standard if row else 0)
     return SetupOptions(
         archs=choice.archs,
         route=package.architectures.route,
         ninja=profile.build.ninja if flags.ninja is None else flags.ninja,
-        force_build=True,
         cxx_standard=standard or None,
         nvcc_threads=profile.build.nvcc_threads,
         split=choice.split if package.build.split else 0,

@@ -77,7 +77,7 @@ def getting_gxx(number: int) -> str:
 
 def major(version: str | None) -> int:
     """The first number of a compiler's version, 0 when it is not known."""
-    return int((version or "0").split(".")[0] or 0)
+    return int((version or "0").split(".")[0])
 
 
 def fitting_toolkit(case: Case) -> tuple[Toolkit | None, list[str]]:
