@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 from recorded import path_of, varied
 from target_environment import TargetEnvironment
 
-from mambaops.core.amounts import duration
 from mambaops.core.errors import (
     CommandFailed,
     Interrupted,
@@ -69,12 +67,10 @@ def test_what_was_done_before_is_said(env: TargetEnvironment) -> None:
 def test_what_was_done_is_said_with_its_evidence(env: TargetEnvironment) -> None:
     env.take_over({"cached_probe.py": probe(env, {}), "-m": ("", "", 0)})
     env.after_pip({"cached_probe.py": probe(env, READY)})
-    started = time.monotonic()
     outcome = drive("local", COMPILE, only=("prepare-build",), say=said.append)
     assert [one.step for one in outcome.steps if one.outcome == "done"] == ["prepare-build"]
-    possible = range(round(time.monotonic() - started) + 2)
-    told = [f"done in {duration(one)}; evidence: {outcome.folder}" for one in possible]
-    assert said[-1] in told
+    assert said[-1].startswith("done in ")
+    assert said[-1].endswith(f"; evidence: {outcome.folder}")
 
 
 def test_who_interrupts_is_explained_nothing_and_nothing_is_tried_again(

@@ -223,20 +223,28 @@ def test_the_script_calls_setup_py(tmp_path: Path) -> None:
     assert lines[1] == '  "$PY" setup.py bdist_wheel --dist-dir ../wheels)'
 
 
-@pytest.mark.parametrize(("inside", "kind"), [(True, "venv"), (True, "conda"), (False, "venv")])
+@pytest.mark.parametrize(
+    ("place", "kind", "inside"),
+    [
+        ("env", "venv", True),
+        ("env", "conda", False),
+        ("usr", "venv", False),
+        ("env2", "venv", False),  # beside it
+    ],
+)
 def test_the_compilers_are_told_of_headers_that_lie_in_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: bool, kind: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, kind: str, inside: bool
 ) -> None:
     """Python's own place is known to setup.py; the folder that `install-headers` filled is not."""
     monkeypatch.setenv("CPATH", "/of/the/user")
     case = case_with(tmp_path, portable=False)
     prefix = str(tmp_path / "env")
-    headers = f"{prefix}/include/python3.12" if inside else "/usr/include/python3.12"
+    headers = str(tmp_path / place / "include" / "python3.12")
     python = msgspec.structs.replace(case.facts.python, prefix=prefix, headers=headers, kind=kind)
     target = msgspec.structs.replace(case.facts, python=python)
     situation = msgspec.structs.replace(case.situation, target=target)
     case = msgspec.structs.replace(case, situation=situation)
     act(prepared(tmp_path, case), case)
     seen = json.loads((tmp_path / "seen.json").read_text(encoding="utf-8"))
-    told = f"{headers}:/of/the/user" if inside and kind == "venv" else "/of/the/user"
+    told = f"{headers}:/of/the/user" if inside else "/of/the/user"
     assert seen["env"]["CPATH"] == told
