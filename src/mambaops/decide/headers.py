@@ -21,10 +21,12 @@ def base_python(case: Case) -> Python | None:
     return here
 
 
-def lacks_headers(case: Case) -> bool:
-    """Is it known that Python.h is missing?"""
+def without_headers(case: Case) -> Python | None:
+    """The interpreter of a build whose Python.h is known to be missing; None: there is none such."""
     python = base_python(case)
-    return case.facts.host.system == "Linux" and python is not None and python.headers is None
+    if case.facts.host.system != "Linux" or python is None or python.headers is not None:
+        return None
+    return python
 
 
 def apt_package(facts: Facts, python: Python) -> str | None:

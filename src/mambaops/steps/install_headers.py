@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from mambaops.decide.case import Case
-from mambaops.decide.headers import apt_package, base_python, by_hand, lacks_headers
+from mambaops.decide.headers import apt_package, base_python, by_hand, without_headers
 from mambaops.decide.packages import compiles, may_find_prebuilt
 from mambaops.decide.verdict import Verdict, done, needed
 from mambaops.knowledge.tables import minor_of
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 def assess(case: Case) -> Verdict:
     """Python's headers for the build, where the Python that the environment is made of has none."""
-    python = base_python(case)
-    if python is None or not lacks_headers(case):
-        return done(f"in {python.headers}" if python and python.headers else "Python brings them")
+    python = without_headers(case)
+    if python is None:
+        there = base_python(case)
+        return done(f"in {there.headers}" if there and there.headers else "Python brings them")
     if may_find_prebuilt(case):
         return done("Python.h is missing; prepare-build gets it if no prebuilt wheel fits")
     return needed(missing(case), by_hand(case.facts, python))
@@ -34,8 +35,8 @@ def assess(case: Case) -> Verdict:
 
 def missing(case: Case) -> str:
     """What is missing and where it will come from; empty where nothing is."""
-    python = base_python(case)
-    if python is None or not lacks_headers(case):
+    python = without_headers(case)
+    if python is None:
         return ""
     package = apt_package(case.facts, python)
     whence = package or f"uv's Python {minor_of(python.version)}"
@@ -59,8 +60,8 @@ def act(context: Context, case: Case) -> None:
 def script(case: Case) -> list[str]:
     from mambaops.system.python_headers import apt_commands
 
-    python = base_python(case)
-    if python is None or not lacks_headers(case):
+    python = without_headers(case)
+    if python is None:
         return []
     package, minor = apt_package(case.facts, python), minor_of(python.version)
     if package is None:
