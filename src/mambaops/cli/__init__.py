@@ -6,15 +6,20 @@ tasks (`invoke_tasks`). What is imported here comes before Ctrl-C can be told: a
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from invoke import Collection
 
+# what a short command makes lives until its end: to look for garbage among it is a twentieth of a plan's time
+RARELY = 50_000
+
 
 def main() -> None:
     """The `mambaops` command."""
+    gc.set_threshold(RARELY)
     try:
         from mambaops.cli.faults import guarded
     except KeyboardInterrupt:

@@ -81,8 +81,6 @@ def pasted_explanation(found: Explanation, gpu: str = "") -> Explanation:
 
 def pasted_for(run: Evidence) -> Callable[[str], str]:
     """What makes commands pasteable that speak of a run: with the flags that it was called with."""
-    from dataclasses import replace
-
     from mambaops.core.commands import CARRIED, pasteable
 
     flags = dict(run.flags)
@@ -93,9 +91,8 @@ def pasted_for(run: Evidence) -> Callable[[str], str]:
             "profile": run.plan.get("profile"),
             "arch": ";".join(choice["archs"]) if asked else "",
         }
-    call = replace(
-        current(), flags={name: value for name, value in flags.items() if name in CARRIED}
-    )
+    carried = {name: value for name, value in flags.items() if name in CARRIED}
+    call = current()._replace(flags=carried)
     return lambda text: pasteable(text, call)
 
 

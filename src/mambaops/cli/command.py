@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from keyword import iskeyword
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 REQUIRED = object()  # the default of a parameter that has none
 # a short letter means one thing, whatever the command
@@ -49,8 +49,7 @@ class Words:
         return shlex.join(self.words)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Option:
+class Option(NamedTuple):
     """One parameter of a command's function, and so one flag.
 
     Attributes:
@@ -75,8 +74,7 @@ class Option:
         return LETTERS.get(self.name, "")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(NamedTuple):
     """One command.
 
     Attributes:
@@ -105,7 +103,7 @@ class Command:
     rest: str = ""
     aliases: tuple[str, ...] = ()
     positional: tuple[str, ...] = ()
-    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    needs: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     excludes: tuple[tuple[str, ...], ...] = ()
     shows: Callable[[Mapping[str, Any]], None] | None = None
     optional: tuple[str, ...] = ()

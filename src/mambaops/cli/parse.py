@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mambaops.cli.command import REQUIRED, Command, Option
 from mambaops.cli.find import by_name
@@ -16,8 +15,7 @@ from mambaops.core.errors import UsageError
 MOST = 10**9  # far more than any count or time that makes sense
 
 
-@dataclass(frozen=True, kw_only=True)
-class Parsed:
+class Parsed(NamedTuple):
     """What a command line says: values for every parameter, and the words of another program."""
 
     values: dict[str, Any]

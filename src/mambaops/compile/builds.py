@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -55,15 +56,14 @@ class Progress:
     units: list[Unit] = field(default_factory=list)
 
 
-@dataclass
-class Built:
+class Built(NamedTuple):
     """One finished build: the wheel and how long each file took (seconds; earlier runs' included)."""
 
     package: str
     wheel: Path
     seconds: float
     durations: dict[str, float]
-    began: dict[str, float] = field(default_factory=dict)
+    began: dict[str, float]
 
 
 def build(

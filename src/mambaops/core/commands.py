@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 # flags that say what is worked on; what is only shown otherwise (`--json`) is not repeated
 CARRIED = (
@@ -42,8 +42,7 @@ def _unknown(name: str) -> None:
     """Without a command line to ask, no command is known to take a flag."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(NamedTuple):
     """What a printed command has to repeat.
 
     Attributes:
@@ -54,7 +53,7 @@ class Call:
     """
 
     program: str = "mambaops"
-    flags: Mapping[str, Any] = field(default_factory=dict)
+    flags: Mapping[str, Any] = MappingProxyType({})
     gpu: str = ""
     options: Options = _unknown
 

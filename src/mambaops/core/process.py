@@ -11,9 +11,8 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple
 
 from mambaops.core import signals, trees
 from mambaops.core.errors import CommandFailed
@@ -28,8 +27,7 @@ _running: dict[int, str] = {}  # process id -> its mark
 _label = ["run"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Completed:
+class Completed(NamedTuple):
     """What a process did. `returncode` is negative for a signal; `timed_out` says we ended it."""
 
     argv: tuple[str, ...]

@@ -6,7 +6,6 @@ import os
 import shlex
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -173,7 +172,7 @@ def _keep(
     wheel = with_local_version(built.wheel, key)
     found = extensions(wheel)
     check_architectures(case.described(built.package), found, case.choice.archs)
-    manifest = _manifest(case, tools, key, replace(built, wheel=wheel), jobs, found)
+    manifest = _manifest(case, tools, key, built._replace(wheel=wheel), jobs, found)
     stored = Store(say=context.say).add(wheel, key, msgspec.to_builtins(manifest))
     context.run.write(f"manifest-{built.package}.json", manifest)
     context.say(
