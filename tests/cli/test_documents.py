@@ -157,13 +157,14 @@ def test_a_proof_keeps_to_its_schema(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_a_run_keeps_to_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
     from mambaops.cli.run_step import run_document
+    from mambaops.decide.case import make_case
     from mambaops.decide.situation import elsewhere
     from mambaops.facts.model import load
-    from mambaops.plan import make_plan
+    from mambaops.plan import plan_of
     from mambaops.profiles.load import load_profile
     from mambaops.run.runner import Done, Outcome
 
-    plan = make_plan(load_profile("hopper"), elsewhere("hopper", load(path_of("hopper"))))
+    plan = plan_of(make_case(load_profile("hopper"), elsewhere("hopper", load(path_of("hopper")))))
     done = [Done(step="create-venv", outcome="done", seconds=1.5)]
     output.emit_json(run_document(Outcome(plan=plan, steps=done, folder="/x")))
     jsonschema.validate(json.loads(capsys.readouterr().out), schema("run"))

@@ -14,12 +14,13 @@ from printed import bare, commands_in, complaint, is_shell, texts_of_the_code
 from mambaops.cli.call import options_of
 from mambaops.core.commands import Call, pasteable
 from mambaops.core.errors import MambaopsError
+from mambaops.decide.case import make_case
 from mambaops.decide.situation import Flags, elsewhere
 from mambaops.diagnose import rules
 from mambaops.doctor.examine import examine
 from mambaops.facts.complete import complete
 from mambaops.facts.model import Facts
-from mambaops.plan import make_plan
+from mambaops.plan import plan_of
 from mambaops.profiles.load import load_profile, names
 
 MINE: dict[str, Any] = {"profile": "./my profiles/mine.yaml", "arch": "8.0;12.0+PTX"}
@@ -75,7 +76,9 @@ def plans() -> Iterator[tuple[str, str]]:
         place = f"plan of {name} for {profile}"
         flags = Flags(arch="9.0", cross=name == "hopper")
         try:
-            plan = make_plan(load_profile(profile), elsewhere(profile, machine(name)), flags)
+            plan = plan_of(
+                make_case(load_profile(profile), elsewhere(profile, machine(name)), flags)
+            )
         except MambaopsError as error:
             yield place, error.hint
             continue

@@ -11,8 +11,9 @@ from recorded import facts_of
 
 from mambaops.cli import collection
 from mambaops.core.paths import PACKAGE
+from mambaops.decide.case import make_case
 from mambaops.decide.situation import Flags, elsewhere
-from mambaops.plan import make_plan
+from mambaops.plan import plan_of
 from mambaops.plan.order import ordered, with_foundations
 from mambaops.profiles.load import load_profile, names
 from mambaops.steps import all_steps
@@ -55,7 +56,7 @@ def test_every_command_of_a_plan_is_understood_with_every_flag(profile: str) -> 
     situation = elsewhere(profile, facts_of("no-gpu"))
     loaded = load_profile(profile)
     flags = msgspec.structs.replace(FLAGS, torch=loaded.torch.versions[0])
-    plan = make_plan(loaded, situation, flags)
+    plan = plan_of(make_case(loaded, situation, flags))
     for step in plan.steps:
         words = shlex.split(step.command)
         parsed = parser.parse_argv(words[1:])

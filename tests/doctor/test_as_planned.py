@@ -7,11 +7,12 @@ import recorded
 from compiled_profiles import compiled
 from recorded import names, varied
 
+from mambaops.decide.case import make_case
 from mambaops.decide.situation import elsewhere
 from mambaops.doctor.examine import examine
 from mambaops.facts.complete import complete
 from mambaops.facts.model import Facts
-from mambaops.plan import make_plan
+from mambaops.plan import plan_of
 
 GIB = 1024**3
 # where the plan of `local` compiles; the others have no GPU, no torch that fits, or no room on the disk
@@ -26,7 +27,7 @@ BOTH = [*OLD, {"name": "g++-12", "path": "/usr/bin/g++-12", "version": "12.2.0"}
 
 def refused(facts: Facts) -> dict[str, bool]:
     """What the plan of `local` blocks, by its step."""
-    plan = make_plan(compiled("local"), elsewhere("local", facts))
+    plan = plan_of(make_case(compiled("local"), elsewhere("local", facts)))
     steps = {step.id: step for step in plan.steps}
     compiler, space = steps.get("check-compiler"), steps["check-space"]
     # where a prebuilt wheel may fit, what stands in the way of a build is said and not yet in the way

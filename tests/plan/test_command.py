@@ -44,3 +44,13 @@ def test_the_profile_is_named_as_it_was_given(named: str, said: str) -> None:
     case = case_of(named)
     assert f"`mambaops plan --profile {said} --script`" in to_script(case)
     assert all(f"--profile {said}" in step.command for step in plan_of(case).steps)
+
+
+def test_the_steps_of_a_status_are_told_in_their_order() -> None:
+    plan = plan_of(case_of(""))
+    every = [plan.with_status(status) for status in ("done", "needed", "blocked")]
+    assert sorted(step.id for part in every for step in part) == sorted(
+        step.id for step in plan.steps
+    )
+    assert all(part == [one for one in plan.steps if one in part] for part in every)
+    assert {step.status for step in plan.with_status("needed")} == {"needed"}

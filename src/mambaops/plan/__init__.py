@@ -9,12 +9,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from mambaops.decide.case import Case, make_case
+from mambaops.decide.case import Case
 from mambaops.decide.choice import Choice
-from mambaops.decide.situation import Flags, Situation
 from mambaops.plan.command import command_of
 from mambaops.plan.order import instances
-from mambaops.profiles.model import Profile
 from mambaops.steps import all_steps
 from mambaops.steps.step import Instance, Step
 
@@ -40,27 +38,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return [step for step in self.steps if step.status == status]
 
 
-def make_plan(
-    profile: Profile,
-    situation: Situation,
-    flags: Flags | None = None,
-    *,
-    steps: Sequence[Step] | None = None,
-) -> Plan:
-    """Every step with its status and reason.
+def plan_of(case: Case, *, steps: Sequence[Step] | None = None) -> Plan:
+    """Every step of a case with its status and reason.
 
     Args:
         steps: other steps than those of `mambaops.steps`.
-
-    Raises:
-        UsageError: a flag that cannot be understood.
-        MachineError: no torch of the profile fits the machine.
     """
-    return plan_of(make_case(profile, situation, flags), steps=steps)
-
-
-def plan_of(case: Case, *, steps: Sequence[Step] | None = None) -> Plan:
-    """The plan of a case that was decided before; `steps` as in `make_plan`."""
     known = all_steps() if steps is None else steps
     planned = [_planned(case, one) for one in instances(known, case)]
     return Plan(profile=case.profile.name, choice=case.choice, steps=planned)
