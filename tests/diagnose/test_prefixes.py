@@ -88,6 +88,11 @@ def test_a_good_end_is_seen_behind_it(prefix: str) -> None:
         ("    one", ["    two", "    three"], 0),
         # blank lines have no start
         ("[rank0]: x", ["[rank0]: a", "[rank0]: b", "", "  ", ""], 9),
+        # neither have those that are the line itself
+        ("[rank0]: x", ["[rank0]: x", "[rank0]: x"], 0),
+        # half of them must share it
+        ("n7 out one", ["n8 out two", "n9 out three", "x", "y"], 7),
+        ("n7 out one", ["n8 out two", "n9 out three", "x", "y", "other"], 0),
         # what follows a difference is not shared any more
         ("n: one: x", ["n: two: y", "n: one; z", "n: one- q", "n: two: w"], 3),
     ],
@@ -98,4 +103,5 @@ def test_what_neighbours_share(line: str, neighbours: list[str], width: int) -> 
 
 @pytest.mark.parametrize("level", ["INFO", "DEBUG", "notice"])
 def test_what_says_that_it_is_no_error_is_none(level: str) -> None:
-    assert examine([f"[{level}] ValueError: handled\n"]).verdict == "cannot-tell"
+    for text in (f"[{level}] ValueError: handled\n", f"{level}: ValueError: handled\n"):
+        assert examine([text]).verdict == "cannot-tell"

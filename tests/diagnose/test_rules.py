@@ -102,6 +102,26 @@ def test_no_needle_is_an_error(regex: str) -> None:
         rules.needle_of(regex)
 
 
+UNKNOWN_KEYS = (
+    "colour: red",
+    "endings: [{regex: x, covers: all, colour: red}]",
+    "left_out: [{what: a, why: b, colour: red}]",
+    "signals: [{id: a, regex: some text, colour: red}]",
+    "rules: [{id: a, title: t, cause: c, fix: [f], patterns: [{regex: some text, colour: red}]}]",
+    "rules: [{id: a, title: t, cause: c, fix: [f], cases: [{when: torch_is_cpu, colour: red}]}]",
+)
+
+
+def test_what_a_rule_need_not_say(tmp_path: Path) -> None:
+    given = "id: a, title: t, cause: c, fix: [f], examples: [x], sources: [u]"
+    file = tmp_path / "failures.yaml"
+    file.write_text(f"signals: []\nrules:\n  - {{{given}, patterns: [{{regex: some text}}]}}\n")
+    (rule,) = rules.load(file).rules
+    assert (rule.role, rule.versions, rule.table, rule.found_by) == ("cause", "", "", "")
+    assert (rule.when, rule.unless, rule.cases, rule.loses_to) == (None, None, [], [])
+    assert rule.patterns == [rules.Pattern("some text", span=1, near=None, at_end=False)]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -114,6 +134,7 @@ def test_no_needle_is_an_error(regex: str) -> None:
             "moon_is_full",
         ),
         ("  - {id: a, title: t, cause: c, fix: [f], colour: red}", "colour"),
+        *((f"  []\n{more}", "colour") for more in UNKNOWN_KEYS),
         ("  - {id: a, title: t, cause: c, fix: [f]}", "patterns"),
         ("  - {id: a, title: t, cause: c, fix: [f], examples: [x], sources: [u]}", "patterns"),
         (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mambaops.diagnose.piece import NEAR, SHOWN, WINDOW, Piece
+from mambaops.diagnose.piece import NEAR, SHOWN, WINDOW, Piece, around
 from mambaops.diagnose.scan import HITS_PER_RULE, MANY, scan
 
 OLD_CUDA = "RuntimeError: mamba_ssm is only supported on CUDA 11.6 and above."
@@ -29,6 +29,7 @@ def piece(text: str, **more: str) -> Piece:
         ("one\rtwo\nthree", 5, (4, 7)),
         ("one\ntwo\rthree", 5, (4, 7)),
         ("\n\nx", 1, (1, 1)),
+        ("\nx", 0, (0, 0)),
         # a line that is longer than the window is cut on both sides of the place
         ("a" * 9000, 5000, (5000 - WINDOW, 5000 + WINDOW)),
         ("a" * 9000, 100, (0, 100 + WINDOW)),
@@ -79,6 +80,38 @@ def test_a_long_line_is_shown_around_what_matched() -> None:
     assert len(hit.line) == SHOWN + 2
 
 
+@pytest.mark.parametrize(
+    ("length", "start", "end", "shown"),
+    [
+        (400, 390, 399, (0, 400)),
+        (2000, 1000, 1010, (805, 1205)),
+        (2000, 100, 110, (0, 400)),
+        (1205, 1000, 1010, (805, 1205)),
+        (1206, 1000, 1010, (805, 1205)),
+        (2000, 1900, 1990, (1745, 2000)),
+        (2000, 600, 1900, (600, 1000)),
+    ],
+)
+@pytest.mark.parametrize("frame", ["", "  │ "])
+def test_the_part_of_a_long_line_that_is_shown(
+    frame: str, length: int, start: int, end: int, shown: tuple[int, int]
+) -> None:
+    text = "".join(f"{n:05d}" for n in range(length))[:length]
+    low, high = shown
+    expected = ("…" if low else "") + text[low:high] + ("…" if high < length else "")
+    assert around(frame + text, start + len(frame), end + len(frame)) == expected
+
+
+def test_the_lines_before_and_after_one() -> None:
+    text = "\n".join(f"l{n}" for n in range(12))
+    at = text.index("l6")
+    assert piece(text).neighbours(at, at + 2) == ["l2", "l3", "l4", "l5", "l7", "l8", "l9", "l10"]
+    assert piece(text).neighbours(0, 2) == ["l1", "l2", "l3", "l4"]
+    far = f"a\n{'b' * 2 * WINDOW}\nx\n{'c' * 2 * WINDOW}\nd"
+    at = far.index("x")
+    assert piece(far).neighbours(at, at + 1) == ["b" * (WINDOW - 1), "c" * (WINDOW - 1)]
+
+
 def test_a_few_hits_of_a_rule_are_enough() -> None:
     text = "".join(f"{n} {OLD_CUDA}\n" for n in range(20))
     assert [hit.number for hit in scan([text]).hits[RULE]] == list(range(1, HITS_PER_RULE + 1))
@@ -97,6 +130,13 @@ def test_what_must_stand_near_may_be_before_and_after_but_not_far() -> None:
     assert "pip-cache-stale-abi" not in scan([f"{CACHED}\n", far, f"{SYMBOL}\n"]).hits
     assert "pip-cache-stale-abi" in scan([f"{far}{SYMBOL}\n{CACHED}\n{far}"]).hits
     assert "pip-cache-stale-abi" in scan([f"{far}{CACHED}\n{SYMBOL}\n{far}"]).hits
+    assert "pip-cache-stale-abi" in scan([f"{CACHED}\n", f"{SYMBOL}\n{far}"]).hits
+    assert "pip-cache-stale-abi" in scan([f"{far}{SYMBOL}\n", f"{CACHED}\n"]).hits
+    assert "pip-cache-stale-abi" not in scan([f"{far}{CACHED}\n{far}{SYMBOL}\n{far}"]).hits
+    assert "pip-cache-stale-abi" not in scan([f"{far}{SYMBOL}\n{far}{CACHED}\n{far}"]).hits
+    twice = f"{far}{SYMBOL}\n{far}{CACHED}\n{SYMBOL} again\n{far}"
+    (hit,) = scan([twice]).hits["pip-cache-stale-abi"]
+    assert hit.number == 2 * NEAR + 3
 
 
 def test_the_same_needle_again_where_something_stands_near() -> None:

@@ -30,14 +30,13 @@ class End:
     """The end of a log.
 
     Attributes:
-        line: what shows it, "" for `open`; `back` counts lines from the last one, which is 0.
+        line: what shows it, "" for `open`.
         names: packages that it speaks of, normalised.
         covers: of what it tells: of everything before it, of packages, or of nothing but what it names itself.
     """
 
     outcome: Outcome = "open"
     line: str = ""
-    back: int = 0
     names: frozenset[str] = frozenset()
     covers: Literal["all", "packages", "itself"] = "all"
 
@@ -48,7 +47,7 @@ NO_END = End()
 def end_of(lines: list[str]) -> End:
     """How these last lines of a log end."""
     names: set[str] = set()
-    for back, line in enumerate(reversed(lines[-LOOKED_AT:])):
+    for line in reversed(lines[-LOOKED_AT:]):
         plain = bare(line.rstrip("\r").rpartition("\r")[2])
         ending, match = _ending(plain)
         if ending is None or match is None:
@@ -60,8 +59,8 @@ def end_of(lines: list[str]) -> End:
         names |= names_in(match.groupdict().get("names") or "")
         if ending.covers != "part":
             if ending.covers == "failure":
-                return End("bad", plain, back, frozenset(names))
-            return End("good", plain, back, frozenset(names), ending.covers)
+                return End("bad", plain, frozenset(names))
+            return End("good", plain, frozenset(names), ending.covers)
     return NO_END
 
 

@@ -41,13 +41,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     line_number: int
     cause: str
     fix: str
-    benign: bool = False
-    title: str = ""
-    fixes: list[str] = []
-    does_not_help: list[str] = []
-    versions: str = ""
-    sources: list[str] = []
-    consequences: list[Consequence] = []
+    benign: bool
+    title: str
+    fixes: list[str]
+    does_not_help: list[str]
+    versions: str
+    sources: list[str]
+    consequences: list[Consequence]
     here: list[str] = []
 
 
@@ -67,11 +67,11 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
     verdict: Verdict
     findings: list[Finding]
-    first_error: str | None = None
-    first_error_line_number: int | None = None
-    evidence: str = ""
-    exit_code: int | None = None
-    lines: int = 0
+    first_error: str | None
+    first_error_line_number: int | None
+    evidence: str
+    exit_code: int | None
+    lines: int
     notes: list[str] = []
 
     @property

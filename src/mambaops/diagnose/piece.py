@@ -102,7 +102,8 @@ def around(line: str, start: int, end: int) -> str:
     plain = bare(line)
     if len(plain) <= SHOWN:
         return plain
-    start, end = start - (len(line.rstrip()) - len(plain)), min(end, start + SHOWN)
+    frame = len(line.rstrip()) - len(plain)
+    start, end = start - frame, min(end, start + SHOWN) - frame
     low = max(0, min(start, len(plain)) - (SHOWN - (end - start)) // 2)
     high = low + SHOWN
     return ("…" if low else "") + plain[low:high].strip() + ("…" if high < len(plain) else "")
