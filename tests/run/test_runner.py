@@ -18,7 +18,7 @@ from recorded import facts_of, varied
 from small_steps import Workshop
 from target_environment import TargetEnvironment
 
-from mambaops.core import process
+from mambaops.core import process, trees
 from mambaops.core.errors import (
     CommandFailed,
     Interrupted,
@@ -472,16 +472,15 @@ def test_what_a_killed_run_has_left_is_ended_and_no_other_profiles(shop: Worksho
     told: list[str] = []
     try:
         with locked(places("local"), told.append):
-            assert mine.is_running()  # there was no run that was killed
+            assert trees.living([mine]) == [mine]  # there was no run that was killed
         places("local").lock.with_suffix(".running").touch()
         with locked(places("local"), told.append):
-            assert psutil.wait_procs([mine], timeout=30)[0] == [mine]
+            assert trees.living([mine]) == []
         assert told == [f"ended what a killed run has left: sleep 60 ({mine.pid})"]
-        assert others.is_running()
+        assert trees.living([others]) == [others]
     finally:
-        for one in (mine, others):
-            if one.is_running():
-                one.kill()
+        for one in trees.living([mine, others]):
+            one.kill()
 
 
 def test_what_was_started_is_ended_before_the_lock_is_free(shop: Workshop) -> None:
