@@ -13,6 +13,7 @@ from target_environment import TargetEnvironment
 from mambaops.decide.case import Case
 from mambaops.decide.situation import Flags
 from mambaops.facts.model import Facts
+from mambaops.fallback import distribution
 from mambaops.profiles.load import load_profile
 from mambaops.runtime.identity import asked_of
 from mambaops.runtime.wheel import write_wheel
@@ -58,7 +59,12 @@ def case(env: TargetEnvironment, tmp_path: Path) -> Case:
     )
 
 
-def test_a_stored_pack_goes_in_with_the_python_parts(env: TargetEnvironment, case: Case) -> None:
+@pytest.mark.parametrize("standins", [False, True])
+def test_a_stored_pack_goes_in_with_the_python_parts(
+    env: TargetEnvironment, case: Case, standins: bool
+) -> None:
+    if standins:
+        distribution.write(env.site)
     verdict = install_kernels.assess(case)
     assert verdict.status == "needed"
     assert "the stored mambaops_kernels-1.0+cu130.sm90.x1-" in verdict.reason
@@ -73,7 +79,9 @@ def test_a_stored_pack_goes_in_with_the_python_parts(env: TargetEnvironment, cas
     }  # fmt: skip
     assert said[0].startswith("mambaops_kernels-1.0+cu130.sm90.x1-")
     assert said[0].endswith(".whl, from the store")
-    assert len(said) == 4  # what was installed, a line each, and no word of what was not there
+    told = ["mambaops-fallback is removed: the kernels take its place"] * standins
+    assert said[1:-3] == told  # then what was installed, a line each
+    assert not list(env.site.glob("*fallback*"))
 
 
 def test_what_is_installed_is_enough_and_can_be_taken_out(
