@@ -418,7 +418,7 @@ class Machine:
                 argv, stdout=said, stderr=subprocess.STDOUT, text=True, cwd=self.folder / "home"
             )
 
-    def run(self, *words: str | Path, timeout: float = 600) -> Ran:
+    def run(self, *words: str | Path, timeout: float = 1100) -> Ran:
         """A command on the machine, to its end."""
         running = self.start(*words)
         try:

@@ -15,6 +15,8 @@ from small_index import sdist, torch_wheel
 from stand_in_machine import Machine
 from test_troubles import hints
 
+from mambaops.compile.wheel import extensions
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 MakeMachine = Callable[..., Machine]
 
@@ -92,6 +94,40 @@ def test_the_notes_two_nvcc_failures_are_named_from_the_real_log(
         told = machine.mambaops("diagnose", "--log", log, "--json")
         rules = [one["rule"] for one in json.loads(told.said[told.said.index("{") :])["findings"]]
         assert rules and rules[0] == rule, (cuda, rules)
+
+
+def test_a_clone_is_patched_and_built_by_hand(make_machine: MakeMachine) -> None:
+    """torch's table, `use_ninja=False` and the architectures, as on Ubuntu 22.04: by command instead of an editor."""
+    machine = make_machine("ubuntu22-cu118", "3.10")
+    machine.offer("ubuntu22-cu118")
+    for step in ("install-torch", "prepare-build"):
+        done = machine.mambaops(step, "--profile", "ubuntu22-cu118")
+        assert done.returncode == 0, done.said[-3000:]
+    python = machine.python("ubuntu22-cu118")
+    script = f"""
+cd ~ && git clone -q --branch v2.2.2 {machine.folder}/github/state-spaces/mamba clone
+table="patch-cpp-extension --cuda 11.8 --python {python}"
+mambaops $table --check && exit 9
+mambaops $table
+mambaops $table --check
+. {python.parent}/activate
+export CUDA_HOME=/usr/local/cuda-11.8 MAMBA_FORCE_BUILD=TRUE
+build() {{ pip wheel -v --no-deps --no-build-isolation ./clone -w "$1" > "$1.log" 2>&1; }}
+mambaops patch-setup --source clone --arch '8.0;9.0+PTX' --no-ninja && build file-by-file
+rm -rf clone/build && mambaops patch-setup --source clone --arch 8.6 && build by-ninja
+mambaops patch-setup --source clone --revert && git -C clone diff --exit-code setup.py
+"""
+    done = machine.shell(script)
+    assert done.returncode == 0, done.said[-3000:]
+    home = machine.folder / "home"
+    for folder, code in (
+        ("file-by-file", (("8.0", "9.0"), ("9.0",))),
+        ("by-ninja", (("8.6",), ())),
+    ):
+        (wheel,) = (home / folder).glob("*.whl")
+        assert {(one.cubins, one.ptx) for one in extensions(wheel).values()} == {code}
+    logs = [(home / f"{name}.log").read_text() for name in ("file-by-file", "by-ninja")]
+    assert ["[1/" in log for log in logs] == [False, True]
 
 
 def found_by_the_doctor(machine: Machine, profile: str) -> dict[str, str]:

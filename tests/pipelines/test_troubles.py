@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import re
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import pytest
 from recorded import varied
-from small_index import put, torch_wheel
-from stand_in_machine import Machine, Ran, real_glibc
+from small_index import torch_wheel
+from stand_in_machine import Machine, Ran
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 MakeMachine = Callable[..., Machine]
@@ -47,6 +46,26 @@ def test_a_torch_for_the_cpu_or_another_cuda_is_replaced(make_machine: MakeMachi
         assert f"{found} is there, 2.0.0+cu117 wanted" in done.said
         assert machine.installed("ubuntu20-graph-mamba")["torch"] == "2.0.0"
         environment(machine, "ubuntu20-graph-mamba", "torch==2.8.0+cu128")
+
+
+def test_a_users_own_torch_for_the_cpu_stops_it_and_the_printed_line_helps(
+    make_machine: MakeMachine,
+) -> None:
+    machine = make_machine("hopper")
+    machine.offer("hopper")
+    torch_wheel(machine.folder / "web/pytorch/cpu", "2.9.0+cpu", None)
+    environment(machine, "hopper", "torch==2.9.0+cpu")
+    machine.forget()
+    stopped = machine.nox("hopper")
+    assert stopped.returncode == 4
+    assert "torch 2.9.0+cpu (CUDA none) is there, 2.14.1+cu130 wanted" in stopped.said
+    assert machine.asked("GET") == [] and machine.installed("hopper")["torch"] == "2.9.0+cpu"
+    (line,) = re.findall(r"`([^`]* install-torch [^`]*)` replaces it", stopped.said)
+    pasted = machine.shell(line)
+    assert pasted.returncode == 0, pasted.said[-3000:]
+    done = machine.nox("hopper")
+    assert done.returncode == 0, done.said[-4000:]
+    assert machine.installed("hopper")["torch"] in ("2.14.1", "2.14.1+cu130")
 
 
 def test_where_the_nightly_is_gone_the_stable_release_is_taken_and_said(
@@ -187,115 +206,3 @@ def test_windows_line_ends_are_taken_out_of_a_script(make_machine: MakeMachine) 
     assert stripped.returncode == 0 and "wsl_build.sh" in stripped.said, stripped.said
     after = machine.run("bash", script)
     assert (after.returncode, after.said) == (0, "it runs\n")
-
-
-# -- wheels and caches ----------------------------------------------------------------------------------
-TAGS = "cu12torch2.2cxx11abi{}-cp310-cp310"
-
-
-def test_prebuilt_wheels_of_the_right_abi_are_taken_also_when_a_download_breaks_off(
-    make_machine: MakeMachine,
-) -> None:
-    machine = make_machine("debian10-a800", "3.10")
-    machine.offer("debian-a800")
-    for package, version in (("causal-conv1d", "1.5.0.post8"), ("mamba-ssm", "2.2.4")):
-        for abi in ("TRUE", "FALSE"):
-            machine.prebuilt(package, version, TAGS.format(abi), ["80", "90"])
-    machine.write("cut", r"^/releases/mamba-ssm/.*whl")
-    done = machine.nox("debian-a800")
-    assert done.returncode == 0, done.said[-5000:]
-    words = ["--package", "mamba-ssm", "--version", "2.2.4", "--all"]
-    told = machine.mambaops("select-wheel", *words, "--python", machine.python("debian-a800"))
-    assert told.returncode == 0, told.said
-    chosen, _, others = told.said.partition("\n")
-    assert chosen.endswith(f"mamba_ssm-2.2.4+{TAGS.format('FALSE')}-linux_x86_64.whl"), chosen
-    assert (
-        f"- mamba_ssm-2.2.4+{TAGS.format('TRUE')}-linux_x86_64.whl [upstream]: uses the new C++11 ABI"
-        in others
-    )
-    fetched = [line for line in machine.asked("GET") if "/releases/" in line]
-    assert len([one for one in fetched if "mamba_ssm" in one]) >= 3  # there? half, the other half
-    assert not [one for one in fetched if "abiTRUE" in one]
-    there = machine.installed("debian-a800")
-    assert there["mamba-ssm"] == "2.2.4+cu12torch2.2cxx11abifalse"
-    assert [path.name.split("-")[0] for path in machine.wheels()] == ["selective_scan"]
-
-
-def test_a_wheel_of_a_newer_glibc_is_refused_and_the_repair_that_is_named_helps(
-    make_machine: MakeMachine, tmp_path: Path
-) -> None:
-    if tuple(map(int, real_glibc().split("."))) < (2, 32):
-        pytest.skip("this system's glibc is older than what the wheel is to need")
-    machine = make_machine("ubuntu20-graph-mamba", "3.9")
-    machine.offer("ubuntu20-graph-mamba")
-    environment(machine, "ubuntu20-graph-mamba", "torch==2.0.0")
-    wheel = newer_wheel(tmp_path)
-    python = machine.python("ubuntu20-graph-mamba")
-    refused = machine.mambaops("install-wheel", wheel, "--python", python)
-    assert refused.returncode != 0
-    assert "GLIBC_2.32" in refused.said and "repair-wheel" in refused.said
-    words = [line for line in refused.said.splitlines() if "repair-wheel" in line][-1]
-    command = words[words.index("mambaops repair-wheel") :].split("`")[0].strip()
-    pasted = machine.shell(command)
-    assert pasted.returncode == 0, (command, pasted.said)
-    (repaired,) = [path for path in wheel.parent.glob("*.whl") if path != wheel] or [wheel]
-    installed = machine.mambaops("install-wheel", repaired, "--python", python)
-    assert installed.returncode == 0, installed.said
-
-
-def newer_wheel(folder: Path) -> Path:
-    """mamba-ssm as a compiler of a newer system builds it: one symbol of glibc 2.32."""
-    source, out = folder / "a.c", folder / "a.so"
-    source.write_text(
-        "extern char __libc_single_threaded;\n"
-        "int PyInit_selective_scan_cuda(void) { return __libc_single_threaded; }\n"
-    )
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", out, source], check=True)
-    files = {
-        "mamba_ssm/__init__.py": b"",
-        "selective_scan_cuda.cpython-39-x86_64-linux-gnu.so": out.read_bytes(),
-    }
-    return put(folder / "made", "mamba-ssm", "1.0.1", files, tag="cp39-cp39-linux_x86_64")
-
-
-def test_a_stale_wheel_in_pips_cache_is_taken_out(make_machine: MakeMachine) -> None:
-    machine = make_machine("no-gpu")
-    machine.offer("local")
-    environment(machine, "local", "torch==2.13.0+cpu", "setuptools>=77", "wheel", "packaging")
-    machine.more |= {"MAMBA_SKIP_CUDA_BUILD": "TRUE", "MAMBA_FORCE_BUILD": "TRUE"}
-    pip = [machine.python("local"), "-m", "pip", "install", "--no-deps", "--no-build-isolation"]
-    pip += ["--force-reinstall", "--no-binary", "mamba-ssm", "mamba-ssm==2.3.2.post1"]
-    built = machine.run(*pip)
-    assert built.returncode == 0 and "Building wheel" in built.said, built.said[-3000:]
-    stale = machine.run(*pip)
-    assert "Using cached mamba_ssm" in stale.said or "Building wheel" not in stale.said
-    purged = machine.mambaops("purge-cache")
-    assert purged.returncode == 0 and "mamba_ssm" in purged.said
-    anew = machine.run(*pip)
-    assert "Building wheel" in anew.said
-
-
-# -- no network -----------------------------------------------------------------------------------------
-def test_without_a_network_it_stops_clearly_and_a_bundle_from_elsewhere_helps(
-    make_machine: MakeMachine,
-) -> None:
-    machine = make_machine("no-gpu")
-    machine.offer("local")
-    machine.server = False
-    stopped = machine.mambaops("build-mamba", "--profile", "local")
-    assert stopped.returncode == 1
-    assert "no index that has it can be reached" in stopped.said or "could not be" in stopped.said
-    assert "mambaops bundle" in stopped.said
-    assert "nothing to do" not in stopped.said
-    named = machine.mambaops("check-network")
-    assert named.returncode == 1
-    machine.server = True
-    bundle = machine.folder / "home" / "local.tar"
-    made = machine.mambaops("bundle", "--profile", "local", "--output", bundle)
-    assert made.returncode == 0, made.said[-4000:]
-    machine.server = False
-    into = machine.folder / "home" / "env"
-    words = ["install-bundle", "--file", bundle, "--into", into]
-    carried = machine.mambaops(*words)
-    assert carried.returncode == 0, carried.said[-4000:]
-    assert (into / "bin" / "python").exists()

@@ -12,7 +12,7 @@ from stand_in_machine import Machine
 
 from mambaops.compile.wheel import extensions
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 MakeMachine = Callable[..., Machine]
 NOTHING = re.compile(r"nothing to do: \S+ of profile")
 

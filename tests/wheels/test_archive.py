@@ -76,6 +76,7 @@ def test_whole_wheels_pass(tmp_path):
     check_zip(write_zip(tmp_path / "b.whl", signed))
 
 
+RELEASE, TAGS = "mamba_ssm-2.2.4+cu12torch2.2cxx11abiFALSE", "-cp310-cp310-linux_x86_64.whl"
 NOT_ZIPS = {
     "nothing": (b"", "ends too early"),
     "text": (b"hello" * 100, "something else"),
@@ -92,6 +93,24 @@ def test_what_is_no_zip_is_named(case, tmp_path):
     with pytest.raises(MambaopsError, match="not a whole zip archive") as caught:
         check_zip(path)
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("x-1.0-py3-none-any.whl", "`mambaops fetch-wheel ADDRESS`"),
+        ("x.whl.part", "`mambaops fetch-wheel ADDRESS`"),
+        (f"{RELEASE}.glibc2.31{TAGS}", "`mambaops fetch-wheel ADDRESS`"),
+        (f"{RELEASE}{TAGS}", "`mambaops fetch-wheel --name {name} --output '{folder}' --force`"),
+    ],
+)
+def test_where_a_whole_one_comes_from(name: str, line: str, tmp_path) -> None:
+    folder = tmp_path / "by hand"
+    folder.mkdir()
+    (folder / name).write_bytes(b"PK")
+    with pytest.raises(MambaopsError) as caught:
+        check_zip(folder / name)
+    assert line.format(name=name, folder=folder) in caught.value.hint
 
 
 def test_no_file_and_a_folder(tmp_path):

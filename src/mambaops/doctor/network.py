@@ -92,7 +92,7 @@ def _index(python: Path) -> Check:
         "--timeout",
         "6",
         "--retries",
-        "0",
+        "1",  # with none pip does not say why
     ]
     started = time.monotonic()
     done = process.run(argv, timeout=3 * PATIENCE, check=False)

@@ -31,9 +31,15 @@ BROKEN = (
     requests.exceptions.ChunkedEncodingError,
     urllib3.exceptions.ProtocolError,
 )
+CARRIED_HINT = (
+    "without a network, by way of a machine that has one:\n"
+    "  here:  `mambaops facts --json > facts.json`\n"
+    "  there: `mambaops bundle --facts facts.json --output carried.tar`\n"
+    "  here:  `mambaops install-bundle carried.tar`"
+)
 OFFLINE_HINT = (
-    "without a network: fetch it on another machine (`mambaops --help fetch-wheel`), carry the file "
-    "here and install it (`mambaops --help install-wheel`); or carry everything with `mambaops bundle`"
+    f"{CARRIED_HINT}\n"
+    "  or this file alone: `mambaops --help fetch-wheel` there, `mambaops --help install-wheel` here"
 )
 CERTIFICATE_HINT = (
     "a proxy of your company may sign for all sites: install its certificate into the system, or name it "

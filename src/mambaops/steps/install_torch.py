@@ -53,10 +53,11 @@ def _not_ours(case: Case, told: str) -> Verdict:
     assert case.target is not None
     assert case.target.torch is not None
     there = case.target.torch.version.split("+")[0]
+    for_cpu = case.target.torch.cuda is None and case.choice.torch_cuda is not None
+    same = "by the CUDA build of its own release" if for_cpu else "builds for the one that is there"
     return blocked(
         f"{told}; it was not put there by mambaops, and is not replaced unasked",
-        f"`mambaops install-torch --profile {case.profile.name}` replaces it, "
-        f"`--torch {there}` builds for the one that is there",
+        f"`mambaops install-torch --profile {case.profile.name}` replaces it, `--torch {there}` {same}",
     )
 
 
@@ -78,11 +79,13 @@ def act(context: Context, case: Case) -> None:
         except CommandFailed as error:
             last = error
             context.say(f"  not there: {_reason(error)}")
+    from mambaops.download.http import CARRIED_HINT
+
     raise MambaopsError(
         f"torch {case.choice.torch_version} could not be installed"
         + (f": {_reason(last)}" if last else ": no index that has it can be reached"),
         hint=f"the whole log is {context.run.log(STEP.id)}; another release: `--torch VERSION`; "
-        "without a network: `mambaops bundle` on a machine that has one",
+        f"{CARRIED_HINT}",
     )
 
 

@@ -159,13 +159,15 @@ def _requirements(context: Context, case: Case, missing: list[str]) -> None:
     words: list[str | Path] = ["install", *missing, "--constraint", pins]
     for page in case.profile.find_links:
         words += ["--find-links", page]
+    from mambaops.download.http import CARRIED_HINT
+
     try:
         context.pip(STEP.id, words)
     except MambaopsError as error:
         raise MambaopsError(
             f"the requirements could not be installed without replacing torch: {error.message}",
             hint=f"the whole log is {context.run.log(STEP.id)}; `mambaops --help install-requirements` shows "
-            "what would have to change",
+            f"what would have to change; {CARRIED_HINT}",
         ) from error
 
 

@@ -7,6 +7,7 @@ packed.
 
 from __future__ import annotations
 
+import shlex
 import stat
 import zipfile
 import zlib
@@ -17,6 +18,8 @@ from installer.records import RecordEntry
 
 from mambaops.core.errors import MambaopsError
 from mambaops.core.files import regular
+from mambaops.wheels.builds import BadWheelName
+from mambaops.wheels.names import parse_wheel_name
 from mambaops.wheels.record import STRONG, UNRECORDED, BadRecord, is_as_recorded, read_record
 
 # The largest real wheels (torch with CUDA) unpack to about 5 GiB; code with many zeros packs 20:1 at most.
@@ -42,7 +45,7 @@ def check_zip(path: Path) -> None:
     except OSError as error:
         raise MambaopsError(f"`{path}` cannot be read: {error.strerror or error}") from error
     except zipfile.BadZipFile as error:
-        raise _bad(path, f"is not a whole zip archive ({error})", hint=_what_else(path)) from error
+        raise _bad(path, f"is not a whole zip archive ({error})", hint=what_else(path)) from error
     except (zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise _bad(path, f"is damaged inside ({error})") from error
 
@@ -143,8 +146,8 @@ def _bad(path: Path, found: str, *, hint: str = "") -> MambaopsError:
     return MambaopsError(f"`{path.name}` {found}", hint=hint or f"refused; look at `{path}`")
 
 
-def _what_else(path: Path) -> str:
-    """What the file seems to be instead: the usual mistakes are a cut-off download and a web page."""
+def what_else(path: Path) -> str:
+    """What a file that is no zip archive seems to be: the usual mistakes are a cut-off download and a web page."""
     head = path.read_bytes()[:512].lstrip() if path.stat().st_size < 1024**2 else b""
     if head[:1] == b"<":
         return (
@@ -152,5 +155,17 @@ def _what_else(path: Path) -> str:
         )
     if head.startswith(b"version https://git-lfs"):
         return "it is a Git LFS pointer: fetch the real file with `git lfs pull`"
-    size = path.stat().st_size
-    return f"it ends too early or is something else ({size} bytes): fetch it again with `mambaops fetch-wheel`"
+    found = f"it ends too early or is something else ({path.stat().st_size} bytes): fetch it again"
+    if not _is_release_file(path.name):
+        return f"{found} from where it came, with `mambaops fetch-wheel ADDRESS`"
+    words = shlex.join(["--name", path.name, "--output", str(path.absolute().parent)])
+    return f"{found}, in its place: `mambaops fetch-wheel {words} --force`"
+
+
+def _is_release_file(name: str) -> bool:
+    """Is it named like upstream's release files, whose address the name tells?"""
+    try:
+        build = parse_wheel_name(name).build
+    except BadWheelName:
+        return False
+    return build.scheme in ("upstream", "ngc") and not build.repaired

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from mambaops.core.errors import MambaopsError
 from mambaops.core.files import regular
-from mambaops.wheels.archive import check_members, check_record
+from mambaops.wheels.archive import check_members, check_record, what_else
 from mambaops.wheels.inspect.abi import TorchEra, cxx11_abi, torch_era
 from mambaops.wheels.inspect.contradictions import Inside, find_contradictions, find_oddities
 from mambaops.wheels.inspect.elf import ELF_MAGIC, inspect_extension
@@ -134,7 +134,7 @@ def inspect_wheel(path: Path) -> WheelContents:
     except zipfile.BadZipFile as error:
         raise MambaopsError(
             f"`{path.name}` is not a whole zip archive ({error}): no wheel",
-            hint="fetch it again; a download that broke off can be resumed with `mambaops fetch-wheel`",
+            hint=what_else(path),
         ) from error
     except OSError as error:
         raise MambaopsError(f"`{path}` cannot be read: {error.strerror or error}") from error

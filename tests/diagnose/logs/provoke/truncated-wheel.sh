@@ -1,5 +1,5 @@
 #!/bin/bash
-# ids: wheel-truncated
+# ids: carried-wheel-truncated
 # a wheel of which 90 percent arrived
 . "$(dirname "$0")/helpers.sh"
 name=mamba_ssm-2.3.0+cu12torch2.7cxx11abiTRUE-cp311-cp311-linux_x86_64.whl
