@@ -217,6 +217,13 @@ def test_the_first_error_of_a_later_piece() -> None:
     assert (seen.first_error, seen.first_error_number) == ("ValueError: x", 3)
 
 
+def test_an_error_after_another_try_of_git_is_found_in_a_later_piece() -> None:
+    first = "Cloning into 'a'...\nfatal: unable to access 'https://x/': timed out\n"
+    second = "Cloning into 'a'...\nReceiving objects: 100% (1/1), done.\nValueError: x\n"
+    seen = scan([first, second])
+    assert (seen.first_error, seen.first_error_number) == ("ValueError: x", 5)
+
+
 def test_a_line_that_is_no_error_does_not_hide_the_next_one() -> None:
     seen = scan(["warning: no ValueError here\nwarning: no ValueError here\nValueError: x\n"])
     assert seen.first_error_number == 3
