@@ -147,6 +147,9 @@ def test_a_torch_that_was_lost_comes_again() -> None:
     found = decide(profile, HOPPER, Flags(), None, made)
     assert found.torch == "2.13.0"
     assert found.reasons["torch"].startswith("this environment was made with it; CUDA ")
+    old = msgspec.structs.replace(made, archs=("6.0",))  # for which nobody publishes wheels
+    again = decide(profile, varied("hopper", OLD_GPU), Flags(), None, old).reasons["torch"]
+    assert again == "this environment was made with it; CUDA 12.6 because the driver runs CUDA 13.0"
     there = msgspec.structs.replace(HOPPER, torch=Torch(version="2.3.1", path="/x", cuda="12.1"))
     assert decide(profile, HOPPER, Flags(), there, made).torch == "2.14.1"  # another one is there
     without = msgspec.structs.replace(made, torch_cuda=None)  # a CPU torch of ours gives way

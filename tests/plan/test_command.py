@@ -43,7 +43,9 @@ def case_of(profile: str) -> Case:
 def test_the_profile_is_named_as_it_was_given(named: str, said: str) -> None:
     case = case_of(named)
     assert f"`mambaops plan --profile {said} --script`" in to_script(case)
-    assert all(f"--profile {said}" in step.command for step in plan_of(case).steps)
+    steps = plan_of(case).steps
+    assert all(f"--profile {said}" in step.command for step in steps)
+    assert to_script(case).count("\n\n# ") == len(steps)  # each in a section of its own
 
 
 def test_the_steps_of_a_status_are_told_in_their_order() -> None:

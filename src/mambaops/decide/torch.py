@@ -87,14 +87,14 @@ def new_torch(
     flags: Flags,
     python: str,
     reasons: dict[str, str],
-    again: str = "",
-    archs: tuple[str, ...] = (),
+    again: str,
+    archs: tuple[str, ...],
 ) -> tuple[str, str, TorchRow | None]:
     """(release, its CUDA build, its row of the table); the reason goes into `reasons`.
 
     Args:
-        python: of the environment, "3.14". again: release that the environment had and lost; it comes before the
-            profile's.
+        python: of the environment, "3.14". again: release that the environment had and lost, "" none; it comes
+            before the profile's.
 
     Raises:
         MachineError: none fits this machine; why each one does not.
