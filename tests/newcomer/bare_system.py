@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -157,7 +159,7 @@ class BareSystem:
         folder: str = "",
         env: Mapping[str, str] | None = None,
         network: bool = True,
-        timeout: float = 3600,
+        timeout: float = 7200,
     ) -> Ran:
         """A command line by the user's own shell; what it says goes to a log."""
         folder = folder or f"{self.home}/project"
@@ -198,5 +200,17 @@ def _wait(argv: Sequence[str], output: int, timeout: float) -> int:
     except subprocess.TimeoutExpired:
         return 124
     finally:
-        process.kill()  # --kill-child ends everything inside
-        process.wait()
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End it with everything inside: the first process of its namespace takes all others along.
+
+    `--kill-child` does not reach that one, which has become another user since.
+    """
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    for pid in children.read_text().split() if process.poll() is None else []:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    process.kill()
+    process.wait()

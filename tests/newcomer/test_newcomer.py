@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -140,3 +141,17 @@ def test_what_was_measured_replaces_the_row_of_the_same_name_and_no_other() -> N
 def test_the_page_has_the_table() -> None:
     page = (CHECKOUT / "docs" / "machines.md").read_text(encoding="utf-8")
     assert with_rows(page, []) == page
+
+
+@pytest.mark.skipif(
+    not Path(f"/proc/self/task/{os.getpid()}/children").exists(), reason="no list of children here"
+)
+def test_when_time_is_up_nothing_of_the_system_runs_on() -> None:
+    """What `unshare` has started is another user by then, which `--kill-child` does not reach."""
+    read, write = os.pipe()
+    assert bare_system._wait(["sh", "-c", "sleep 30 & wait"], write, timeout=1) == 124
+    os.close(write)
+    ended, _, _ = select.select([read], [], [], 20)
+    # whoever still ran would hold it open
+    assert ended and os.read(read, 1) == b""
+    os.close(read)

@@ -121,7 +121,7 @@ def test_deterministic_gradients_of_weights(run: Run) -> None:
         f"import emulated_calls; emulated_calls.conv({case!r})", CAUSAL_CONV1D_DETERMINISTIC="1"
     )
     found, launches = of(done)
-    assert max(found.values()) < 2e-6
+    assert all(error < 2e-6 for error in found.values()), found  # also where one is no number
     assert launches[1][1][4] is True
 
 
@@ -147,6 +147,7 @@ def test_planted_faults_are_noticed(run: Run, fault: str, said: str) -> None:
         check=False,
     )
     if said == "wrong" and done.returncode == 0:
-        assert max(of(done)[0].values()) > 0.01
+        # what is read is whatever lies there, also no number at all
+        assert not all(error <= 0.01 for error in of(done)[0].values())
     else:
         assert "out of bounds" in done.stderr
