@@ -411,6 +411,8 @@ def test_what_triton_needs_is_said_and_takes_nothing_from_the_proof(
 ) -> None:
     """A program of our own is the compiler: `verify` runs it in the environment as Triton would."""
     env.package("triton", "3.8.0", [])
+    # as where a start-up file greets whoever starts Python
+    (env.site / "sitecustomize.py").write_text("print('Welcome to the cluster!')\n")
     named = tmp_path / "cc"
     named.write_text(
         "#!/bin/sh\necho 'trial.c:1:10: fatal error: Python.h: No such file' >&2\nexit 1\n"

@@ -10,12 +10,13 @@ import pytest
 from proofs import GOOD, HOPPER, IMPORTED, case_of, checked, imported, lines
 from target_environment import TargetEnvironment
 
+from mambaops.core.json_lines import json_lines
 from mambaops.core.paths import PACKAGE, payload_file
 from mambaops.decide.case import Case
 from mambaops.knowledge.packages import packages
 from mambaops.verify import checks, results
 from mambaops.verify.checks import verify
-from mambaops.verify.results import json_lines, target_environment
+from mambaops.verify.results import target_environment
 
 SCATTER = {"torch-scatter": ""}
 ON_CPU = lines({"id": "results:torch-scatter:cpu", "outcome": "ok", "value": "cpu"})

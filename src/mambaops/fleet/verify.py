@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 
 from mambaops.bundle.install import manifest_of
+from mambaops.core.json_lines import json_lines
 from mambaops.core.paths import payload_file
 from mambaops.core.piped import piped
 from mambaops.fleet import build, ssh
 from mambaops.fleet.gather import side_by_side
 from mambaops.fleet.model import Fleet, Host
 from mambaops.verify.model import Check, Verification
-from mambaops.verify.results import json_lines
 
 SECONDS = 1800.0  # kernels that are compiled on first use take their time
 IMPORTS_ALONE = "no mambaops is there: the imports alone were looked at, no kernel was run"

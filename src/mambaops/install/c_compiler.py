@@ -7,7 +7,6 @@ library, in one wheel). Triton calls a single program: a script in the environme
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ import msgspec
 from mambaops.core import interpreters, process
 from mambaops.core.errors import MachineError
 from mambaops.core.files import write_text
+from mambaops.core.json_lines import json_lines
 from mambaops.core.paths import payload_file
 from mambaops.facts.model import Facts
 from mambaops.install.headers import install_headers
@@ -101,7 +101,6 @@ def tried(
     """
     argv: list[str | Path] = [python, payload_file("c_check.py"), *words]
     done = process.run(argv, env=env, log=log, timeout=600, check=False)
-    if not done.ok:
-        return {"reason": f"the check ended with {done.returncode}", "value": ""}
-    found: dict[str, str] = json.loads(done.stdout)
-    return found
+    # a start-up file of the interpreter may print beside it
+    found = next((one for one in json_lines(done.stdout) if done.ok and "reason" in one), None)
+    return found or {"reason": f"the check ended with {done.returncode}", "value": ""}

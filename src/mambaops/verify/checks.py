@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mambaops.core import process
+from mambaops.core.json_lines import json_lines
 from mambaops.core.paths import payload_file
 from mambaops.decide.case import Case
 from mambaops.decide.packages import served
@@ -22,7 +23,7 @@ from mambaops.knowledge.cuda import cubin_runs_on, ptx_runs_on
 from mambaops.knowledge.packages import Package, pairs
 from mambaops.knowledge.releases import generation
 from mambaops.verify.model import Check, Verification
-from mambaops.verify.results import json_lines, kernels, results, target_environment
+from mambaops.verify.results import kernels, results, target_environment
 from mambaops.wheels.inspect.elf import NotAnExtension, inspect_extension
 from mambaops.wheels.inspect.extension import Extension, version_key
 

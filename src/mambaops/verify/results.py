@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from mambaops.core import process
+from mambaops.core.json_lines import json_lines
 from mambaops.core.paths import PACKAGE, payload_file
 from mambaops.decide.case import Case
 from mambaops.decide.packages import served
@@ -26,17 +25,6 @@ def target_environment() -> dict[str, str]:
     env = {**os.environ, "LC_ALL": "C.UTF-8", "PYTHONNOUSERSITE": "1", "PYTHONUNBUFFERED": "1"}
     env.pop("PYTHONPATH", None)
     return env
-
-
-def json_lines(text: str) -> Iterator[dict[str, Any]]:
-    """The objects among what a script of ours and the packages print."""
-    for line in text.splitlines():
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue  # what a package prints while it is imported
-        if isinstance(value, dict):
-            yield value
 
 
 def kernels(case: Case, python: Path, log: Path | None) -> Iterator[Check]:
