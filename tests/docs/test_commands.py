@@ -97,5 +97,7 @@ def test_the_command_runs(command: str, sandbox: Path) -> None:
         argv, capture_output=True, text=True, env=env, cwd=sandbox, check=False, timeout=120
     )
     said = done.stdout[-1500:] + done.stderr[-1500:]
-    assert done.returncode == EXPECTED.get(command, 0), said
+    # the plan of a machine whose disk is nearly full says so, and has the code of a blocked plan
+    full = any(one in done.stdout for one in ("BLOCKED check-space", "check-space: blocked"))
+    assert done.returncode == (4 if full else EXPECTED.get(command, 0)), said
     assert "Traceback" not in done.stderr
