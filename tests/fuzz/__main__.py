@@ -9,6 +9,7 @@ Run as root, it sees the whole file system read-only and no network: what is dra
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import secrets
 import shlex
@@ -18,12 +19,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from drawn import Case
+    from running import Ended
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(HERE.parent.parent / "src")]
@@ -35,6 +37,7 @@ for place in $(awk '{print $5}' /proc/self/mountinfo); do
   mount -o remount,bind,ro "$place" 2>/dev/null || true
 done
 mount -t tmpfs -o size=300m,mode=700 tmpfs "$1"
+mount -t tmpfs -o size=16m tmpfs /dev/shm # the workers' locks
 shift
 exec "$@"
 """
@@ -83,29 +86,53 @@ def fuzz(folder: Path) -> int:
     import drawn
     import running
 
-    running.prepare(folder)
+    running.load()
     words = sys.argv[1:]
     if words[:1] == ["--only"]:
+        running.prepare(folder)
         return show(words[1], drawn.case(words[1]), folder)
     cases = found() if words[:1] == ["--found"] else drawn_by(words)
-    started, statuses, wrong, count = time.process_time(), Counter[int](), 0, 0
-    for name, case in cases:
-        count += 1
-        ended = running.run(case, folder, name)
+    started, statuses, wrong = time.process_time(), Counter[int](), 0
+    for name, case, ended in side_by_side(cases, folder):
         statuses[ended.status] += 1
         if ended.wrong:
             wrong += 1
             print(f"{name}: {ended.wrong}: mambaops {quoted(case.words)}", flush=True)
-            print(
-                "    "
-                + ended.stderr.decode(errors="replace").strip()[-300:].replace("\n", "\n    ")
-            )
+            said = ended.stderr.decode(errors="replace").strip()[-300:]
+            print("    " + said.replace("\n", "\n    "))
     told = ", ".join(f"{status}: {number}" for status, number in sorted(statuses.items()))
     used = time.process_time() - started + sum(os.times()[2:4])
-    print(f"{count} cases, {wrong} wrong, exit codes {told}; {used:.0f} s of CPU")
+    print(f"{statuses.total()} cases, {wrong} wrong, exit codes {told}; {used:.0f} s of CPU")
     if wrong:
         print("again, one by one: python tests/fuzz --only SEED:NUMBER")
     return 1 if wrong else 0
+
+
+def side_by_side(
+    cases: Iterable[tuple[str, Case]], folder: Path
+) -> Iterator[tuple[str, Case, Ended]]:
+    """One worker per core, each a fork of this process with a folder of its own."""
+    with multiprocessing.get_context("fork").Pool(os.cpu_count(), _begin, (folder,)) as pool:
+        yield from pool.imap_unordered(_run, cases, chunksize=8)
+        pool.close()
+        pool.join()  # its workers' CPU time counts from here on
+
+
+def _begin(folder: Path) -> None:
+    """A worker's folder becomes the current one."""
+    import running
+
+    own = folder / str(os.getpid())
+    own.mkdir()
+    running.prepare(own)
+    os.chdir(own)
+
+
+def _run(one: tuple[str, Case]) -> tuple[str, Case, Ended]:
+    import running
+
+    name, case = one
+    return name, case, running.run(case, Path.cwd(), name)
 
 
 def drawn_by(words: list[str]) -> Iterator[tuple[str, Case]]:

@@ -55,18 +55,22 @@ class Ended:
     wrong: str = ""
 
 
-def prepare(folder: Path) -> None:
-    """Import everything once, and put the stand-ins where PATH leads."""
+def load() -> None:
+    """Import everything once, for every fork."""
     for info in pkgutil.walk_packages(mambaops.__path__, "mambaops."):
         if ".payload" not in info.name and not info.name.endswith("__main__"):
             importlib.import_module(info.name)
+    gc.freeze()
+
+
+def prepare(folder: Path) -> None:
+    """Put the stand-ins where PATH leads, and the machine's facts beside them."""
     (folder / "bin").mkdir()
     for name in TOOLS:
         program = folder / "bin" / name
         program.write_text(STAND_IN.replace("{name}", name))
         program.chmod(0o755)
     (folder / "facts.json").write_text(json.dumps(_facts()))
-    gc.freeze()
 
 
 def _facts() -> dict[str, Any]:
