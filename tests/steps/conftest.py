@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from small_wheels import index, make_wheel, no_pip_settings
 
 from mambaops.knowledge import addresses, tables
+
+__all__ = ["index", "make_wheel", "no_pip_settings"]
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +20,8 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAMBAOPS_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MAMBAOPS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    # nothing that uv is told: the stand-in interpreters write down what pip is asked for
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
 
 
 @pytest.fixture

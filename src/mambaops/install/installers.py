@@ -120,16 +120,25 @@ def pip_settings(prefix: Path | None = None) -> PipSettings:
     Raises:
         MambaopsError: a file that pip could not read either.
     """
-    found: dict[str, str] = {}
-    for path in _config_files(prefix):
-        found.update(_read_config(path))
-    found.update(_from_environment(os.environ))
+    found = read_pip_settings(prefix)
     return PipSettings(
         index_url=found.get("index-url"),
         extra_index_urls=found.get("extra-index-url", "").split(),
         find_links=found.get("find-links", "").split(),
         no_index=found.get("no-index", "").lower() in ("1", "true", "yes", "on"),
     )
+
+
+def read_pip_settings(prefix: Path | None = None) -> dict[str, str]:
+    """All that pip has been told for `pip install`, by the names of its options.
+
+    Raises:
+        MambaopsError: a file that pip could not read either.
+    """
+    found: dict[str, str] = {}
+    for path in _config_files(prefix):
+        found.update(_read_config(path))
+    return {**found, **_from_environment(os.environ)}
 
 
 def _config_files(prefix: Path | None) -> Iterator[Path]:

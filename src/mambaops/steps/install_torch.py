@@ -73,8 +73,8 @@ def act(context: Context, case: Case) -> None:
         try:
             if _same_release(case):
                 # to pip 2.0.0+cpu is a 2.0.0 like any other: nothing would be done
-                context.pip(STEP.id, ["install", "--force-reinstall", "--no-deps", *words])
-            context.pip(STEP.id, ["install", *words])
+                context.install(STEP.id, ["--force-reinstall", "--no-deps", *words])
+            context.install(STEP.id, words)
             return
         except CommandFailed as error:
             last = error

@@ -156,13 +156,13 @@ def _requirements(context: Context, case: Case, missing: list[str]) -> None:
     installed = case.target.distributions if case.target else {}
     kept = [f"{name}=={installed[name]}" for name in KEPT if name in installed]
     pins.write_text("\n".join([*kept, *case.profile.constraints]) + "\n", encoding="utf-8")
-    words: list[str | Path] = ["install", *missing, "--constraint", pins]
+    words: list[str | Path] = [*missing, "--constraint", pins]
     for page in case.profile.find_links:
         words += ["--find-links", page]
     from mambaops.download.http import CARRIED_HINT
 
     try:
-        context.pip(STEP.id, words)
+        context.install(STEP.id, words)
     except MambaopsError as error:
         raise MambaopsError(
             f"the requirements could not be installed without replacing torch: {error.message}",
