@@ -58,11 +58,12 @@ def groups(*names: str) -> list[str]:
 def tests(session: nox.Session) -> None:
     """Run the tests that need no GPU and no long build (the README's second command).
 
-    With CI set also the main job end to end, on small kernels: it fetches a torch with CUDA (gigabytes).
+    With CI set also those that compute for long whatever the machine is, and the main job end to end, on small
+    kernels: it fetches a torch with CUDA (gigabytes).
     """
     # pip, not uv: it reads the user's own configuration, where a torch that is quick to get may stand
     session.install("-e", ".", *groups("test", "target"))
-    left_out = ["gpu", "slow"] + ([] if os.environ.get("CI") else ["e2e"])
+    left_out = ["gpu", "slow"] + ([] if os.environ.get("CI") else ["long", "e2e"])
     choice = " and ".join(f"not {mark}" for mark in left_out)
     # one more than there are cores: many tests wait for other programs; each worker takes up to a gigabyte
     workers = min((os.cpu_count() or 1) + 1, 8)
@@ -80,7 +81,7 @@ def tests(session: nox.Session) -> None:
 def tests_slow(session: nox.Session) -> None:
     """Run the tests that take minutes: real builds of small things, other systems' roots, training."""
     session.install("-e", ".", *groups("test", "target", "eight-bit"))
-    session.run("pytest", "-m", "(slow or e2e) and not gpu", *session.posargs)
+    session.run("pytest", "-m", "(slow or long or e2e) and not gpu", *session.posargs)
 
 
 @nox.session(default=False)

@@ -1,5 +1,6 @@
 """Anything may stand in a log: never a crash, never a hang, always a line that exists."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +34,7 @@ _PIECES = st.one_of(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=120, deadline=None)
 @given(st.lists(_PIECES, max_size=12), st.integers(3, 5000))
 def test_any_text(pieces: list[str], size: int) -> None:

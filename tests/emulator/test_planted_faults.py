@@ -17,7 +17,7 @@ import torch
 from mambaops.emulator import EmulatorError, Memory, MemoryFault
 from mambaops.emulator.driver import Launched
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mambaops.emulator import MemoryFault
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.long]
 
 
 class Case(NamedTuple):

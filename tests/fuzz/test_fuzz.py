@@ -24,6 +24,7 @@ def fuzz(*words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1500)  # seconds where the machine is free
 def test_no_drawn_command_line_ends_in_a_traceback_or_hangs() -> None:
     """A part of the 2,000 that `nox -s fuzz` and CI draw."""

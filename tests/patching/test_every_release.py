@@ -64,6 +64,7 @@ def _nvcc(recorded: Recorded, name: str) -> list[list[str]]:
     return [extension["nvcc"] for extension in recorded[name]["extensions"]]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cuda", NVCC)
 @pytest.mark.parametrize("release", [*RELEASES, *SHAPES])
 def test_exactly_the_asked_architectures_reach_nvcc(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kernel_runs import Run, of
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.long]
 
 LINES = """
 import json, torch, emulated_calls as calls

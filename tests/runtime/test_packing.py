@@ -39,6 +39,7 @@ def packed(tree: Path, folder: Path, count: int, cuda: str) -> list[dict[str, in
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.long
 def test_a_damaged_kernel_is_compiled_again_and_whole_ones_stay(
     installed: Path, tmp_path: Path
 ) -> None:
@@ -67,6 +68,7 @@ for instance in rules.scan_instances("bf16", "fp32", backward=False)[-2:]:
 """
 
 
+@pytest.mark.long
 def test_compiled_headers_give_the_same_machine_code(installed: Path, tmp_path: Path) -> None:
     packed(installed, tmp_path / "pack", 2, "12.8")
     done = python(installed, "-c", SAME, str(tmp_path / "pack"), cuda="12.8")

@@ -17,7 +17,7 @@ from mambaops.verify.checks import report
 from mambaops.verify.model import Check, Verification
 
 pytest.importorskip("numpy")
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.long]
 
 
 def emulated(

@@ -133,6 +133,7 @@ def _run(
         assert {name: far for name, far in found.items() if not far <= within} == {}, one
 
 
+@pytest.mark.long
 @pytest.mark.network
 def test_results_and_gradients_are_those_of_float64(tmp_path: Path) -> None:
     emulated(tmp_path, "12.8", CASES)

@@ -13,6 +13,8 @@ from mambaops.payload.train import captioner, demo_data, estimate, fake_step, lm
 from mambaops.payload.train.errors import InputError
 from mambaops.payload.train.options import parse
 
+pytestmark = pytest.mark.long
+
 Flags = Callable[..., list[str]]
 
 

@@ -16,6 +16,8 @@ from mambaops.system.launch import import_path
 from mambaops.train import launch as training
 from mambaops.train import models
 
+pytestmark = pytest.mark.long
+
 
 def mambaops(words: list[str], folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
     whole = {**os.environ, "OMP_NUM_THREADS": "1", "MAMBAOPS_HOME": str(folder / "state"), **env}

@@ -19,6 +19,8 @@ import torch
 from mambaops.payload.train import demo_data, trainlog
 from mambaops.payload.train.errors import InputError, TrainError
 
+pytestmark = pytest.mark.long
+
 Flags = Callable[..., list[str]]
 Train = Callable[[list[str]], None]
 Start = Callable[..., "subprocess.Popen[str]"]

@@ -16,6 +16,8 @@ import pytest
 from mambaops.payload.train import trainlog
 from mambaops.payload.train.errors import InputError
 
+pytestmark = pytest.mark.long
+
 Flags = Callable[..., list[str]]
 Train = Callable[[list[str]], None]
 LOG = "stage2_train_log.csv"

@@ -289,6 +289,7 @@ def module_bytes(compile_module: Compile) -> bytes:
     return compile_module(EXTENSION).read_bytes()
 
 
+@pytest.mark.long
 @settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_any_damage_ends_in_an_answer_or_a_refusal(

@@ -13,6 +13,8 @@ import pytest
 from mambaops.core.paths import PACKAGE
 from mambaops.payload.train.graph import external
 
+pytestmark = pytest.mark.long
+
 # Prints how it was called: what the real main.py reads from its command line.
 MAIN = """
 import json, os, sys

@@ -15,6 +15,8 @@ import yaml
 
 from mambaops.core.paths import PACKAGE
 
+pytestmark = pytest.mark.long
+
 ENV = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "OMP_NUM_THREADS": "1"}
 ENV.pop("GNN_DATA_ROOT", None)
 SMALL = [

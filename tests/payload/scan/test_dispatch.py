@@ -99,6 +99,7 @@ def test_transformers_alone_dies_of_installed_kernels(tmp_path: Path, run_python
     assert "Expected x.is_cuda() to be true" in done.stderr
 
 
+@pytest.mark.long
 def test_cpu_training_works_where_kernels_are_installed(tmp_path: Path, run_python: Run) -> None:
     """By itself, and where the kernels are forced: CPU tensors never reach them."""
     done = run_python(TRAIN, path=packages(tmp_path))

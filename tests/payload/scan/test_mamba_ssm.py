@@ -12,6 +12,8 @@ import pytest
 
 from mambaops.fallback import install as fallback
 
+pytestmark = pytest.mark.long
+
 JUDGE = Path(__file__).with_name("mamba_ssm_judge.py")
 # The index holds sources only.
 PACKAGES = ["mamba-ssm==2.3.2.post1", "causal-conv1d==1.7.0"]
