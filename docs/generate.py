@@ -14,6 +14,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 from mambaops.cli.command import GROUPS, Command
@@ -57,6 +58,7 @@ def node(room: str) -> str:
     return f"{room.replace('.', '_')}_[{room}]"
 
 
+@cache
 def names() -> list[str]:
     """The rooms, lowest first, as the layers test has them."""
     text = (CHECKOUT / "tests" / "test_layers.py").read_text(encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -102,9 +103,19 @@ def room_of(module: str) -> str:
     return max(fitting, key=len, default="")
 
 
-def imported(path: Path) -> Iterator[str]:
+@cache
+def known_modules() -> frozenset[str]:
+    return frozenset(name_of(one) for one in modules())
+
+
+@cache
+def imported(path: Path) -> frozenset[str]:
     """Every module that a file imports anywhere, also within its functions."""
-    known = {name_of(one) for one in modules()}
+    return frozenset(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[str]:
+    known = known_modules()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -146,7 +157,7 @@ def test_nobody_imports_the_payload(path: Path) -> None:
 @pytest.mark.parametrize("path", modules(), ids=label)
 def test_only_one_module_starts_processes(path: Path) -> None:
     if name_of(path) != "mambaops.core.process":
-        assert "subprocess" not in set(imported(path))
+        assert "subprocess" not in imported(path)
 
 
 def pure_files() -> list[Path]:
@@ -160,7 +171,7 @@ def pure_files() -> list[Path]:
 
 @pytest.mark.parametrize("path", pure_files(), ids=label)
 def test_pure_modules_start_nothing_and_read_no_environment(path: Path) -> None:
-    names = set(imported(path))
+    names = imported(path)
     assert not names & {"subprocess", "mambaops.core.process", "socket", "requests"}
     assert "os.environ" not in path.read_text(encoding="utf-8")
 
@@ -175,7 +186,7 @@ def test_no_circle_within_a_room() -> None:
 
 
 def _at_load(path: Path) -> Iterator[str]:
-    known = {name_of(one) for one in modules()}
+    known = known_modules()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom) and node.module:
             names = {f"{node.module}.{alias.name}" for alias in node.names}
