@@ -18,6 +18,8 @@ from mambaops.patching.setup_py import PatchResult, plan_patch
 sys.path.insert(0, str(Path(__file__).parent))
 from setup_recording import FILES, NVCC, RELEASES, SHAPES, compiled, record, standards, threads
 
+pytestmark = pytest.mark.long
+
 WANTED = {
     "one": SetupOptions(archs=("9.0",)),
     "ptx": SetupOptions(
@@ -64,7 +66,6 @@ def _nvcc(recorded: Recorded, name: str) -> list[list[str]]:
     return [extension["nvcc"] for extension in recorded[name]["extensions"]]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("cuda", NVCC)
 @pytest.mark.parametrize("release", [*RELEASES, *SHAPES])
 def test_exactly_the_asked_architectures_reach_nvcc(
