@@ -9,7 +9,6 @@ should be.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from checked import check
 
+from mambaops.compile.wheel import extensions
 from mambaops.core.paths import data_dir
 from mambaops.knowledge.packages import package, packages
 
@@ -52,7 +52,7 @@ class Proof:
     def __init__(self, root: Path, arch: str) -> None:
         root.mkdir(parents=True, exist_ok=True)
         self.arch = arch
-        self.home = root / "home"
+        self.home, self.store = root / "home", root / "cache" / "wheels"
         self.profile = root / "packages.yaml"
         self.env = {**os.environ, "MAMBAOPS_HOME": str(self.home)}
         self.env["MAMBAOPS_CACHE"] = str(root / "cache")
@@ -80,16 +80,16 @@ class Proof:
         subprocess.run([*MAMBAOPS, *words, *common], env=self.env, check=True)
 
     def look(self, word: str) -> None:
-        """The newest manifest of a package, which tells what the binaries were read to hold."""
+        """What the wheel in the store holds, which is the one that is installed."""
         described = package(word)
-        manifests = (self.home / "runs").glob(f"*/manifest-{described.name}.json")
-        manifest = json.loads(max(manifests, key=lambda path: path.stat().st_mtime).read_text())
-        inside = {name.split(".")[0]: one for name, one in manifest["extensions"].items()}
+        wheels = self.store.glob(f"{described.name.replace('-', '_')}-*.whl")
+        found = extensions(max(wheels, key=lambda path: path.stat().st_mtime))
+        inside = {name.split(".")[0]: one for name, one in found.items()}
         for name in described.modules.kernels:
-            check(inside[name]["cubins"] == [self.arch], f"{name}: machine code for {self.arch}")
-            check(inside[name]["ptx"] == [], f"{name}: no PTX")
+            check(inside[name].cubins == (self.arch,), f"{name}: machine code for {self.arch}")
+            check(inside[name].ptx == (), f"{name}: no PTX")
         for name in described.modules.host:
-            check(inside[name]["cubins"] == inside[name]["ptx"] == [], f"{name}: no GPU code")
+            check(inside[name].cubins == inside[name].ptx == (), f"{name}: no GPU code")
 
 
 if __name__ == "__main__":
