@@ -24,9 +24,11 @@ def test_placeholders_are_filled_in_cause_and_fix() -> None:
 
 
 def test_what_the_pattern_did_not_capture_is_said_to_be_unknown() -> None:
-    (found,) = match("/bin/sh: 1: /opt/conda/envs/moe/bin/nvcc: not found\n")
-    assert found.rule == "cuda-home-has-no-nvcc"
-    assert "((unknown))" in found.cause
+    (found,) = match(
+        "mintrin.h(9146): error: identifier \"__builtin_ia32\n"
+    )
+    assert found.rule == "host-compiler-builtins"
+    assert "__builtin_ia32_(unknown)" in found.cause
 
 
 def test_a_case_without_a_fix_of_its_own_keeps_the_rules() -> None:

@@ -29,19 +29,30 @@ class ErrorSearch:
         self._cut: Place | None = None  # a traceback without its end
         self._looks = 0
 
-    def look(self, piece: Piece, start: int, end: int) -> bool:
-        """Look at a line, in their order; whether it told something."""
+    def look(
+        self, piece: Piece, start: int, end: int, *, wraps: bool = True, inside: bool = True
+    ) -> bool:
+        """Look at a line, in their order; whether it told something.
+
+        Args:
+            wraps: the line may be a wrapper; `inside`: it may report an error elsewhere than at its beginning.
+        """
         if self.error is not None:
             return False
-        if first_error.TRACEBACK in piece.text[start:end]:
+        line = piece.text[start:end]
+        if first_error.TRACEBACK in line:
             return self._traceback(piece, start, end)
-        kind = self._kind(piece, start, end)
+        kind = first_error.kind_of(
+            line, lambda: self._neighbours(piece, start, end), wraps=wraps, inside=inside
+        )
+        if not kind or is_quoted(line) or is_shown_text(piece.above(start)):
+            return False
         if kind == "wrapper" and self.wrapper is None:
             self.wrapper = _place(piece, start, end)
         if kind == "error":
             found = _place(piece, start, end)
             self.error = self._below if self._below and self._below[1] < found[1] else found
-        return bool(kind)
+        return True
 
     def withdraw(self, number: int, said: Callable[[str], bool]) -> bool:
         """Take back what was found from a line on, where it is one of these; whether something was."""
@@ -58,13 +69,6 @@ class ErrorSearch:
     def end_of_log(self) -> None:
         """A traceback that nothing follows is an error too: the log was cut."""
         self.error = self.error or self._cut
-
-    def _kind(self, piece: Piece, start: int, end: int) -> first_error.Kind:
-        line = piece.text[start:end]
-        kind = first_error.kind_of(line, lambda: self._neighbours(piece, start, end))
-        if kind and not is_quoted(line) and not is_shown_text(piece.above(start)):
-            return kind
-        return ""
 
     def _neighbours(self, piece: Piece, start: int, end: int) -> list[str]:
         self._looks += 1

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from mambaops.diagnose.dress import messages
+from mambaops.diagnose.error_words import start_words
 from mambaops.diagnose.rules import GuardedRegex
 from mambaops.diagnose.text import bare
 
@@ -29,6 +30,7 @@ MARKS = (
     "오류",
     "rreur",
     "ehler",
+    "FEHLER",
     "шибка",
     "rrore",
     "Exit",
@@ -81,6 +83,8 @@ _REAL = tuple(
         r"^LINK : fatal error",
         # e.g. `ImportError: …`, `torch.OutOfMemoryError: …`, `zipfile.BadZipFile: …`
         r"^(?:[A-Za-z_]\w*\.){0,8}[A-Z_]\w*(?:Error|Exception|Exit|Timeout|Fault|Failure|Interrupt|ZipFile|NotFound)(?:: \S|$)",
+        # as `raise Exception(…)` shows it
+        r"^Exception: \S",
         # e.g. `ERROR: No matching distribution found for x`, `Error: x`, `error: command 'g++' failed`
         r"^(?:ERROR|Error|error|FATAL|fatal|FEHLER|E)\s?: ?\S",
         r"^E\d{4} ",
@@ -179,6 +183,8 @@ _REAL_START = re.compile(
 )
 _REAL_INSIDE = GuardedRegex([real.pattern for real in _REAL if real.pattern[0] != "^"])
 _WRAPPER = GuardedRegex([wrapper.pattern for wrapper in _WRAPPERS])
+# a line without any of these is no wrapper, reports nothing by its beginning, and nothing elsewhere
+WRAPPER_WORDS, START_WORDS, INSIDE_WORDS = _WRAPPER.words, start_words(), _REAL_INSIDE.words
 
 
 def is_wrapper(line: str) -> bool:
@@ -186,19 +192,30 @@ def is_wrapper(line: str) -> bool:
     return _WRAPPER.matches(line)
 
 
-def kind_of(line: str, neighbours: Callable[[], Sequence[str]] = tuple) -> Kind:
+def kind_of(
+    line: str,
+    neighbours: Callable[[], Sequence[str]] = tuple,
+    *,
+    wraps: bool = True,
+    inside: bool = True,
+) -> Kind:
     """What a line reports, as it stands in the log: an error, that something else failed, or neither.
 
     Args:
         neighbours: gives the lines before and after it, whose common start is taken for a runner's prefix.
+        wraps: one of `WRAPPER_WORDS` stands in it; `inside`: one of `INSIDE_WORDS`.
     """
-    if is_wrapper(line):
+    if wraps and is_wrapper(line):
         return "" if _ASIDES.search(bare(line)) else "wrapper"
     if _only_warns(bare(line)):
         return ""
-    inside = _REAL_INSIDE.may_match(line)
     told = (message for message in messages(line, neighbours()) if _reports(message, inside))
     return "error" if any(told) else ""
+
+
+def reports_at_start(message: str) -> bool:
+    """Whether a message begins as those of errors do."""
+    return bool(_REAL_START.match(message))
 
 
 def _reports(message: str, inside: bool) -> bool:
@@ -208,14 +225,15 @@ def _reports(message: str, inside: bool) -> bool:
 
 
 def _only_warns(line: str) -> bool:
-    small, first = line.lower(), -1
-    for word, regex in _WARNINGS:
-        match = regex.search(small) if word in small else None
-        if match is not None and (first < 0 or match.start() < first):
-            first = match.start()
+    small = line.lower()
+    begins = [
+        match.start()
+        for word, regex in _WARNINGS
+        if word in small and (match := regex.search(small))
+    ]
     # `error: x.h: warning: …` reports an error; `x.c:3: warning: error …` does not
-    return first >= 0 and not _says_error(line[:first])
+    return bool(begins) and not _says_error(line[: min(begins)])
 
 
 def _says_error(text: str) -> bool:
-    return any(word in text for word in ("error", "Error", "ERROR", "fatal"))
+    return "error" in text or "Error" in text or "ERROR" in text or "fatal" in text

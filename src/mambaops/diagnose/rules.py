@@ -276,9 +276,9 @@ class GuardedRegex:
     """Several expressions as one, searched only where the plain text of one of them stands."""
 
     def __init__(self, expressions: list[str]) -> None:
-        self._needles = AhoCorasick(
-            [needle_of(one) for one in expressions], implementation=Implementation.DFA
-        )
+        # each match holds one of these
+        self.words = frozenset(needle_of(one) for one in expressions)
+        self._needles = AhoCorasick(sorted(self.words), implementation=Implementation.DFA)
         self._any = re.compile("|".join(f"(?:{one})" for one in expressions))
 
     def may_match(self, text: str) -> bool:

@@ -47,7 +47,11 @@ NAMED = frozenset(
 )
 # what a word of a line is for
 NEEDLE, MARK, NAME, BEGINNING, ATTEMPT = 1, 2, 4, 8, 16
-MARKS = frozenset((*first_error.MARKS, first_error.TRACEBACK))
+# what a line with a mark may be: a mark without one of these tells nothing, nor does one of these without a mark
+WRAPPING, INSIDE, STARTS = 32, 64, 128
+HINTS = WRAPPING | INSIDE | STARTS
+TRACEBACK = first_error.TRACEBACK
+MARKS = frozenset((*first_error.MARKS, TRACEBACK))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +144,12 @@ class _Scanner:
         role |= NAME if word in NAMED else 0
         role |= ATTEMPT if word == START else 0
         role |= BEGINNING if word in BEGINNINGS else 0
-        wanted = self.errors.error is None or self.attempts
-        return role | (MARK if wanted and word in MARKS else 0)
+        if self.errors.error is None or self.attempts:
+            role |= MARK if word in MARKS else 0
+            role |= WRAPPING if word in first_error.WRAPPER_WORDS else 0
+            role |= INSIDE if word in first_error.INSIDE_WORDS else 0
+            role |= STARTS if word in first_error.START_WORDS or word == TRACEBACK else 0
+        return role
 
     def _line(self, piece: Piece, start: int, end: int, needles: set[str], roles: int) -> None:
         line = piece.text[start:end]
@@ -156,8 +164,12 @@ class _Scanner:
         if roles & ATTEMPT:
             told = True
             self._tried(line, piece.number(start))
-        if roles & MARK:
-            told |= self.errors.look(piece, start, end)
+        # of a longer line the words around each place were seen alone
+        hints = roles if end - start < WINDOW else HINTS
+        if roles & MARK and hints & HINTS:
+            told |= self.errors.look(
+                piece, start, end, wraps=bool(hints & WRAPPING), inside=bool(hints & INSIDE)
+            )
         if roles & NAME:
             told |= self._named(line)
         if roles & BEGINNING and not self.found.begun and _BEGUN.match(line):
@@ -294,7 +306,10 @@ def _at_end() -> list[Probe]:
 @functools.cache
 def _words() -> tuple[list[str], AhoCorasick]:
     """Every word whose line is looked at, and what finds all of them at once."""
-    words = list(dict.fromkeys((*running(), *MARKS, *NAMED, *BEGINNINGS, START)))
+    hints = sorted(
+        first_error.WRAPPER_WORDS | first_error.INSIDE_WORDS | first_error.START_WORDS
+    )
+    words = list(dict.fromkeys((*running(), *MARKS, *NAMED, *BEGINNINGS, START, *hints)))
     return words, AhoCorasick(words, implementation=Implementation.DFA)
 
 
@@ -313,7 +328,9 @@ def _lines_with_words(
     start = end = limit = -1
     needles: set[str] = set()
     held = 0
-    for index, position, _ in search.find_matches_as_indexes(sound(text), overlapping=True):
+    # some words end with the line
+    whole = sound(text) if text.endswith("\n") else sound(text) + "\n"
+    for index, position, _ in search.find_matches_as_indexes(whole, overlapping=True):
         found = roles[index]
         gate = gate_of[index] if gate_of and found & NEEDLE else None
         if gate is not None and not gate.match(text, position):
@@ -321,7 +338,7 @@ def _lines_with_words(
         if not found:
             continue
         if position >= limit:
-            if held:
+            if _tells(held, end - start):
                 yield start, end, needles, held
             start, end = piece.bounds(position)
             # a line that is longer than what is looked at counts around every word anew
@@ -330,8 +347,15 @@ def _lines_with_words(
         held |= found
         if found & NEEDLE:
             needles.add(words[index])
-    if held:
+    if _tells(held, end - start):
         yield start, end, needles, held
+
+
+def _tells(held: int, length: int) -> bool:
+    """Whether a line with these roles is looked at: a mark needs what says for what, which a long line may hide."""
+    if held & ~(HINTS | MARK):
+        return True
+    return bool(held & MARK) and (bool(held & HINTS) or length >= WINDOW)
 
 
 @functools.cache
