@@ -24,9 +24,7 @@ def test_placeholders_are_filled_in_cause_and_fix() -> None:
 
 
 def test_what_the_pattern_did_not_capture_is_said_to_be_unknown() -> None:
-    (found,) = match(
-        "mintrin.h(9146): error: identifier \"__builtin_ia32\n"
-    )
+    (found,) = match('mintrin.h(9146): error: identifier "__builtin_ia32\n')
     assert found.rule == "host-compiler-builtins"
     assert "__builtin_ia32_(unknown)" in found.cause
 

@@ -9,13 +9,20 @@ from pathlib import Path
 import pytest
 from recorded import varied
 
-from mambaops.diagnose.explain import explain_log
-from mambaops.diagnose.named_file import seen_in
+from mambaops.diagnose.explain import Explanation, explain_log
+from mambaops.diagnose.named_file import look, told
+from mambaops.facts.model import Facts
 
 SOURCE = """
 namespace c10 { namespace cuda { void SetDevice(int); } }
 extern "C" void start() { c10::cuda::SetDevice(1); }
 """
+
+
+def seen_in(line: str, facts: Facts) -> list[str]:
+    """What is told of the file that a line names."""
+    file = look(line, facts)
+    return [] if file is None else list(told(file, facts))
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +75,67 @@ def test_what_is_not_here_tells_nothing(line: str) -> None:
 def test_a_file_that_is_no_module_tells_nothing(tmp_path: Path) -> None:
     (tmp_path / "x.so").write_text("text")
     assert seen_in(f"{tmp_path}/x.so: undefined symbol: y", varied("hopper", {})) == []
+
+
+def explained(folder: Path, line: str, facts: Facts, *, here: bool = True) -> Explanation:
+    log = folder / "run.log"
+    log.write_text(line + "\n")
+    return explain_log(log, facts, here=here)
+
+
+@pytest.mark.parametrize(
+    ("torch", "says", "fix"),
+    [
+        ("2.4.0+cu118", "was built for torch >=2.1,<2.3", "select-wheel"),
+        ("2.0.1+cu118", "the torch of this environment is 2.0.1+cu118", "select-wheel"),
+        ("2.2.2+cu118", "it fits, and the process loaded another torch", "without PYTHONPATH"),
+    ],
+)
+def test_the_symbols_of_the_file_decide_between_causes(
+    extension: Path, tmp_path: Path, torch: str, says: str, fix: str
+) -> None:
+    # of this symbol the text alone knows only that some torch lacks it
+    line = f"ImportError: {extension}: undefined symbol: _ZN3c108something3newEv"
+    facts = varied("ubuntu22-cu118", {"torch": {"version": torch}})
+    (there,) = explained(tmp_path, line, facts, here=False).diagnosis.findings
+    assert (there.rule, says in there.cause) == ("torch-version-other", False)
+    (found,) = explained(tmp_path, line, facts).diagnosis.findings
+    assert found.rule == "torch-version-other"
+    assert says in found.cause
+    assert fix in found.fixes[0] + found.fix
+
+
+def test_the_file_outweighs_what_the_torch_says_of_its_abi(extension: Path, tmp_path: Path) -> None:
+    line = f"ImportError: {extension}: undefined symbol: _ZN3c107WarningC1ENS_14SourceLocationESs"
+    facts = varied("ubuntu22-cu118", {"torch": {"version": "2.4.0+cu118", "cxx11_abi": True}})
+    (found,) = explained(tmp_path, line, facts).diagnosis.findings
+    assert found.rule == "abi-old-string"
+    assert "selective_scan_cuda.so was built for torch >=2.1,<2.3" in found.cause
+
+
+# what ldd of glibc 2.36 printed of torch's libcusparse where LD_LIBRARY_PATH named a toolkit, and where it did not
+SHADOWED = "libnvJitLink.so.12 => /usr/local/cuda-12.1/lib64/libnvJitLink.so.12 (0x0000)"
+OWN = "libnvJitLink.so.12 => /opt/env/lib/python3.11/site-packages/nvidia/nvjitlink/lib/libnvJitLink.so.12 (0x0000)"
+
+
+@pytest.mark.parametrize(
+    ("printed", "says"),
+    [
+        (SHADOWED, "gets libnvJitLink.so.12 from /usr/local/cuda-12.1/lib64/libnvJitLink.so.12"),
+        (OWN, "got the libnvJitLink of an older system CUDA"),
+    ],
+)
+def test_ldd_says_whose_library_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str, says: str
+) -> None:
+    library = tmp_path / "libcusparse.so.12"
+    library.write_text("stands for NVIDIA's")
+    tool = tmp_path / "bin" / "ldd"
+    tool.parent.mkdir()
+    tool.write_text(f"#!/bin/sh\nprintf '\\t%s\\n' '{printed}'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:/usr/bin:/bin")
+    line = f"ImportError: {library}: undefined symbol: __nvJitLinkComplete_12_4, version libnvJitLink.so.12"
+    (found,) = explained(tmp_path, line, varied("hopper", {})).diagnosis.findings
+    assert found.rule == "nvjitlink-shadowed"
+    assert says in found.cause

@@ -12,11 +12,66 @@ from itertools import product
 # what may stand before a colon, as compilers write it in French too
 _SPACES = ("", " ", "\t", "\u00a0", "\u202f")
 # how the names of errors end, and how they begin, in the languages that gcc speaks
-_LAST = "error 错误 エラー 오류 錯誤 erreur fatale Fehler fatal errore irreversibile erro ошибка".split()
-_FIRST = "erro fatal internal 致命 错误 エラー 오류 錯誤 erreur schwer Schwer Fehler фатальная ошибка catastrophic".split()
-_EXCEPTIONS = "Error Exception Exit Timeout Fault Failure Interrupt ZipFile NotFound".split()
+_LAST = [
+    "error",
+    "错误",
+    "エラー",
+    "오류",
+    "錯誤",
+    "erreur",
+    "fatale",
+    "Fehler",
+    "fatal",
+    "errore",
+    "irreversibile",
+    "erro",
+    "ошибка",
+]
+_FIRST = [
+    "erro",
+    "fatal",
+    "internal",
+    "致命",
+    "错误",
+    "エラー",
+    "오류",
+    "錯誤",
+    "erreur",
+    "schwer",
+    "Schwer",
+    "Fehler",
+    "фатальная",
+    "ошибка",
+    "catastrophic",
+]
+_EXCEPTIONS = [
+    "Error",
+    "Exception",
+    "Exit",
+    "Timeout",
+    "Fault",
+    "Failure",
+    "Interrupt",
+    "ZipFile",
+    "NotFound",
+]
 _LEVELS = ("ERROR", "FATAL", "CRITICAL")
-_TOOLS = "gcc g++ c++ cc cc1 cc1plus cl clang clang++ ninja make cmake collect2 as".split()
+_TOOLS = [
+    "gcc",
+    "g++",
+    "c++",
+    "cc",
+    "cc1",
+    "cc1plus",
+    "cl",
+    "clang",
+    "clang++",
+    "ninja",
+    "make",
+    "cmake",
+    "collect2",
+    "as",
+]
 _PLAIN = (
     "ld: ",
     "ld.",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from mambaops.diagnose.match import Diagnosis, Finding, examine
-from mambaops.diagnose.named_file import seen_in
+from mambaops.diagnose.match import Diagnosis, Finding, Look, examine
+from mambaops.diagnose.named_file import look, told
 from mambaops.diagnose.reading import Log, log_of
 from mambaops.diagnose.shown import as_text
 from mambaops.facts.model import Facts
@@ -56,19 +57,25 @@ def explain(
     log: Log, facts: Facts | None = None, *, exit_code: int | None = None, here: bool = False
 ) -> Explanation:
     """The same for a log from anywhere."""
-    found = examine(log.pieces(), facts, exit_code=exit_code)
     if here and facts is not None:
-        found = _looked_at(found, facts)
+        # a rule and the lines below it look at the same file
+        looked = functools.cache(functools.partial(look, facts=facts))
+        found = examine(log.pieces(), facts, exit_code=exit_code, look=looked)
+        found = _with_what_is_here(found, facts, looked)
+    else:
+        found = examine(log.pieces(), facts, exit_code=exit_code)
     notes = [note for note in log.notes if found.verdict == "cannot-tell" or "line" not in note]
     return Explanation(source=log.name, diagnosis=msgspec.structs.replace(found, notes=notes))
 
 
-def _looked_at(found: Diagnosis, facts: Facts) -> Diagnosis:
+def _with_what_is_here(found: Diagnosis, facts: Facts, looked: Look) -> Diagnosis:
     """What the compiled files say that the findings name, and what helped before."""
-    findings = [one if one.benign else _with_memory(one, facts) for one in found.findings]
+    findings = [one if one.benign else _with_here(one, facts, looked) for one in found.findings]
     return msgspec.structs.replace(found, findings=findings)
 
 
-def _with_memory(finding: Finding, facts: Facts) -> Finding:
+def _with_here(finding: Finding, facts: Facts, looked: Look) -> Finding:
+    file = looked(finding.line)
+    seen = [] if file is None else told(file, facts)
     before = map(str, tried(finding.rule)[-1:])
-    return msgspec.structs.replace(finding, here=[*seen_in(finding.line, facts), *before])
+    return msgspec.structs.replace(finding, here=[*seen, *before])

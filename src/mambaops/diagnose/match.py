@@ -7,13 +7,14 @@ that only report that something failed (pip's, ninja's) never come first while a
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from mambaops.diagnose.lookups import looked_up
-from mambaops.diagnose.predicates import Evidence, holds
+from mambaops.diagnose.predicates import Evidence, NamedFile, holds, told_by_file
 from mambaops.diagnose.rules import Rule, load
 from mambaops.diagnose.scan import Hit, Scan, scan
 from mambaops.diagnose.text import chunks
@@ -84,18 +85,31 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         return any(not found.benign for found in self.findings)
 
 
+Look = Callable[[str], NamedFile | None]
+
+
+def _nobody_looks(_line: str) -> NamedFile | None:
+    """For a log of another machine: what it names is not here."""
+    return None
+
+
 def match(text: str, facts: Facts | None = None) -> list[Finding]:
     """The findings in a log, the cause that must be repaired first comes first."""
     return examine(chunks(text), facts).findings
 
 
 def examine(
-    pieces: Iterable[str], facts: Facts | None = None, *, exit_code: int | None = None
+    pieces: Iterable[str],
+    facts: Facts | None = None,
+    *,
+    exit_code: int | None = None,
+    look: Look = _nobody_looks,
 ) -> Diagnosis:
     """The same for text that comes in pieces that end at line ends, with the verdict and the first error line.
 
     Args:
         exit_code: what the command that wrote the log ended with, if somebody knows.
+        look: looks at the compiled file that a line names, where the log is of this machine.
     """
     seen, catalogue = scan(pieces), load()
     rules = {rule.id: rule for rule in catalogue.rules}
@@ -103,10 +117,16 @@ def examine(
     chosen, losers = _ranked([rules[name] for name in hits], hits, seen)
     causes = [hits[rule.id] for rule in chosen if rule.role == "cause"]
     verdict = judge(seen, causes, exit_code)
-    signals = frozenset(seen.hits)
-    found = [_finding(rule, hits, losers.get(rule.id, []), facts, signals) for rule in chosen]
+    evidence = Evidence(facts=facts, signals=frozenset(seen.hits))
+    found = [
+        _finding(rule, hits, losers.get(rule.id, []), _at(evidence, rule, hits[rule.id], look))
+        for rule in chosen
+    ]
     harmless = [] if verdict == "succeeded" else _harmless(rules, hits)
-    found += [_finding(rule, hits, [], facts, signals) for rule in harmless]
+    found += [
+        _finding(rule, hits, [], _at(evidence, rule, hits[rule.id], _nobody_looks))
+        for rule in harmless
+    ]
     return Diagnosis(
         verdict=verdict,
         findings=found,
@@ -190,18 +210,18 @@ def _without_causes(rules: list[Rule], hits: dict[str, Hit], seen: Scan) -> list
     return wrappers[:1] or ([] if seen.end.outcome == "good" else context)
 
 
-def _finding(
-    rule: Rule,
-    hits: dict[str, Hit],
-    losers: list[Rule],
-    facts: Facts | None,
-    signals: frozenset[str],
-) -> Finding:
+def _at(evidence: Evidence, rule: Rule, hit: Hit, look: Look) -> Evidence:
+    """The evidence for one rule at the line where it was found."""
+    file = look(hit.line) if rule.settled_by else None
+    return dataclasses.replace(evidence, groups=hit.groups, file=file)
+
+
+def _finding(rule: Rule, hits: dict[str, Hit], losers: list[Rule], evidence: Evidence) -> Finding:
     hit = hits[rule.id]
-    evidence = Evidence(facts=facts, signals=signals, groups=hit.groups)
-    case = next((case for case in rule.cases if holds(case.when, evidence)), None)
+    groups = {**evidence.groups, **told_by_file(evidence)}
+    case = next((case for case in load().cases(rule) if holds(case.when, evidence)), None)
     fixes = case.fix if case and case.fix else rule.fix
-    fixes = [_filled(text, hit.groups) for text in fixes]
+    fixes = [_filled(text, groups) for text in fixes]
     consequences = [
         Consequence(rule=other.id, line=hits[other.id].line, line_number=hits[other.id].number)
         for other in sorted(losers, key=lambda other: hits[other.id].number)
@@ -210,10 +230,10 @@ def _finding(
         rule=rule.id,
         line=hit.line,
         line_number=hit.number,
-        cause=_filled(case.cause if case else rule.cause, hit.groups),
+        cause=_filled(case.cause if case else rule.cause, groups),
         fix="\n".join(fixes),
         benign=rule.role == "benign",
-        title=_filled(rule.title, hit.groups),
+        title=_filled(rule.title, groups),
         fixes=fixes,
         does_not_help=rule.does_not_help,
         versions=rule.versions,

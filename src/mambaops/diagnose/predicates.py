@@ -10,7 +10,40 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mambaops.facts.model import Facts, Libstdcxx
+from mambaops.facts.model import Facts, Libstdcxx, Torch
+
+_NVIDIAS = re.compile(r"lib(?:cu|nccl|nv)")  # how NVIDIA's libraries begin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedFile:
+    """A compiled file that a line of the log names and that lies on this machine, as `nm` and `ldd` show it.
+
+    Attributes:
+        built_for: the torch releases that have all it asks torch for, e.g. ">=2.1,<2.3"; "" for not known.
+        lacking: of what it asks torch for, what the torch of the facts does not have.
+        cxx11_abi: the C++11 ABI that its symbols show, None for not shown.
+        libraries: where the loader takes each library from, "" for one that it does not find.
+    """
+
+    name: str
+    built_for: str = ""
+    lacking: tuple[str, ...] = ()
+    cxx11_abi: bool | None = None
+    libraries: dict[str, str] = field(default_factory=dict)
+
+    def has_another_abi(self, torch: Torch | None) -> bool:
+        """Whether its C++11 ABI is known not to be that of this torch."""
+        theirs = torch.cxx11_abi if torch else None
+        return None not in (self.cxx11_abi, theirs) and self.cxx11_abi != theirs
+
+    def foreign(self) -> list[tuple[str, str]]:
+        """NVIDIA's libraries that are found elsewhere than in torch's packages, with the place."""
+        return [
+            (name, place)
+            for name, place in self.libraries.items()
+            if place and _NVIDIAS.match(name) and "site-packages" not in place
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,11 +54,13 @@ class Evidence:
         facts: the machine, or None when nobody told.
         signals: ids of signals and rules that stand in the log.
         groups: what the rule's own pattern captured, e.g. `{"nvcc": "13.0", "torch": "12.8"}`.
+        file: the compiled file that the rule's line names, where the log is of this machine.
     """
 
     facts: Facts | None = None
     signals: frozenset[str] = frozenset()
     groups: dict[str, str] = field(default_factory=dict)
+    file: NamedFile | None = None
 
 
 def release(text: str | None) -> tuple[int, ...]:
@@ -241,6 +276,36 @@ def library_path_is_set(seen: Evidence) -> bool:
     return bool(seen.facts and seen.facts.env.get("LD_LIBRARY_PATH"))
 
 
+def file_is_of_another_torch(seen: Evidence) -> bool:
+    """The file asks torch for what the torch of this environment does not have, or has its other ABI."""
+    torch = seen.facts.torch if seen.facts else None
+    return bool(seen.file and torch and (seen.file.lacking or seen.file.has_another_abi(torch)))
+
+
+def file_fits_this_torch(seen: Evidence) -> bool:
+    """The file asks for nothing that the torch of this environment lacks, and says so."""
+    torch = seen.facts.torch if seen.facts else None
+    known = seen.file is not None and bool(seen.file.built_for)
+    return known and torch is not None and not file_is_of_another_torch(seen)
+
+
+def file_takes_nvidias_from_elsewhere(seen: Evidence) -> bool:
+    """The loader takes one of NVIDIA's libraries for the file from outside of torch's packages."""
+    return bool(seen.file and seen.file.foreign())
+
+
+def told_by_file(seen: Evidence) -> dict[str, str]:
+    """What a case of a rule may write in braces about the file."""
+    file, torch = seen.file, seen.facts.torch if seen.facts else None
+    if file is None:
+        return {}
+    name, place = next(iter(file.foreign()), ("", ""))
+    abi = {None: "", True: "the new C++11 ABI", False: "the old C++11 ABI"}[file.cxx11_abi]
+    wants = " and ".join(filter(None, (f"torch {file.built_for}" if file.built_for else "", abi)))
+    own = torch.version if torch else ""
+    return {"file": file.name, "wants": wants, "own": own, "library": name, "place": place}
+
+
 PREDICATES: dict[str, Callable[[Evidence], bool]] = {
     check.__name__: check
     for check in (
@@ -274,6 +339,9 @@ PREDICATES: dict[str, Callable[[Evidence], bool]] = {
         system_libstdcxx_has_it,
         pythons_libstdcxx_has_it,
         library_path_is_set,
+        file_is_of_another_torch,
+        file_fits_this_torch,
+        file_takes_nvidias_from_elsewhere,
     )
 }
 

@@ -71,6 +71,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         when: a predicate that must hold for the rule to be considered; `unless`: one that must not.
         table: one of `lookups`, whose row for what was captured fills further `{name}`; without a row the rule is silent.
         cases: tried in order; the first that holds replaces cause and fix.
+        settled_by: the catalogue's cases of this name, which the file that the line names decides, come before them.
     """
 
     id: str
@@ -87,6 +88,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     when: str | None = None
     unless: str | None = None
     cases: list[Case] = []
+    settled_by: Literal["", "torch", "libraries"] = ""
     table: str = ""
     found_by: str = ""
 
@@ -124,6 +126,11 @@ class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     endings: list[Ending] = []
     trailing: list[str] = []
     named_failures: list[str] = []
+    settled: dict[str, list[Case]] = {}
+
+    def cases(self, rule: Rule) -> list[Case]:
+        """The cases of a rule in the order in which they are tried."""
+        return [*self.settled.get(rule.settled_by, []), *rule.cases]
 
     def rule(self, name: str) -> Rule:
         """The rule with this id.
@@ -185,7 +192,7 @@ def _complaints(catalogue: Catalogue) -> Iterator[str]:
         for name in rule.loses_to:
             if name not in known | {"*"}:
                 yield f"rule `{rule.id}` loses to `{name}`, which does not exist"
-        for when in [rule.when, rule.unless, *(case.when for case in rule.cases)]:
+        for when in [rule.when, rule.unless, *(case.when for case in catalogue.cases(rule))]:
             if when is not None and when not in PREDICATES:
                 yield f"rule `{rule.id}` names the predicate `{when}`, which does not exist"
         if rule.table and rule.table not in FIELDS:

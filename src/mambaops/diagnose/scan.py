@@ -306,9 +306,7 @@ def _at_end() -> list[Probe]:
 @functools.cache
 def _words() -> tuple[list[str], AhoCorasick]:
     """Every word whose line is looked at, and what finds all of them at once."""
-    hints = sorted(
-        first_error.WRAPPER_WORDS | first_error.INSIDE_WORDS | first_error.START_WORDS
-    )
+    hints = sorted(first_error.WRAPPER_WORDS | first_error.INSIDE_WORDS | first_error.START_WORDS)
     words = list(dict.fromkeys((*running(), *MARKS, *NAMED, *BEGINNINGS, START, *hints)))
     return words, AhoCorasick(words, implementation=Implementation.DFA)
 
