@@ -30,6 +30,7 @@ RUNS: list[tuple[str, list[str], int]] = [
     ("doctor", ["doctor", *FACTS], 1),
     ("diagnose", ["diagnose", "build.log"], 1),
     ("select-wheel", ["wheels", "choose", "mamba-ssm", *FACTS], 0),
+    ("select-wheel", ["wheels", "choose", "--pair", *FACTS], 0),
     ("inspect-wheel", ["inspect-wheel", WHEEL], 0),
     ("inspect-wheel", ["inspect-wheel", WHEEL, *FACTS], 0),
     ("wheels-list", ["wheels", "list"], 0),

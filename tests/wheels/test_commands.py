@@ -130,6 +130,19 @@ def test_select_prints_every_candidate_and_pairs(tmp_path: Path) -> None:
     assert pair.returncode == 0, pair.stderr
     found = json.loads(pair.stdout)
     assert {"mamba-ssm", "causal-conv1d", "reason"} <= set(found)
+    # the one command first, in the text too: the package that the other needs before it
+    lines = call("select-wheel", "--pair", *flags).stdout.splitlines()
+    assert lines[0] == found["command"]
+    conv, mamba = found["command"].split(" && ")
+    assert found["causal-conv1d"]["url"] in conv
+    assert found["mamba-ssm"]["url"] in mamba
+    assert all(" -m pip install --no-deps " in one for one in (conv, mamba))
+
+
+def test_where_no_two_fit_the_command_makes_both(tmp_path: Path) -> None:
+    done = call("select-wheel", "--pair", "--facts", path_of("b300"), "--store", tmp_path)
+    assert done.returncode == 4
+    assert done.stdout.splitlines()[0].endswith("mambaops build-mamba")
 
 
 def test_select_takes_several_places(tmp_path: Path, wheel: Path) -> None:

@@ -264,15 +264,24 @@ DOCUMENTS: dict[str, Any] = {
     "run-graph-mamba": {"folder": str, "results": dict[str, dict[str, Any]]},
     "run": {"profile": str, "folder": str, "steps": list[Done]},
     "refresh-tables": {"listings": list[Difference]},
-    "select-wheel": {
-        "package": str,
-        "machine": MachineRow,
-        "newer": str,
-        "command": str,
-        "chosen": CandidateRow | None,
-        "candidates": list[CandidateRow],
-        "nearest": list[CandidateRow],
-    },
+    "select-wheel": (
+        {
+            "package": str,
+            "machine": MachineRow,
+            "newer": str,
+            "command": str,
+            "chosen": CandidateRow | None,
+            "candidates": list[CandidateRow],
+            "nearest": list[CandidateRow],
+        },
+        # with `--pair`
+        {
+            "command": str,
+            "mamba-ssm": CandidateRow | None,
+            "causal-conv1d": CandidateRow | None,
+            "reason": str,
+        },
+    ),
     "shell-env": {"home": str, "shell": str, "lines": list[str]},
     "steps": {"steps": list[StepRow]},
     "strip-crlf": {"files": list[FileReport]},

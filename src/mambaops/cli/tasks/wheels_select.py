@@ -62,7 +62,7 @@ def select_wheel(
     from mambaops.knowledge.packages import package as package_named
     from mambaops.knowledge.packages import pairs, published
     from mambaops.report.wheels import pair_text, selection_text
-    from mambaops.wheels.select.command import command_for
+    from mambaops.wheels.select.command import command_for, command_for_pair
     from mambaops.wheels.select.confirm import select_confirmed
     from mambaops.wheels.select.pair import pair_versions
     from mambaops.wheels.select.selection import INSTALLED, Wanted
@@ -87,9 +87,13 @@ def select_wheel(
         both = [one for name in pairs()[0] for one in list_candidates(name, machine, read, say=say)]
         found = pair_versions(machine, both, wanted)
         emit(
-            found.as_json() if json else found,
+            {**found.as_json(), "command": pasted_command(command_for_pair(found))}
+            if json
+            else found,
             as_json=json,
-            text=lambda result: pasted(pair_text(result, machine)),
+            text=lambda result: "\n".join(
+                [pasted_command(command_for_pair(result)), pasted(pair_text(result, machine))]
+            ),
         )
         return 0 if found.first else 4
     package = package_named(package).name

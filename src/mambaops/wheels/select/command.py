@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mambaops.wheels.select.verdicts import Selection, Verdict
+    from mambaops.wheels.select.verdicts import Pair, Selection, Verdict
 
 
 def command_for(selection: Selection) -> str:
@@ -16,9 +16,21 @@ def command_for(selection: Selection) -> str:
         return "mambaops build-mamba"  # torch first, since a wheel fits one torch only
     if chosen is None:
         return f"mambaops build-wheel --package {selection.package}"
+    return _got(chosen, selection.package, selection.machine.interpreter)
+
+
+def command_for_pair(pair: Pair) -> str:
+    """The same for both packages, the one that the other needs first; what makes them itself where no two fit."""
+    if pair.first is None or pair.other is None:
+        return "mambaops build-mamba"
+    both = zip((pair.other, pair.first), reversed(pair.names), strict=True)
+    return " && ".join(_got(chosen, name, pair.interpreter) for chosen, name in both)
+
+
+def _got(chosen: Verdict, package: str, python: str) -> str:
+    """What installs one file that was chosen."""
     if chosen.candidate.needs:
-        return f"conda install -c conda-forge {selection.package}"
-    python = selection.machine.interpreter
+        return f"conda install -c conda-forge {package}"
     if chosen.repair:
         return _repaired(chosen, python)
     return shlex.join([python, "-m", "pip", "install", "--no-deps", *_what(chosen)])

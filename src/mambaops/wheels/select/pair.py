@@ -32,14 +32,16 @@ def pair_versions(
     offered = list(candidates)
     first = select(names[0], facts, offered, replace(wanted, partner=None))
     second = select(names[1], facts, offered, replace(wanted, partner=None, version=None))
+    python = first.machine.interpreter
     for one in first.candidates:
         if not one.accepted:
             break
         for two in second.candidates:
             if two.accepted and same_generation(names[0], one.version, names[1], two.version):
                 reason = f"{one.version} and {two.version} go together"
-                return Pair(names=names, first=one, other=two, reason=reason)
-    return Pair(names=names, first=None, other=None, reason=_no_pair(first, second))
+                return Pair(names=names, first=one, other=two, reason=reason, interpreter=python)
+    reason = _no_pair(first, second)
+    return Pair(names=names, first=None, other=None, reason=reason, interpreter=python)
 
 
 def _no_pair(first: Selection, second: Selection) -> str:

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from mambaops.wheels.candidates import Candidate
 from mambaops.wheels.machine import Machine
-from mambaops.wheels.select.command import command_for
+from mambaops.wheels.select.command import command_for, command_for_pair
 
 FITS, AFTER_REPAIR, NEIGHBOUR, REFUSED = "fits", "fits after repair", "neighbour", "refused"
 
@@ -89,15 +89,18 @@ class Pair(Struct, frozen=True, kw_only=True):
 
     Attributes:
         names: the package that leads, and the other one. first/other: what was chosen of each.
+        interpreter: the Python that they are installed into.
     """
 
     names: tuple[str, str]
     first: Verdict | None
     other: Verdict | None
     reason: str
+    interpreter: str
 
     def as_json(self) -> dict[str, object]:
         return {
+            "command": command_for_pair(self),
             self.names[0]: self.first.as_json() if self.first else None,
             self.names[1]: self.other.as_json() if self.other else None,
             "reason": self.reason,
