@@ -1,9 +1,10 @@
 """How long `mambaops diagnose` takes by the length of the log: `python benchmarks/diagnose.py [--megabytes 1 10 100]`.
 
-Nine kinds of log: a real build repeated (`build`), the same with a failure at its end (`failing`), warnings of which
+Ten kinds of log: a real build repeated (`build`), the same with a failure at its end (`failing`), warnings of which
 none is like another (`warnings`), nothing but lines that look like several errors and are none, with other numbers
-(`dense`) or with other words in each (`words`, the worst case), progress bars in one line (`bars`), and one line with
-a failure in its middle (`line`). CPU time must grow with the length and not faster.
+(`dense`) or with other words in each (`words`; `names` of warnings, `talk` of errors in any order, `rate` as training
+prints it), progress bars in one line (`bars`), and one line with a failure in its middle (`line`). CPU time must grow
+with the length and not faster.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ WORDS = (
     "/x/{}.cpp:4: note: error, undefined symbol: {}, No module named {}, RuntimeError not found\n"
 )
 NAMES = "/x/{}.h:{}:4: warning: unused variable ‘error_{}’ [-Wunused-variable]\n"
+RATE = "epoch {}: error rate 0.{} validation failed to improve over {}\n"
 TALK = [
     "step",
     "loss",
@@ -57,6 +59,7 @@ TALK = [
     "cached",
     "fault",
 ]
+KINDS = ["build", "failing", "warnings", "dense", "words", "names", "talk", "rate", "bars", "line"]
 LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 
@@ -73,6 +76,8 @@ def piece(kind: str) -> Iterator[str]:
             yield "".join(WORDS.format(*map(_word, range(row, row + 3))) for row in rows)
         elif kind == "names":
             yield "".join(NAMES.format(_word(row), row % 900, _word(row + 7)) for row in rows)
+        elif kind == "rate":
+            yield "".join(RATE.format(_word(row), row % 97, _word(row + 5)) for row in rows)
         elif kind == "talk":
             yield "".join(_talk(row) for row in rows)
         elif kind == "warnings":
@@ -117,23 +122,14 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=int, nargs="+", default=[1, 10, 100])
+    parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
     given = parser.parse_args()
     started = time.perf_counter()
     count = len(probes())
     print(f"catalogue: {count} needles, loaded in {time.perf_counter() - started:.2f} s")
     print(f"{'kind':8} {'MB':>5} {'CPU s':>8} {'MB/s':>6}  findings")
     with tempfile.TemporaryDirectory() as folder:
-        for kind in (
-            "build",
-            "failing",
-            "warnings",
-            "dense",
-            "words",
-            "names",
-            "talk",
-            "bars",
-            "line",
-        ):
+        for kind in given.kinds:
             for megabytes in given.megabytes:
                 log = Path(folder) / "log"
                 write(log, kind, megabytes)

@@ -71,10 +71,16 @@ _TOOLS = [
     "cmake",
     "collect2",
     "as",
+    "cpp",
+    "ar",
+    "nm",
+    "strip",
+    "ranlib",
+    "objcopy",
+    "gfortran",
 ]
 _PLAIN = (
-    "ld: ",
-    "ld.",
+    *("ld: ", "ld.gold: ", "ld.bfd: ", "ld.lld: ", "ld.mold: "),
     "LINK : ",
     ": *** ",
     "CMake Error",
@@ -97,13 +103,8 @@ _PLAIN = (
     # of nvcc and its tools, which put more blanks before the colon
     "fatal  ",
     "error  ",
-    # a compiler with its version or its platform
-    "gcc-",
-    "+-",
-    "clang-",
-    "cl-",
-    "cc-",
-    "x86_64-",
+    # a compiler with its version, e.g. g++-12
+    *(f"-{version}{before}: " for version in range(3, 30) for before in ("", " ")),
     *(f"E{digit}" for digit in range(10)),
     *("sh: ", "curl: ", "wget: ", "git: ", "tar: ", "conda: ", "docker: ", "patch: "),
 )

@@ -123,7 +123,9 @@ class _Scanner:
         self.tail = ""
 
     def look(self, piece: Piece) -> None:
-        lines = _lines_with_words(piece, self._without_dull(piece), self._role)
+        # what is not looked at tells nothing either, and is one line to know when it comes again
+        learning = len(self.dull) < DULL_LINES
+        lines = _lines_with_words(piece, self._without_dull(piece), self._role, learning)
         for start, end, needles, roles in lines:
             self._line(piece, start, end, needles, roles)
         self.errors.end_of_piece()
@@ -312,13 +314,14 @@ def _words() -> tuple[list[str], AhoCorasick]:
 
 
 def _lines_with_words(
-    piece: Piece, text: str, role: Callable[[str], int]
+    piece: Piece, text: str, role: Callable[[str], int], learning: bool
 ) -> Iterator[tuple[int, int, set[str], int]]:
     """The lines that hold words that matter: where they begin and end, the needles among the words, all roles.
 
     Args:
         text: the piece's own, some lines of which may be blank.
         role: what a word is for, 0 when it does not matter.
+        learning: lines whose mark cannot tell anything are wanted, too.
     """
     words, search = _words()
     roles = [role(word) for word in words]
@@ -336,7 +339,7 @@ def _lines_with_words(
         if not found:
             continue
         if position >= limit:
-            if _tells(held, end - start):
+            if _tells(held, end - start, learning):
                 yield start, end, needles, held
             start, end = piece.bounds(position)
             # a line that is longer than what is looked at counts around every word anew
@@ -345,15 +348,15 @@ def _lines_with_words(
         held |= found
         if found & NEEDLE:
             needles.add(words[index])
-    if _tells(held, end - start):
+    if _tells(held, end - start, learning):
         yield start, end, needles, held
 
 
-def _tells(held: int, length: int) -> bool:
+def _tells(held: int, length: int, learning: bool) -> bool:
     """Whether a line with these roles is looked at: a mark needs what says for what, which a long line may hide."""
     if held & ~(HINTS | MARK):
         return True
-    return bool(held & MARK) and (bool(held & HINTS) or length >= WINDOW)
+    return bool(held & MARK) and (learning or bool(held & HINTS) or length >= WINDOW)
 
 
 @functools.cache
