@@ -43,7 +43,9 @@ def installer_of(env: TargetEnvironment, name: str) -> str:
 
 
 def asked(env: TargetEnvironment, *words: str) -> Command | None:
-    return uv_for_pip(env.python, ["tiny==1.0", *words])
+    return uv_for_pip(
+        env.python, ["tiny==1.0", *words], {"HOME": "/home/me", "UV_TORCH_BACKEND": "cpu"}
+    )
 
 
 def test_uv_installs_from_where_pip_is_told_to_look(
@@ -127,7 +129,11 @@ def test_what_neither_can_do_is_pips_failure(
         ("PIP_PROXY", "http://127.0.0.1:9"),
         ("PIP_TRUSTED_HOST", "mirror.lan"),
         ("PIP_ONLY_BINARY", ":all:"),
+        ("PIP_INDEX_URL", "http://mirror.lan/simple"),
+        ("PIP_FIND_LINKS", "https://me:secret@mirror.lan/wheels"),
         ("UV_NO_CACHE", "1"),
+        ("UV_LINK_MODE", "copy"),
+        ("UV_CACHE_DIR", "/tmp/" + "x" * 300),
     ],
 )
 def test_who_told_pip_what_uv_is_not_told_gets_pip(
@@ -164,6 +170,7 @@ def test_certificates_and_patience_are_handed_on(
     command = asked(env)
     assert command is not None
     assert command.env == {
+        "HOME": "/home/me",
         "SSL_CERT_FILE": "/etc/lab.pem",
         "UV_HTTP_TIMEOUT": "90",
         "UV_HTTP_RETRIES": "0",
@@ -172,6 +179,64 @@ def test_certificates_and_patience_are_handed_on(
 
 def test_a_word_that_uv_takes_otherwise_is_left_to_pip(env: TargetEnvironment) -> None:
     assert asked(env, "--pre") is None
+    assert asked(env, "--index-url", "https://mirror.lan/simple") is None, "it is told one already"
+    assert asked(env, "--extra-index-url", "http://127.0.0.1:8000/simple") is not None
+    assert asked(env, "--extra-index-url", "http://mirror.lan/simple") is None, "pip refuses it"
+
+
+def test_a_password_stands_on_no_command_line(
+    env: TargetEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "https://me:secret@mirror.lan/simple")
+    monkeypatch.setenv(
+        "PIP_EXTRA_INDEX_URL", "https://me:secret@a.lan/simple\nhttps://b.lan/simple"
+    )
+    command = asked(env)
+    assert command is not None
+    assert "secret" not in str(command.argv)
+    assert command.env["UV_DEFAULT_INDEX"] == "https://me:secret@mirror.lan/simple"
+    assert command.env["UV_INDEX"] == "https://me:secret@a.lan/simple https://b.lan/simple"
+
+
+def test_uvs_own_settings_bring_nothing_else_than_pip(
+    context: Context,
+    env: TargetEnvironment,
+    tmp_path: Path,
+    make_wheel: MakeWheel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told, first, second = (Index(tmp_path / name) for name in ("told", "first", "second"))
+    told.publish(make_wheel("tiny", "9.0"))
+    first.publish(make_wheel("tiny", "1.0"))
+    second.publish(make_wheel("tiny", "2.0"))
+    monkeypatch.setenv("PIP_INDEX_URL", first.url)
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"{second.url}\n{first.url}")
+    monkeypatch.setenv("UV_FIND_LINKS", told.url)
+    monkeypatch.setenv("UV_EXTRA_INDEX_URL", told.url)
+    monkeypatch.setenv("UV_RESOLUTION", "lowest")
+    context.install("a-step", ["tiny"])
+    assert installer_of(env, "tiny-2.0") == "uv"
+
+
+def test_the_cache_that_uv_is_told_of_is_the_one_that_is_filled(
+    env: TargetEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UV_CACHE_DIR")
+    (tmp_path / "uv.toml").write_text(f'cache-dir = "{tmp_path}/told"\n', encoding="utf-8")
+    monkeypatch.setenv("UV_CONFIG_FILE", str(tmp_path / "uv.toml"))
+    command = asked(env)
+    assert command is not None
+    assert tmp_path / "told" in command.argv
+
+
+@pytest.mark.parametrize(("value", "none"), [("y", True), ("t", True), ("0", False)])
+def test_pips_words_for_no_index_are_read_as_by_pip(
+    value: str, none: bool, env: TargetEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", value)
+    command = asked(env)
+    assert command is not None
+    assert ("--no-index" in command.argv) is none
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/shm is Linux's")

@@ -100,6 +100,17 @@ class PipSettings(msgspec.Struct, frozen=True, kw_only=True):
     find_links: list[str] = []
     no_index: bool = False
 
+    @classmethod
+    def of(cls, told: Mapping[str, str]) -> PipSettings:
+        """Of what `read_pip_settings` found."""
+        return cls(
+            index_url=told.get("index-url"),
+            extra_index_urls=told.get("extra-index-url", "").split(),
+            find_links=told.get("find-links", "").split(),
+            # pip's own words for yes
+            no_index=told.get("no-index", "").lower() in ("1", "true", "t", "yes", "y", "on"),
+        )
+
     def uv_flags(self) -> list[str]:
         """The same for uv, which takes the best version of all indexes only when asked to."""
         flags = ["--index-strategy", "unsafe-best-match"] if self.extra_index_urls else []
@@ -120,13 +131,7 @@ def pip_settings(prefix: Path | None = None) -> PipSettings:
     Raises:
         MambaopsError: a file that pip could not read either.
     """
-    found = read_pip_settings(prefix)
-    return PipSettings(
-        index_url=found.get("index-url"),
-        extra_index_urls=found.get("extra-index-url", "").split(),
-        find_links=found.get("find-links", "").split(),
-        no_index=found.get("no-index", "").lower() in ("1", "true", "yes", "on"),
-    )
+    return PipSettings.of(read_pip_settings(prefix))
 
 
 def read_pip_settings(prefix: Path | None = None) -> dict[str, str]:

@@ -46,9 +46,8 @@ class Context(Struct, frozen=True, kw_only=True):
             CommandFailed: pip could not do it either.
         """
         log = self.run.log(f"{step}-uv")
-        if quick := uv_for_pip(self.where.python, words):
-            env = {**_clean(), **quick.env}
-            done = process.run(quick.argv, env=env, log=log, timeout=3600, check=False)
+        if quick := uv_for_pip(self.where.python, words, _clean()):
+            done = process.run(quick.argv, env=quick.env, log=log, timeout=3600, check=False)
             if done.ok:
                 return
             said = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
