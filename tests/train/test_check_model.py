@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from model_configurations import CONFIGURATIONS, numbers, tiny  # noqa: E402
 from mambaops.payload.scan import dispatch  # noqa: E402
 from mambaops.payload.scan.names import FAMILIES  # noqa: E402
 from mambaops.payload.train import check_model  # noqa: E402
+from mambaops.payload.train.check_model_text import report_text  # noqa: E402
 from mambaops.payload.train.errors import InputError  # noqa: E402
 
 
@@ -51,8 +53,6 @@ def test_the_functions_of_the_layers_are_those_that_a_run_calls(
 
 
 def test_qwen_is_told_both_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     for package in ("causal_conv1d", "fla"):
         monkeypatch.setitem(sys.modules, package, None)
     tiny("qwen3_next").config.save_pretrained(tmp_path)
@@ -63,10 +63,36 @@ def test_qwen_is_told_both_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert report["functions"]["chunk_gated_delta_rule"]["reason"].startswith(
         "fla is not installed"
     )
-    text = check_model.text(report)
+    text = report_text(report)
     assert "without causal-conv1d AND flash-linear-attention this family is slow" in text
     assert f"{sys.executable} -m pip install flash-linear-attention" in text
     assert "`mambaops build-mamba` for causal_conv1d_fn, causal_conv1d_update" in text
+
+
+def test_layers_that_do_the_same_are_told_once(tmp_path: Path) -> None:
+    config = tiny("qwen3_next").config
+    config.num_hidden_layers, config.layer_types = 4, ["linear_attention", "full_attention"] * 2
+    config.save_pretrained(tmp_path)
+    lines = report_text(check_model.check(str(tmp_path))).splitlines()
+    dispatch.uninstall()
+    heads = [line for line in lines if line.startswith("layers ")]
+    assert heads == ["layers 0, 2: Qwen3NextGatedDeltaNet", "layers 1, 3: Qwen3NextAttention"]
+
+
+def test_the_kernels_of_a_family_that_is_not_ours_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transformers falls back from these too, and says nothing of it."""
+    monkeypatch.setitem(sys.modules, "causal_conv1d", None)
+    transformers.Lfm2Config(num_hidden_layers=1).save_pretrained(tmp_path)
+    report = check_model.check(str(tmp_path))
+    assert [each["name"] for each in report["others"]] == [
+        "causal_conv1d_fn",
+        "causal_conv1d_update",
+    ]
+    text = report_text(report)
+    assert "causal_conv1d_fn (of causal_conv1d): transformers takes PyTorch, slow" in text
+    assert text.endswith("mend:\n  `mambaops build-mamba`")
 
 
 def test_the_loop_of_transformers_is_named_and_ours_beside_it(
@@ -100,4 +126,4 @@ def test_what_is_no_model_is_an_error_and_another_family_is_said(tmp_path: Path)
     with pytest.raises(InputError, match="no configuration that transformers knows"):
         check_model.check(str(tmp_path))
     transformers.GPT2Config(n_layer=1).save_pretrained(tmp_path)
-    assert "gpt2 is none of the families" in check_model.text(check_model.check(str(tmp_path)))
+    assert "gpt2 is none of the families" in report_text(check_model.check(str(tmp_path)))

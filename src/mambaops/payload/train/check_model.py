@@ -12,10 +12,13 @@ import importlib
 import inspect
 import json
 import os
+import re
 import shlex
 import sys
+from importlib.util import find_spec
 from typing import Any, Dict, List, Sequence, Set
 
+from mambaops.payload.train.check_model_text import report_text
 from mambaops.payload.train.errors import InputError, guarded
 from mambaops.payload.train.hub import explain_missing, is_offline, obey_offline
 
@@ -24,6 +27,10 @@ _STEPWISE = ("causal_conv1d_update", "selective_state_update", "fused_recurrent_
 # What transformers' PyTorch form of a function is, where no kernel is installed.
 _LOOPS = {"selective_scan_fn": "slow loop", "fused_recurrent_gated_delta_rule": "loop"}
 _DISTRIBUTIONS = {"fla": "flash-linear-attention"}
+# how transformers names a kernel and its package over the function that is used without it
+_OTHERS = re.compile(
+    r"""@use_kernel_func_from_hub_with_fallback\(\s*["'](\w+)["'],\s*["'](\w+)["']"""
+)
 
 
 def check(name: str, policy: str = "") -> Dict[str, Any]:
@@ -34,8 +41,9 @@ def check(name: str, policy: str = "") -> Dict[str, Any]:
         policy: as `scan.install`'s.
 
     Returns:
-        model, model_type, family ("" where none of the functions is used), device, layers (each with first,
-        last, kind, functions) and functions: name -> {alone, installed, reason, use}; mend: what to run.
+        model, model_type, family ("" where install() serves none of its functions: `others` has transformers' own),
+        device, layers (each with first, last, kind, functions) and functions: name -> {alone, installed, reason,
+        use}; mend: what to run.
 
     Raises:
         InputError: no such configuration, or one that this transformers cannot build.
@@ -48,7 +56,10 @@ def check(name: str, policy: str = "") -> Dict[str, Any]:
     family = family_of(config.model_type) or family_of(text.model_type)
     report: Dict[str, Any] = {"model": name, "model_type": config.model_type, "family": family}
     if not family:
-        return {**report, "device": "", "layers": [], "functions": {}, "mend": []}
+        others = others_functions(text.model_type)
+        mend = sorted({_install(each["package"]) for each in others if not each["installed"]})
+        empty = {"device": "", "layers": [], "functions": {}, "mend": mend}
+        return {**report, **empty, "others": others}
     installed = dispatch.install(policy or None, families=[family], say=lambda _line: None)
     model = _on_meta(text)
     layers = _layers(model, FAMILIES[family])
@@ -90,6 +101,25 @@ def _configuration(name: str) -> Any:
                 f"{name} is no configuration that transformers knows: {first}"
             ) from error
         raise explain_missing(name, "check-model", error) from error
+
+
+def others_functions(model_type: str) -> List[Dict[str, Any]]:
+    """What transformers itself would take from kernel packages for a family that is not ours: {name, package,
+    installed}, read from the decorators of its modeling file (transformers >= 5.15)."""
+    family = model_type[: -len("_text")] if model_type.endswith("_text") else model_type
+    found = find_spec("transformers")
+    place = os.path.dirname(found.origin) if found and found.origin else ""
+    try:
+        with open(
+            os.path.join(place, "models", family, f"modeling_{family}.py"), encoding="utf-8"
+        ) as file:
+            names = sorted(set(_OTHERS.findall(file.read())))
+    except OSError:
+        return []
+    return [
+        {"name": name, "package": package, "installed": find_spec(package) is not None}
+        for name, package in names
+    ]
 
 
 def _on_meta(config: Any) -> Any:
@@ -236,42 +266,6 @@ def _install(package: str) -> str:
     return f"`{shlex.quote(sys.executable)} -m pip install {name}`"
 
 
-def text(report: Dict[str, Any]) -> str:
-    """The report for a person."""
-    from mambaops.payload.scan.names import FAMILIES
-
-    head = f"{report['model']}: {report['model_type']}"
-    if not report["family"]:
-        return f"{head} is none of the families that are looked into: {', '.join(sorted(FAMILIES))}"
-    lines = [f"{head}, on {report['device']}"]
-    for layer in report["layers"]:
-        number = (
-            f"{layer['first']}-{layer['last']}"
-            if layer["last"] > layer["first"]
-            else f"{layer['first']}"
-        )
-        lines.append(f"layers {number}: {layer['kind']}")
-        lines += [f"  {note}" for note in layer.get("notes", [])]
-        for name in layer["functions"]:
-            row = report["functions"][name]
-            lines.append(
-                f"  {name} ({row['use']}): {row['alone']} by transformers alone, "
-                f"{row['installed']} with install(): {row['reason']}"
-            )
-    silent = [
-        n
-        for n in report["functions"]
-        if "gated_delta_rule" in n and report["functions"][n]["alone"] != "kernel"
-    ]
-    if silent:
-        lines.append(
-            "without causal-conv1d AND flash-linear-attention this family is slow, and says so once at most"
-        )
-    return "\n".join(
-        lines + ["mend:"] * bool(report["mend"]) + [f"  {line}" for line in report["mend"]]
-    )
-
-
 def main(argv: Sequence[str]) -> Dict[str, Any]:
     """Print the report."""
     parser = argparse.ArgumentParser(prog="check-model", description=__doc__.splitlines()[0])
@@ -279,7 +273,7 @@ def main(argv: Sequence[str]) -> Dict[str, Any]:
     parser.add_argument("--scan", default="", choices=("", "auto", "kernels", "reference"))
     flags = parser.parse_args(argv)
     report = check(flags.model, flags.scan)
-    print(text(report), flush=True)
+    print(report_text(report), flush=True)
     return report
 
 
