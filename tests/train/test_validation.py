@@ -71,6 +71,28 @@ def test_a_model_that_looks_has_a_gap_and_a_blind_one_has_none() -> None:
     assert blind.gap == pytest.approx(0.0)
 
 
+def test_ranks_have_as_many_batches_and_count_every_row_once() -> None:
+    """Where parameters are split, a rank that had a batch less would leave the others waiting."""
+    table: Any = Table(list("abcdefghi"))
+    calls, found = [], []
+    for rank in (0, 1):
+        model = Model(False)
+        runtime = Runtime(device=torch.device("cpu"), rank=rank, world=2)
+        validator = Validator(model, runtime, 4, contextlib.nullcontext, lambda *v: list(v))
+        counts: list[int] = []
+        right = model.row_losses
+
+        def counted(*rows: Any, right: Any = right, counts: list[int] = counts) -> torch.Tensor:
+            counts.append(len(rows[0]))
+            return right(*rows)
+
+        model.row_losses = counted  # type: ignore[method-assign]
+        found.append(validator.measure(None, table).rows)
+        calls.append(counts)
+    assert [len(counts) for counts in calls] == [4, 4]
+    assert found == [5, 4]
+
+
 def test_no_gap_no_success() -> None:
     seeing, blind, same = (
         measured(list("abcd" * 5), blind=False),
@@ -120,6 +142,24 @@ def test_a_short_run_has_a_curve_with_its_validation(tmp_path: Path, count: int)
     picture = imread(path)[:, : picture_width(path) // 2, :3]
     blue = ((picture[..., 2] > 0.5) & (picture[..., 0] < 0.25)).sum()
     assert (blue > 20) == (count > 0), "the training line is there from the first step on"
+
+
+def test_why_there_is_no_curve_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when memory has just run out: the run's own error comes after it."""
+    import sys
+
+    from matplotlib.figure import Figure
+
+    def exhausted(*_words: Any, **_more: Any) -> None:
+        raise MemoryError
+
+    log = trainlog.TrainLog(str(tmp_path), 2, 0)
+    monkeypatch.setattr(Figure, "savefig", exhausted)
+    assert "out of memory" in draw_curve(log.path, str(tmp_path / "curve.png"), "")
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    said = draw_curve(log.path, str(tmp_path / "curve.png"), "")
+    assert "matplotlib cannot be loaded" in said
+    assert "pip install" not in said
 
 
 def picture_width(path: Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 from mambaops.payload.train.trainlog import read_epochs, read_log
@@ -19,9 +20,19 @@ def draw_curve(log: str, path: str, title: str) -> str:
     The file that was there stays until the new one is whole.
     """
     try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return f"no curve is drawn: `{sys.executable} -m pip install matplotlib`"
+        return _drawn(log, path, title)
+    except ImportError as error:
+        if find_spec("matplotlib") is None:
+            return f"no curve is drawn: `{sys.executable} -m pip install matplotlib`"
+        return f"no curve is drawn: matplotlib cannot be loaded: {error}"
+    except MemoryError:
+        return "no curve is drawn: out of memory"
+
+
+def _drawn(log: str, path: str, title: str) -> str:
+    """ "" or why the file could not be written."""
+    from matplotlib.figure import Figure
+
     figure: Any = Figure(figsize=(11, 4.6), layout="constrained")
     linear, logarithmic = figure.subplots(1, 2)
     _bands(linear)

@@ -147,7 +147,7 @@ class Run:
         self.validator = Validator(
             self.model,
             self.runtime,
-            max(8, settings.batch_size),
+            settings.batch_size,
             self.trainer.autocast,
             self.trainer.totals,
         )

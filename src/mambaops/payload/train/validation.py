@@ -112,7 +112,11 @@ class Validator:
 
     def _row_sums(self, data: CaptionDataset, pictures: Dict[int, int]) -> List[Tuple[float, int]]:
         """(sum of the losses, answer tokens) of this rank's rows; row k sees the picture of pictures[k]."""
-        mine = sorted(pictures)[self.runtime.rank :: self.runtime.world]
+        rank, world = self.runtime.rank, self.runtime.world
+        mine = sorted(pictures)[rank::world]
+        own = len(mine)
+        # where parameters are split, every rank takes part in every batch: who has a row less does one for the others
+        mine += [min(pictures)] * (math.ceil(len(pictures) / world) - own)
         found: List[Tuple[float, int]] = []
         for begin in range(0, len(mine), self.batch):
             rows = mine[begin : begin + self.batch]
@@ -121,7 +125,7 @@ class Validator:
             with self.autocast():
                 sums = self.model.row_losses(batch["images"], batch["ids"], batch["labels"])
             found += zip(sums.tolist(), (len(item["answer"]) for item in items))
-        return found
+        return found[:own]
 
     @torch.no_grad()
     def rehearse(self, longest: Dict[str, Any]) -> None:

@@ -11,8 +11,10 @@
 set -uo pipefail
 export PYTHONPATH="@IMPORT_PATH@${PYTHONPATH:+:$PYTHONPATH}"
 export WORLD_SIZE="$SLURM_NTASKS" MASTER_PORT=$((20000 + SLURM_JOB_ID % 20000))
-MASTER_ADDR="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"
-export MASTER_ADDR
+head="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"
+# where Slurm itself reaches that node: its name need not be one that the network knows
+MASTER_ADDR="$(scontrol show node "$head" | sed -n 's/.*NodeAddr=\([^ ]*\).*/\1/p' | head -n 1)"
+export MASTER_ADDR="${MASTER_ADDR:-$head}"
 again=""
 leave() {
   again=yes
