@@ -30,6 +30,7 @@ IMPLEMENTATIONS = ("transformers", "mambapy", "ours")
 DIMS = (512, 1536)
 LENGTHS = (256, 608, 2048)
 STATE = 16
+FAMILIES = "\n## Whole models, by family"  # benchmarks/scan_families.py has measured what follows
 Case = dict[str, Any]
 
 
@@ -50,7 +51,10 @@ def main() -> None:
     elif given.action == "measure":
         measure(given)
     else:
-        given.out.write_text(table(json.loads(given.results.read_text()), given.results.name))
+        old = given.out.read_text() if given.out.exists() else ""
+        kept = old[old.find(FAMILIES) :] if FAMILIES in old else ""
+        new = table(json.loads(given.results.read_text()), given.results.name)
+        given.out.write_text(new + kept)
 
 
 # -- measuring -----------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ def mambaops(words: list[str], folder: Path, **env: str) -> subprocess.Completed
     whole.pop("VIRTUAL_ENV", None)
     argv = [sys.executable, "-m", "mambaops", *words]
     return subprocess.run(
-        argv, cwd=folder, env=whole, capture_output=True, text=True, timeout=120, check=False
+        argv, cwd=folder, env=whole, capture_output=True, text=True, timeout=280, check=False
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mambaops.payload.scan import ScanPolicyError, dispatch
+from mambaops.payload.scan import ScanPolicyError, choices, dispatch, verdict
 from mambaops.payload.scan.fallbacks import causal_conv1d_fn, kernel_takes
 from mambaops.payload.scan.verdict import probe
 
@@ -233,3 +233,24 @@ def test_a_kernel_too_old_for_the_model_is_passed_over() -> None:
     assert not dispatch._understands(old, norms)
     assert dispatch._understands(new, norms)
     assert dispatch._understands(old, {"delta_softplus": True, "b_rms_weight": None})
+
+
+@pytest.mark.parametrize(
+    ("kernel", "triton_ms", "taken"),
+    [
+        (False, None, "pytorch"),
+        (False, 4.0, "pytorch"),
+        (False, 2.0, "triton"),
+        (True, 2.0, "kernel"),
+    ],
+)
+def test_tritons_scan_is_the_last_resort_and_off_until_a_gpu_measured_it_faster(
+    kernel: bool, triton_ms: float | None, taken: str
+) -> None:
+    measured = None if triton_ms is None else verdict._faster(triton_ms, 3.0)
+    choice = choices._choice("selective_scan_fn", verdict.Verdict(kernel, "as said"), measured, 0)
+    assert choice.taken == taken
+    without = choices._choice(
+        "selective_scan_fn", verdict.Verdict(kernel, "as said"), measured, None
+    )
+    assert without.taken == "pytorch", "no GPU, no Triton"
