@@ -90,14 +90,18 @@ def _lengths(settings: Settings) -> Tuple[int, int]:
 
 
 def _program(settings: Settings) -> float:
-    """Memory of the process before there is a model: what a run imports, and an optimizer's step."""
+    """Memory of the process without a model: what a run imports, and what a smallest step brings along."""
     names = ["mambaops.payload.train.session", "PIL.Image"]
     if settings.tensorboard and find_spec("tensorboard"):
         names.append("torch.utils.tensorboard")
+    if find_spec("matplotlib"):
+        names.append("matplotlib.figure")
     for name in names:
         import_module(name)
-    small = nn.Linear(1, 1)
-    small(torch.zeros(1, 1)).sum().backward()
+    with torch.device("meta"):  # without values; imports the family's classes
+        lm.shape_of(settings.mamba_model)
+    small = nn.Sequential(nn.Conv2d(3, 8, 3), nn.GroupNorm(1, 8), nn.GELU(), nn.Linear(6, 1))
+    small(torch.zeros(1, 3, 8, 8)).sum().backward()
     torch.optim.AdamW(small.parameters()).step()
     return resident_memory()
 
