@@ -42,7 +42,7 @@ ELSEWHERE = {
     "mambaops build-wheel --arch 9.0": "e2e/test_main_job.py",
     "mambaops check-network": "system/test_network.py",
     "mambaops compile-kernels": "packs/test_compiled.py",
-    "mambaops create-venv --profile local": "e2e/test_main_job.py",
+    "mambaops create-venv --profile local": "cli/test_bad_input.py",
     "mambaops cudnn-check": "system/test_cudnn.py",
     "mambaops doctor": "doctor/test_command.py",
     "mambaops install-fallback": "fallback/test_install.py",
