@@ -17,6 +17,7 @@ ROOMS = (
     "emulator",
     "core",
     "knowledge",
+    "slurm",
     "facts",
     "profiles",
     "wheels",

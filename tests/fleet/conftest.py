@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from ssh_hosts import NoSshd, Server, python, served
+from ssh_hosts import BEHIND, KNOWN, PYTHON, NoSshd, Server, python, served
 
+from mambaops.bundle.archive import write_tar
+from mambaops.bundle.model import Manifest
 from mambaops.cli.program import run
 
 Hosts = Callable[..., Path]
@@ -21,6 +25,12 @@ case "$*" in
 *--query-compute-apps*) ;;
 *) echo "| NVIDIA-SMI {driver}    Driver Version: {driver}    CUDA Version: {cuda} |" ;;
 esac
+"""
+INSTALL = """#!/bin/sh
+echo "installing into $2"
+{then}
+mkdir -p "$2/bin" && ln -sf {python} "$2/bin/python"
+echo "done"
 """
 FIELDS = ("name", "capability", "memory", "driver", "cuda")
 GPUS = {
@@ -88,3 +98,31 @@ def fleet(
         return subprocess.CompletedProcess(words, status, told.out, told.err)
 
     return call
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Callable[..., Path]:
+    """A bundle whose script does `then` and makes an environment that has the standard library."""
+
+    def make(then: str = "", name: str = "small") -> Path:
+        folder = tmp_path / "content"
+        folder.mkdir(exist_ok=True)
+        manifest = Manifest(
+            name="small", python="3", machine="x86_64", glibc="2.31", torch=None, requirements=[],
+            imports=["json", "csv"], runtime_env={}, installer="pip.whl", files=[],
+        )  # fmt: skip
+        (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+        (folder / "install.sh").write_text(INSTALL.format(then=then, python=PYTHON))
+        path = tmp_path / f"{name}.tar"
+        write_tar(folder, name, path)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def homes(sshd: Server) -> Iterator[Callable[[str], Path]]:
+    """What lies on a machine below `.mambaops-fleet`; nothing is left over for the next test."""
+    yield lambda address=KNOWN: sshd.home(address) / ".mambaops-fleet"
+    for address in (KNOWN, BEHIND):
+        shutil.rmtree(sshd.home(address) / ".mambaops-fleet", ignore_errors=True)

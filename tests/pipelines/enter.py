@@ -19,7 +19,7 @@ from typing import Any
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
-SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1
+SIOCSIFFLAGS, SIOCSIFADDR, IFF_UP = 0x8914, 0x8916, 0x1
 ORDINARY = 1000
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -48,6 +48,13 @@ def _loopback_up() -> None:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP))
 
 
+def _own_address(address: str) -> None:
+    """One more of this machine's own: without any but the loopback one, Slurm resolves nothing."""
+    family = struct.pack("=HH4s8x", socket.AF_INET, 0, socket.inet_aton(address))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFADDR, struct.pack("16s16s", b"lo:1", family))
+
+
 def _instead(folder: str, shown: str, hidden: tuple[str, ...]) -> None:
     """`shown` lies over `folder`; what is there already stays to be seen, unless its name begins like `hidden`."""
     for entry in Path(folder).iterdir():
@@ -74,6 +81,8 @@ def enter(machine: dict[str, Any]) -> None:
     _call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)
     if not online:
         _loopback_up()
+    if machine.get("address"):
+        _own_address(machine["address"])
     for folder, shown in machine["instead"].items():
         _instead(folder, shown, tuple(machine["hidden"]))
     for target, source in machine["over"].items():

@@ -85,6 +85,7 @@ class Machine:
         self.root = facts.host.root
         self.server = True
         self.network = False  # nothing outside of the machine can be reached
+        self.address = ""  # of its own, beside the loopback one
         self.instead = {"/usr/local": folder / "local", "/opt": folder / "opt"}
         self.more: dict[str, str] = {}
         self.checkout = folder / "checkout"
@@ -174,6 +175,9 @@ class Machine:
         self.write("over/os-release", text + f"VERSION_CODENAME={release.codename or ''}\n")
         self.write("over/osrelease", f"{host.kernel}\n")
         self.write("over/version", f"Linux version {host.kernel} (stand-in) #1 SMP\n")
+        self.write(
+            "over/passwd", "root:x:0:0::/root:/bin/sh\nperson:x:1000:1000::/home/person:/bin/sh\n"
+        )
         if host.glibc and host.glibc != real_glibc():
             self.more["LD_PRELOAD"] = str(self._glibc(host.glibc))
 
@@ -398,13 +402,14 @@ class Machine:
         server = [str(HERE / "web.py"), str(self.folder), str(PORT)] if self.server else []
         release = "/etc/os-release"
         over = {release: "over/os-release", "/proc/sys/kernel/osrelease": "over/osrelease"}
-        over["/proc/version"] = "over/version"
+        over |= {"/proc/version": "over/version", "/etc/passwd": "over/passwd"}
         described = {
             "instead": {target: str(source) for target, source in self.instead.items()},
             "hidden": ["cuda"],
             "over": {target: str(self.folder / source) for target, source in over.items()},
             "server": server,
             "network": self.network,
+            "address": self.address,
             "root": self.root,
             "env": self.env,
         }

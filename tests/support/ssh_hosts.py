@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pwd
 import shlex
@@ -13,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 STARTS = 10.0  # seconds until sshd must have said that it listens
@@ -52,6 +54,11 @@ class Server:
         }
         lines = [f"{address} {path.read_text().strip()}" for address, path in keys.items()]
         (self.folder / "known_hosts").write_text("\n".join(lines) + "\n")
+
+
+def rows(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+    """What a `fleet … --json` said of each machine, by name."""
+    return {row["host"]: row for row in json.loads(done.stdout)["hosts"]}
 
 
 def python(path: str = "", before: str = "") -> str:

@@ -47,14 +47,25 @@ def wanted(file: str, words: Sequence[str] | None) -> tuple[Fleet, dict[str, Hos
     return fleet, selected(fleet, words or (), file)
 
 
-def looked_at(fleet: Fleet, hosts: dict[str, Host], jobs: int) -> list[Seen]:
-    """What the machines are now; kept."""
+def looked_at(
+    fleet: Fleet, hosts: dict[str, Host], jobs: int, *, nodes: bool = True
+) -> tuple[list[Seen], dict[str, Host]]:
+    """What the machines are now, kept; and which they are: with `nodes` a cluster's are in its place."""
     from mambaops.fleet.gather import gather
-    from mambaops.fleet.kept import keep
+    from mambaops.fleet.kept import keep, keep_nodes
 
-    seen = gather(fleet, hosts, jobs=jobs, say=say)
+    seen, found = gather(fleet, hosts, jobs=jobs, nodes=nodes, say=say)
     keep(seen)
-    return seen
+    keep_nodes(hosts, found)
+    return seen, found
+
+
+def as_kept(hosts: dict[str, Host]) -> tuple[list[Seen], dict[str, Host]]:
+    """The same from what is kept; no machine is asked."""
+    from mambaops.fleet.kept import kept, with_nodes
+
+    found = with_nodes(hosts)
+    return kept(found), found
 
 
 def status(outcomes: Iterable[str]) -> int:

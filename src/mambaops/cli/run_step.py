@@ -9,7 +9,9 @@ from mambaops.cli.request import Request
 from mambaops.cli.task import say
 
 if TYPE_CHECKING:
-    from mambaops.run.runner import Outcome
+    from collections.abc import Sequence
+
+    from mambaops.run.runner import Outcome, Run
 
 # flags that only some steps look at
 READ_BY = {
@@ -42,6 +44,40 @@ def run_steps(request: Request, *only: str, **asked: bool) -> None:
     for flag in idle_flags(request, only):
         say(f"note: --{flag} changes nothing here: {', '.join(only)} does not look at it")
     outcome = drive(request.profile, flags, jobs=request.jobs, only=only, say=say, ask=_agreed)
+    if output.WANTED.json:
+        output.emit_json(run_document(outcome))
+
+
+def run_part(request: Request, step: str) -> None:
+    """One step of one package, beside the same step of others. Errors as in `run.runner.Run.all`."""
+
+    run = _run_of(request)
+    run.part = step.partition(":")[2]
+    _told(run.all([step]))
+
+
+def build_by_slurm(request: Request, packages: Sequence[str], *, partition: str) -> None:
+    """Compile these packages by the cluster's Slurm. Errors as in `run.array.build`."""
+    from mambaops.run.array import build
+
+    _told(build(_run_of(request), packages, partition=partition, say=say))
+
+
+def _run_of(request: Request) -> Run:
+    """For wheels that are wanted themselves."""
+    import msgspec
+
+    from mambaops.cli.flags import flags_of
+    from mambaops.profiles.load import load_profile
+    from mambaops.run.runner import Run
+
+    flags = msgspec.structs.replace(flags_of(request), wheel=True)
+    return Run(load_profile(request.profile), flags, say, request.jobs)
+
+
+def _told(outcome: Outcome) -> None:
+    if not any(one.outcome == "done" for one in outcome.steps):
+        say("nothing to do")
     if output.WANTED.json:
         output.emit_json(run_document(outcome))
 

@@ -16,7 +16,7 @@ import msgspec
 from mambaops.core import process
 from mambaops.core.files import sha256_of
 from mambaops.core.paths import payload_file
-from mambaops.fleet import ssh
+from mambaops.fleet import cluster, ssh
 from mambaops.fleet.model import Host
 
 Tell = Callable[[str], None]
@@ -30,7 +30,7 @@ BUILD = "build"
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a job; `ok` ended well, `running` goes on there, `lost` was left by the connection.
 
-    `how` is what holds it there (systemd-run, tmux, nohup), "unchanged" where it was done before; `lines` were told.
+    `how` is what holds it there (systemd-run, tmux, nohup, slurm), "unchanged" where it was done before; `lines` were told.
     """
 
     host: str
@@ -78,7 +78,7 @@ def start(there: There, command: str, *, always: bool = False) -> Job:
         always: also where it ended well: it finds out itself what is to be done.
     """
     digest = hashlib.sha256(command.encode()).hexdigest()
-    got = there.ask("start", digest, command, "yes" if always else "no")
+    got = there.ask("start", digest, command, "yes" if always else "no", cluster.batch(there.host))
     words = told(got)
     if got.outcome != "ok" or not words:
         return there.failed(got, got.reason or "it could not be started")
@@ -86,6 +86,11 @@ def start(there: There, command: str, *, always: bool = False) -> Job:
         reason = "another job runs there"
         hint = f"`mambaops fleet attach {there.name}` shows it, with `--stop` it ends"
         return Job(host=there.name, outcome="failed", reason=reason, hint=hint)
+    if words[0] == "refused":
+        reason = f"Slurm did not take it: {' '.join(words[1:])}"
+        return Job(
+            host=there.name, outcome="failed", reason=reason, hint="`sinfo` there has its limits"
+        )
     if words[0] == "silent":
         return Job(host=there.name, outcome="failed", reason=f"{words[1]} did not start it")
     if words[0] == "done":
@@ -117,6 +122,8 @@ def _followed(there: There, tell: Tell, at: int) -> tuple[ssh.Answer, int]:
         if text.startswith("| "):
             seen += 1
             tell(ssh.plain(text[2:]))
+        elif text.startswith("- "):  # not the job's: no line of its log
+            tell(f"({ssh.plain(text[2:])})")
 
     argv = ssh.words(there.config, there.name, there.host, "sh -s")
     script = _script("follow", BUILD, str(at))

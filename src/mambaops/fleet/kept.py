@@ -10,6 +10,7 @@ import msgspec
 from mambaops.core.files import write_bytes
 from mambaops.core.paths import state_dir
 from mambaops.facts.model import load
+from mambaops.fleet.cluster import of_nodes
 from mambaops.fleet.gather import Seen
 from mambaops.fleet.model import Host
 from mambaops.fleet.verify import Verified
@@ -49,12 +50,42 @@ def keep_proofs(proofs: Iterable[Verified], now: str) -> None:
             _write(one.host, "verify.json", Proof(when=now, since=since, proof=one))
 
 
+def proof_for(name: str, host: Host) -> Proof | None:
+    """The same for a machine; a node without one of its own has that of its cluster: they share the environment."""
+    node = host.slurm.node if host.slurm else ""
+    return proof_of(name) or (proof_of(name.removesuffix(f".{node}")) if node else None)
+
+
 def proof_of(host: str) -> Proof | None:
     """What is kept; None where there is nothing, or of another version of mambaops."""
     try:
         return msgspec.json.decode((folder(host) / "verify.json").read_bytes(), type=Proof)
     except (OSError, msgspec.MsgspecError):
         return None
+
+
+def keep_nodes(hosts: Iterable[str], seen: Mapping[str, Host]) -> None:
+    """Which nodes the clusters among `hosts` have; `seen`: the machines that were looked at. Errors as `keep`."""
+    for name in hosts:
+        nodes = [
+            one.slurm.node
+            for key, one in seen.items()
+            if one.slurm and key == f"{name}.{one.slurm.node}"
+        ]
+        if nodes:
+            _write(name, "nodes.json", nodes)
+
+
+def with_nodes(hosts: Mapping[str, Host]) -> dict[str, Host]:
+    """The machines with each cluster's nodes of the last look in its place; no machine is asked."""
+    return of_nodes(hosts, {name: _nodes(name) for name, host in hosts.items() if host.slurm})
+
+
+def _nodes(name: str) -> list[str]:
+    try:
+        return msgspec.json.decode((folder(name) / "nodes.json").read_bytes(), type=list[str])
+    except (OSError, msgspec.MsgspecError):
+        return []
 
 
 def _write(host: str, name: str, value: object) -> None:

@@ -28,6 +28,26 @@ class Ssh(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = 10
 
 
+class Slurm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A partition of a cluster: the machine is its login node, and what is asked or started goes into jobs."""
+
+    partition: Annotated[
+        str, Meta(pattern=r"^[\w.,-]*$", description="empty: the cluster's default one")
+    ] = ""
+    node: Annotated[
+        str, Meta(pattern=r"^[\w.-]*$", description="one node of it alone; empty: all of them")
+    ] = ""
+    gpus: Annotated[
+        int, Meta(ge=0, description="GPUs that a job which builds or proves is given")
+    ] = 0
+    options: Annotated[
+        str,
+        Meta(
+            description="more of srun's and sbatch's, words of a shell: --account=lab --qos=short"
+        ),
+    ] = ""
+
+
 class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     address: Annotated[
         str,
@@ -67,6 +87,10 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     bundle: Annotated[
         str, Meta(description="a bundle to install there without a network, seen from this file")
     ] = ""
+    slurm: Annotated[
+        Slurm | None,
+        Meta(description="it is the login node of a cluster: jobs go to this partition"),
+    ] = None
     timeout: Annotated[
         float, Meta(gt=0, le=3600, description="seconds that a look at the machine may take")
     ] = 60.0

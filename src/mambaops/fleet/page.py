@@ -26,7 +26,7 @@ def page(hosts: Mapping[str, Host], profiles: Mapping[str, Profile], now: str) -
     seen = kept.kept(hosts)
     rows = plans(seen, hosts, profiles, packs=packs({}))
     doctored = examined(seen, hosts, profiles)
-    proofs = {name: kept.proof_of(name) for name in hosts}
+    proofs = {name: kept.proof_for(name, host) for name, host in hosts.items()}
     lines = [
         _line(one, row, exam, proofs[row.host])
         for one, row, exam in zip(seen, rows, doctored, strict=True)

@@ -12,11 +12,12 @@ from mambaops.bundle.install import manifest_of
 from mambaops.core.json_lines import json_lines
 from mambaops.core.paths import payload_file
 from mambaops.core.piped import piped
-from mambaops.fleet import build, ssh
+from mambaops.fleet import build, cluster, ssh
 from mambaops.fleet.gather import side_by_side
 from mambaops.fleet.model import Fleet, Host
 from mambaops.verify.model import Check, Verification
 
+WAIT = 600.0  # seconds for a cluster's node
 SECONDS = 1800.0  # kernels that are compiled on first use take their time
 IMPORTS_ALONE = "no mambaops is there: the imports alone were looked at, no kernel was run"
 
@@ -47,7 +48,8 @@ def verify(fleet: Fleet, hosts: Mapping[str, Host], *, jobs: int = 0) -> list[Ve
 def _whole(config: Path, name: str, host: Host) -> Verified:
     """By the machine's own mambaops; its exit status 1 is an answer."""
     command = f"{host.mambaops} verify {build.words(host)} --json"
-    got = ssh.ask(config, name, host, command, timeout=SECONDS)
+    job = cluster.in_job(host, command, wait=WAIT, minutes=int(SECONDS // 60))
+    got = ssh.ask(config, name, host, job, timeout=SECONDS)
     if got.outcome not in ("ok", "failed"):
         return Verified(host=name, outcome=got.outcome, reason=got.reason, hint=got.hint)
     try:
@@ -71,7 +73,8 @@ def _imports(config: Path, name: str, host: Host) -> Verified:
     bundle = Path(host.bundle)
     modules = manifest_of(bundle).imports
     program = piped(payload_file("smoke.py"), modules)
-    command = f"{build.environment(bundle)}/bin/python -"
+    python = f"{build.environment(bundle)}/bin/python -"
+    command = cluster.in_job(host, python, wait=WAIT, minutes=int(SECONDS // 60))
     got = ssh.ask(config, name, host, command, stdin=program, timeout=SECONDS)
     if got.outcome not in ("ok", "failed"):
         return Verified(host=name, outcome=got.outcome, reason=got.reason, hint=got.hint)

@@ -1,22 +1,34 @@
 # One job of a fleet on its machine: started so that it outlives the connection, followed, stopped. Files that are
 # carried there are looked at too. Piped into `sh -s` behind a line `set -- ACTION JOB …`, so it needs a POSIX shell and
-# nothing else. Lines that begin with "@ " are for us, those with "| " are the job's.
+# nothing else. Lines that begin with "@ " are for us, those with "| " are the job's, those with "- " tell what Slurm does.
 set -u
 home=$HOME/.mambaops-fleet
 job=$home/jobs/$2
 
 alive() {
+    if [ -s "$job/slurm" ]; then queued; return; fi
     pid=$(cat "$job/pid" 2>/dev/null) || return 1
     kill -0 "$pid" 2>/dev/null || return 1
     # another process may have its number by now
     [ ! -r "/proc/$pid/cmdline" ] || grep -q fleet-job "/proc/$pid/cmdline"
 }
 
+# Slurm's job waits or runs; where its controller does not answer, nothing says that it ended
+queued() {
+    shown=$(scontrol show job -o "$(cat "$job/slurm")" 2>&1)
+    state=$(printf '%s\n' "$shown" | sed -n 's/.* JobState=\([A-Z_]*\).*/\1/p')
+    case $state in
+    PENDING | CONFIGURING | RUNNING | COMPLETING | SUSPENDED | SIGNALING | STOPPED | REQUEUE*) return 0 ;;
+    "") case $shown in *"Invalid job id"*) return 1 ;; *) return 0 ;; esac ;;
+    *) return 1 ;;
+    esac
+}
+
 same() {
     [ "$(cat "$job/what" 2>/dev/null)" = "$1" ]
 }
 
-# start JOB DIGEST COMMAND ALWAYS
+# start JOB DIGEST COMMAND ALWAYS SBATCH
 start() {
     if alive; then
         if same "$3"; then echo "@ running"; else echo "@ busy"; fi
@@ -26,11 +38,12 @@ start() {
         echo "@ done"
         return
     fi
-    mkdir -p "$job" && rm -f "$job/status" "$job/pid" && : >"$job/log" || exit 1
+    mkdir -p "$job" && rm -f "$job/status" "$job/pid" "$job/slurm" && : >"$job/log" || exit 1
     printf '%s\n' "$3" >"$job/what" && printf '%s\n' "$4" >"$job/command" || exit 1
     # shellcheck disable=SC2016
-    printf '%s\n' 'echo $$ >"$1/pid"' 'cd || exit' 'sh "$1/command" </dev/null >>"$1/log" 2>&1' \
+    printf '%s\n' '#!/bin/sh' 'echo $$ >"$1/pid"' 'cd || exit' 'sh "$1/command" </dev/null >>"$1/log" 2>&1' \
         'echo $? >"$1/status.part" && mv "$1/status.part" "$1/status"' >"$job/fleet-job" || exit 1
+    if [ -n "$6" ]; then submit "$2" "$6"; return; fi
     launch "$2"
     waited=0
     while [ ! -s "$job/pid" ] && [ "$waited" -lt 100 ]; do
@@ -38,6 +51,17 @@ start() {
         waited=$((waited + 1))
     done
     if [ -s "$job/pid" ]; then echo "@ started $how"; else echo "@ silent $how"; fi
+}
+
+# a cluster: its own Slurm holds the job, and queues it again where its node fails
+submit() {
+    if id=$(eval "sbatch --parsable --requeue --open-mode=append --job-name=mambaops-$1 --output=/dev/null $2" \
+        '"$job/fleet-job" "$job"' 2>"$job/refused"); then
+        echo "${id%%;*}" >"$job/slurm"
+        echo "@ started slurm"
+    else
+        echo "@ refused $(tail -n 1 "$job/refused")"
+    fi
 }
 
 # whichever is there; without lingering, systemd ends a user's services with the last connection
@@ -62,8 +86,13 @@ follow() {
     [ -f "$job/what" ] || { echo "@ none"; return; }
     at=$3
     over=
+    before=
     while [ -z "$over" ]; do
         alive || over=yes
+        if [ -s "$job/slurm" ] && [ "$state" != "$before" ]; then
+            before=$state
+            echo "- Slurm: job $(cat "$job/slurm")$(printf '%s\n' "$shown" | grep -Eo ' (JobState|Reason|Restarts|NodeList)=[^ ]*' | tr -d '\n')"
+        fi
         # whole lines only: one that is cut off is never told twice
         all=$(wc -l <"$job/log")
         if [ "$all" -ge "$at" ]; then
@@ -78,7 +107,11 @@ follow() {
 }
 
 stop() {
-    if alive; then
+    if [ -s "$job/slurm" ] && alive; then
+        scancel "$(cat "$job/slurm")"
+        echo 143 >"$job/status"
+        echo "@ stopped"
+    elif alive; then
         group=$(ps -o pgid= -p "$pid" | tr -d ' ')
         kill -TERM -- "-$group" 2>/dev/null || kill -TERM "$pid"
         echo 143 >"$job/status"

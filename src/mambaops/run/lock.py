@@ -21,19 +21,26 @@ def _silent(line: str) -> None:
 
 
 @contextlib.contextmanager
-def locked(where: Places, say: Say = _silent) -> Iterator[None]:
+def locked(where: Places, say: Say = _silent, *, part: str = "") -> Iterator[None]:
     """Hold the profile's lock; let it go when nothing runs any more of what was started under it.
+
+    Args:
+        part: the lock of one package alone: others of the profile may be worked on, the whole may not.
 
     Raises:
         MambaopsError: another one is at work, or the place cannot be written to.
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(where.lock, timeout=0)
+    path = where.lock.with_name(f"{where.lock.name}.{part}") if part else where.lock
+    lock = FileLock(path, timeout=0)
     try:
-        where.lock.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
+        if not part:
+            _no_part_is_held(where)
     except Timeout:
+        lock.release()
         raise MambaopsError(
             f"another mambaops is working on profile `{where.profile}` in {where.root}",
             hint="wait for it, or work elsewhere: `export MAMBAOPS_HOME=/another/folder`",
@@ -43,8 +50,10 @@ def locked(where: Places, say: Say = _silent) -> Iterator[None]:
             f"{where.root} cannot be written to: {error.strerror or error}",
             hint="name a folder of yours: `export MAMBAOPS_HOME=/a/folder/of/yours`",
         ) from error
-    running = where.lock.with_suffix(".running")  # stays where a run is killed
-    label = f"lock-{hashlib.sha256(os.fsencode(where.lock)).hexdigest()}"
+    running = where.lock.with_suffix(
+        f".{part}.running" if part else ".running"
+    )  # stays after a kill
+    label = f"lock-{hashlib.sha256(os.fsencode(path)).hexdigest()}"
     try:
         if running.exists():
             _end_leftover(label, say)
@@ -57,6 +66,15 @@ def locked(where: Places, say: Say = _silent) -> Iterator[None]:
     finally:
         running.unlink(missing_ok=True)
         lock.release()
+
+
+def _no_part_is_held(where: Places) -> None:
+    """Raises: filelock.Timeout."""
+    from filelock import FileLock
+
+    for path in where.lock.parent.glob(f"{where.lock.name}.*"):
+        with FileLock(path, timeout=0):
+            pass
 
 
 def _end_leftover(label: str, say: Say) -> None:

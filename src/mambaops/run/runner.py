@@ -68,6 +68,7 @@ class Run:
         jobs: compilers at once; 0: as the profile or the machine says.
         steps: the steps that there are.
         packages: those that it is about; none: all of the profile's.
+        part: a package that is compiled beside others of the same profile: all that its build stands on is there.
     """
 
     profile: Profile
@@ -76,6 +77,7 @@ class Run:
     jobs: int = 0
     steps: Sequence[Step] = ()
     packages: tuple[str, ...] = ()
+    part: str = ""
 
     def __post_init__(self) -> None:
         self.steps = self.steps or all_steps()
@@ -97,12 +99,17 @@ class Run:
         return make_case(self.profile, situation, self.flags, only=self.packages)
 
     def all(
-        self, only: Iterable[str] = (), *, announce: Callable[[Plan], None] | None = None
+        self,
+        only: Sequence[str] = (),
+        *,
+        announce: Callable[[Plan], None] | None = None,
+        only_ready: bool = False,
     ) -> Outcome:
         """Every step of the plan, or the named ones with what they stand on, for their packages alone, in order.
 
         Args:
             announce: is shown the very plan that is run, before anything is done.
+            only_ready: what the named ones stand on is done, and not themselves.
 
         Raises:
             MachineError: a step is blocked; nothing has been changed then.
@@ -114,9 +121,11 @@ class Run:
             plan = plan_of(self._case(before), steps=self.steps)
             if announce is not None:
                 announce(plan)
-            names = with_foundations(only, self.steps)
+            names = with_foundations(only, self.steps) - (set(only) if only_ready else set())
             wanted = [step for step in plan.steps if not only or step.id in names]
             _refuse_blocked(wanted)
+            if self.part:
+                self._refuse_unready([step for step in wanted if step.id not in only])
             if not any(step.status == "needed" for step in wanted):
                 return Outcome(plan=plan, steps=[_before(step) for step in wanted])
             return self._run(plan, wanted, before)
@@ -175,9 +184,22 @@ class Run:
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """Nobody else works on the profile, and what an ended run had begun is settled."""
-        with locked(self.where, self.say):
-            settle(self.where, self.say)
+        with locked(self.where, self.say, part=self.part):
+            if not self.part:
+                settle(self.where, self.say)
             yield
+
+    def _refuse_unready(self, steps: list[PlannedStep]) -> None:
+        """A part changes nothing that the parts beside it stand on."""
+        acting = {step.id for step in self.steps if step.act is not None}
+        needed = [one for one in steps if one.status == "needed" and one.id in acting]
+        if needed:
+            raise MachineError(
+                "\n".join(
+                    f"{one.id} is not done as seen from here: {one.reason}" for one in needed
+                ),
+                hint=f"every node must see {self.where.root}, with the same compiler and the same folders",
+            )
 
     def _run(self, plan: Plan, steps: list[PlannedStep], before: Situation) -> Outcome:
         log = self.log = RunLog.begin(self.where.runs, self.profile.name)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mambaops.cli.call import pasted, pasted_command
-from mambaops.cli.fleet_task import FILE, HELP, fleet_task, looked_at, now, status, wanted
+from mambaops.cli.fleet_task import FILE, HELP, as_kept, fleet_task, looked_at, now, status, wanted
 from mambaops.cli.task import Context, emit
 from mambaops.core.errors import MachineError
 
@@ -80,7 +80,7 @@ def fleet_facts(
     from mambaops.fleet.table import facts_text
 
     fleet, hosts = wanted(file, host)
-    seen = looked_at(fleet, hosts, jobs)
+    seen, _ = looked_at(fleet, hosts, jobs)
     emit(seen, as_json=json, text=facts_text, rows="hosts")
     return status(one.outcome for one in seen)
 
@@ -110,7 +110,6 @@ def fleet_plan(
     With --packs also which kernels must be compiled, for which CUDA and architectures, so that each one is served.
     Exit status: 1 where a machine could not be looked at, else 4 where one cannot become what it should.
     """
-    from mambaops.fleet import kept as evidence
     from mambaops.fleet.packset import FleetPlan, pack_set
     from mambaops.fleet.plan import plans, profiles_of
     from mambaops.fleet.table import fleet_text
@@ -118,7 +117,7 @@ def fleet_plan(
 
     fleet, hosts = wanted(file, host)
     profiles = profiles_of(hosts, profile)
-    seen = evidence.kept(hosts) if kept else looked_at(fleet, hosts, jobs)
+    seen, hosts = as_kept(hosts) if kept else looked_at(fleet, hosts, jobs)
     stored = observe.packs({})
     rows = plans(seen, hosts, profiles, packs=stored, profile=profile)
     found = FleetPlan(hosts=rows, packs=pack_set(rows, stored) if packs else None)
@@ -161,14 +160,13 @@ def fleet_doctor(
 
     Exit status: 1 where a machine could not be looked at or something will fail on one, 4 where one never fits its profile.
     """
-    from mambaops.fleet import kept as evidence
     from mambaops.fleet.doctor import examined
     from mambaops.fleet.plan import profiles_of
     from mambaops.fleet.table import doctor_text
 
     fleet, hosts = wanted(file, host)
     profiles = profiles_of(hosts)
-    seen = evidence.kept(hosts) if kept else looked_at(fleet, hosts, jobs)
+    seen, hosts = as_kept(hosts) if kept else looked_at(fleet, hosts, jobs)
     rows = examined(seen, hosts, profiles)
     emit(rows, as_json=json, text=doctor_text, rows="hosts")
     return status(row.outcome for row in rows) or max(
@@ -201,13 +199,14 @@ def fleet_report(
     from pathlib import Path
 
     from mambaops.diagnose.redaction import mask
+    from mambaops.fleet.kept import with_nodes
     from mambaops.fleet.page import HEAD, page
     from mambaops.fleet.plan import profiles_of
     from mambaops.report.page.html import changing
     from mambaops.report.page.write import put
 
     _, hosts = wanted(file, host)
-    profiles = profiles_of(hosts)
+    hosts, profiles = with_nodes(hosts), profiles_of(hosts)
     with changing(texts=mask if masked else str):
         path = put(HEAD, lambda: page(hosts, profiles, now()), Path(output or "fleet.html"))
     emit(

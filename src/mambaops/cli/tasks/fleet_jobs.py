@@ -47,9 +47,8 @@ def fleet_build(
     found = PackSet(packs=[], without={})
     if own:
         stored = observe.packs({})
-        found = pack_set(
-            plans(looked_at(fleet, own, jobs), own, profiles_of(own), packs=stored), stored
-        )
+        seen, _ = looked_at(fleet, own, jobs, nodes=False)
+        found = pack_set(plans(seen, own, profiles_of(own), packs=stored), stored)
     rows = _left_alone(
         lambda: build.build(fleet, hosts, found, attach=not detach, jobs=jobs, say=say),
         fleet,

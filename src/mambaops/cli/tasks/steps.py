@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
 from mambaops.cli.confirm import HELP as CONFIRM
 from mambaops.cli.confirm import confirm
 from mambaops.cli.request import Request, planning_task
-from mambaops.cli.run_step import renew_step, run_steps, show_plan, undo_step
+from mambaops.cli.run_step import (
+    build_by_slurm,
+    renew_step,
+    run_part,
+    run_steps,
+    show_plan,
+    undo_step,
+)
 from mambaops.cli.task import Command, emit
 from mambaops.core.errors import UsageError
 from mambaops.steps import all_steps
@@ -19,9 +27,14 @@ UNDO = "take back what the step did"
 
 
 def _command(
-    step: Step, *, operand: str = "profile", example: str = "", **help: str
+    step: Step,
+    *,
+    operand: str = "profile",
+    example: str = "",
+    rules: Mapping[str, Any] | None = None,
+    **help: str,
 ) -> Callable[[Callable[..., int | None]], Command]:
-    """A step's command: its name, help and place in the list come from the step."""
+    """A step's command: its name, help and place in the list come from the step; `rules` are more of `planning_task`."""
     usual = f"mambaops {step.id} --profile local"
     other = f"mambaops {step.id} --profile wsl-5090 --arch 12.0"
     return planning_task(
@@ -32,6 +45,7 @@ def _command(
         operand=operand,
         help=help,
         shows=show_plan,
+        **(rules or {}),
     )
 
 
@@ -54,8 +68,14 @@ def _undoable(step: Step) -> Command:
     return _command(step, undo=UNDO)(body)
 
 
-def _per_package(step: Step) -> Command:
-    def body(request: Request, package: str = "") -> None:
+def _build_wheel(step: Step) -> Command:
+    def body(
+        request: Request,
+        package: str = "",
+        slurm: bool = False,
+        partition: str = "",
+        part: bool = False,
+    ) -> None:
         from mambaops.cli.flags import check_package, packages_of
 
         if package and package not in packages_of(request):
@@ -64,13 +84,27 @@ def _per_package(step: Step) -> Command:
         request = msgspec.structs.replace(request, obtain=request.obtain or "source")
         known = packages_of(request)
         names = [package if package in known else check_package(package)] if package else known
-        run_steps(request, *(f"{step.id}:{name}" for name in names), wheel=True)
+        if slurm:
+            build_by_slurm(request, names, partition=partition)
+        elif part:
+            run_part(request, f"{step.id}:{names[0]}")
+        else:
+            run_steps(request, *(f"{step.id}:{name}" for name in names), wheel=True)
 
+    rules = {
+        "needs": {"partition": "slurm", "part": "package"},
+        "excludes": (("slurm", "part"),),
+    }
+    example = f"mambaops {step.id} mamba-ssm --arch 9.0"
     return _command(
         step,
         operand="package",
-        example=f"mambaops {step.id} mamba-ssm --arch 9.0",
+        example=example,
+        rules=rules,
         package="one of the packages, or a package file; default: all of the profile",
+        slurm="by the cluster's Slurm: a task of one array for each package; the rest is made ready here",
+        partition="of the cluster, for --slurm (default: SBATCH_PARTITION, else the cluster's own)",
+        part="one package beside others of its profile, as the tasks of --slurm do: nothing else is done",
     )(body)
 
 
@@ -89,12 +123,13 @@ def _create_venv(step: Step) -> Command:
         else:
             run_steps(request, step.id)
 
-    more = {
-        "recreate": "make the environment anew; the old one goes when the new one is whole",
-        "undo": "remove the environment",
-        "yes": CONFIRM,
-    }
-    return _command(step, example="mambaops create-venv --recreate", **more)(body)
+    return _command(
+        step,
+        example="mambaops create-venv --recreate",
+        recreate="make the environment anew; the old one goes when the new one is whole",
+        undo="remove the environment",
+        yes=CONFIRM,
+    )(body)
 
 
 def _ask(request: Request, what: str, *, yes: bool) -> None:
@@ -131,6 +166,7 @@ def _install_torch(step: Step) -> Command:
 
 # tasks that take more than the common options; those of `cli.tasks.patch` also work without a profile
 OWN: dict[str, Callable[[Step], Command]] = {
+    "build-wheel": _build_wheel,
     "create-venv": _create_venv,
     "install-torch": _install_torch,
     "verify": _verify,
@@ -141,8 +177,6 @@ ELSEWHERE = ("patch-setup", "patch-cpp-extension")
 def _task(step: Step) -> Command:
     if step.id in OWN:
         return OWN[step.id](step)
-    if step.per_package:
-        return _per_package(step)
     return _undoable(step) if step.undo else _plain(step)
 
 
