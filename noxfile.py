@@ -163,6 +163,13 @@ def newcomer(session: nox.Session) -> None:
     session.run(sys.executable, str(HERE / "tests" / "newcomer"), *session.posargs)
 
 
+@nox.session(default=False)
+def lab(session: nox.Session) -> None:
+    """Several bare systems behind real sshds: facts, packs, carrying, cut cables, index, export; needs root."""
+    session.install("-e", ".", *groups("test"))
+    session.run("python", str(HERE / "tests" / "lab"), *session.posargs)
+
+
 @nox.session(default=False, venv_backend="none")
 def build_real(session: nox.Session) -> None:
     """Build both packages for sm_90 from nothing, look inside, and build again: nothing is done."""

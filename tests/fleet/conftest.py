@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from ssh_hosts import BEHIND, KNOWN, PYTHON, NoSshd, Server, python, served
+from ssh_hosts import BEHIND, GPUS, KNOWN, PYTHON, SMI, NoSshd, Server, python, served
 
 from mambaops.bundle.archive import write_tar
 from mambaops.bundle.model import Manifest
@@ -19,24 +19,12 @@ from mambaops.cli.program import run
 
 Hosts = Callable[..., Path]
 
-SMI = """#!/bin/sh
-case "$*" in
-*--query-gpu*) echo "0, {name}, GPU-1c2d3e4f-0000-1111-2222-333344445555, {capability}, {memory}, 7, Disabled, Disabled, {driver}" ;;
-*--query-compute-apps*) ;;
-*) echo "| NVIDIA-SMI {driver}    Driver Version: {driver}    CUDA Version: {cuda} |" ;;
-esac
-"""
 INSTALL = """#!/bin/sh
 echo "installing into $2"
 {then}
 mkdir -p "$2/bin" && ln -sf {python} "$2/bin/python"
 echo "done"
 """
-FIELDS = ("name", "capability", "memory", "driver", "cuda")
-GPUS = {
-    "5090": ("NVIDIA GeForce RTX 5090", "12.0", "32607", "570.86.10", "12.8"),
-    "a800": ("NVIDIA A800 80GB PCIe", "8.0", "81920", "535.104.12", "12.2"),
-}
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +45,7 @@ def machines(sshd: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     for name, values in GPUS.items():
         (folder / name).mkdir()
         program = folder / name / "nvidia-smi"
-        program.write_text(SMI.format(**dict(zip(FIELDS, values, strict=True))))
+        program.write_text(SMI.format(**values))
         program.chmod(0o755)
         found[name] = sshd.host(python=python(path=str(folder / name)))
     return found

@@ -23,6 +23,25 @@ KNOWN, BEHIND, CHANGED, UNKNOWN = "127.0.0.1", "127.0.0.4", "127.0.0.2", "127.0.
 # the tests' interpreter without the environment that it runs in: less to look at
 PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 
+# what nvidia-smi prints, by the machine's name, GPU and driver
+SMI = """#!/bin/sh
+case "$*" in
+*--query-gpu*) echo "0, {name}, GPU-1c2d3e4f-0000-1111-2222-333344445555, {capability}, {memory}, 7, Disabled, Disabled, {driver}" ;;
+*--query-compute-apps*) ;;
+*) echo "| NVIDIA-SMI {driver}    Driver Version: {driver}    CUDA Version: {cuda} |" ;;
+esac
+"""
+GPUS = {
+    "5090": {
+        "name": "NVIDIA GeForce RTX 5090", "capability": "12.0", "memory": "32607",
+        "driver": "570.86.10", "cuda": "12.8",
+    },
+    "a800": {
+        "name": "NVIDIA A800 80GB PCIe", "capability": "8.0", "memory": "81920",
+        "driver": "535.104.12", "cuda": "12.2",
+    },
+}  # fmt: skip
+
 
 class NoSshd(Exception):
     """Why there can be none here."""
