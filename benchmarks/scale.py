@@ -21,12 +21,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from mambaops.core.files import sha256_of
 from mambaops.fleet import kept
 from mambaops.fleet.gather import Seen
 from mambaops.fleet.load import load_fleet
 from mambaops.fleet.packset import pack_set
 from mambaops.fleet.page import page
 from mambaops.fleet.plan import plans, profiles_of
+from mambaops.store.entries import Entry, sidecar_of, write_entry
 from mambaops.store.index import write_index
 from mambaops.store.store import Store
 from mambaops.store.targets import offered
@@ -40,6 +42,7 @@ from recorded import facts_of
 
 MACHINES = ("debian10-a800", "wsl-5090-bare", "no-gpu", "hopper", "v100", "b300")
 ARCHS = ("8.0", "9.0", "12.0")
+PACKAGES = 20  # as many as a lab builds, each in many versions
 T = TypeVar("T")
 Row = tuple[str, int, float, float]
 
@@ -82,12 +85,15 @@ def of_hosts(count: int, folder: Path) -> Iterator[Row]:
 def of_wheels(count: int, folder: Path) -> Iterator[Row]:
     """The store's index, and the choice among so many."""
     store = Store(folder / f"store-{count}", say=lambda text: None)
-    for number in range(count):
-        key = BuildKey.of(
-            package="tiny", version=f"1.{number}", torch="2.8.0+cu128", cuda="12.8", cxx11_abi=True,
-            python="py3", platform="any", architectures=[ARCHS[number % len(ARCHS)]],
-        )  # fmt: skip
-        store.add(_wheel(folder, f"{key.version}+{key.local_version()}"), key)
+    store.path.mkdir()
+    keys = [_key(number) for number in range(count + 1)]
+    for key in keys[:-1]:
+        _put(store, _wheel(store.path, key), key)
+    last = keys[-1]
+    with tempfile.TemporaryDirectory(dir=folder) as beside:
+        wheel = _wheel(Path(beside), last)
+        yield measured("add one wheel", count, lambda: store.add(wheel, last))[0]
+    yield measured("find one wheel", count, lambda: store.find(keys[count // 2]))[0]
     row, entries = measured("read the store", count, store.entries)
     yield row
     yield measured("targets of the index", count, lambda: offered(entries))[0]
@@ -101,12 +107,30 @@ def of_wheels(count: int, folder: Path) -> Iterator[Row]:
     yield measured("choose a wheel", count, lambda: select("mamba-ssm", facts, many))[0]
 
 
-def _wheel(folder: Path, version: str) -> Path:
-    info = f"tiny-{version}.dist-info"
-    path = folder / f"tiny-{version}-py3-none-any.whl"
+def _key(number: int) -> BuildKey:
+    """Of one of `PACKAGES` packages, for one of three GPUs."""
+    return BuildKey.of(
+        package=f"tiny{number % PACKAGES}", version=f"1.{number}", torch="2.8.0+cu128", cuda="12.8", cxx11_abi=True,
+        python="py3", platform="any", architectures=[ARCHS[number % len(ARCHS)]],
+    )  # fmt: skip
+
+
+def _put(store: Store, wheel: Path, key: BuildKey) -> None:
+    """As `Store.add` leaves it, without its look at what is there already: ten thousand looks are another measurement."""
+    entry = Entry(
+        wheel=wheel.name, sha256=sha256_of(wheel), size=wheel.stat().st_size, added=time.time(),
+        digest=key.digest(), key=key,
+    )  # fmt: skip
+    write_entry(sidecar_of(wheel), entry)
+
+
+def _wheel(folder: Path, key: BuildKey) -> Path:
+    name, version = key.package, f"{key.version}+{key.local_version()}"
+    info = f"{name}-{version}.dist-info"
+    path = folder / f"{name}-{version}-py3-none-any.whl"
     members = {
-        "tiny.py": b"",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n".encode(),
+        f"{name}.py": b"",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     rows = [f"{name},{_digest(data)},{len(data)}" for name, data in members.items()]

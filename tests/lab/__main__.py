@@ -15,8 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "newcomer"), str(HERE.parent / "support")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "newcomer"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 import bare_system
 from bare_system import NoBareSystem
@@ -24,7 +24,7 @@ from checks import CHECKS, Lab, Wrong
 from machines import Machine, lab
 from ssh_hosts import GPUS
 
-CHECKOUT = HERE.parents[1]
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def machines() -> list[Machine]:

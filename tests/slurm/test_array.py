@@ -192,6 +192,15 @@ def test_the_numbers_of_an_array(text: str, wanted: list[int]) -> None:
     assert numbers(text) == wanted
 
 
+def test_a_task_that_slurm_holds_since_it_could_not_start_it_is_over() -> None:
+    line = (
+        "JobId=7 ArrayJobId=7 ArrayTaskId=0 JobState=PENDING Reason={} Restarts=1 NodeList=(null)"
+    )
+    (held,) = parse(line.format("launch_failed_requeued_held")).values()
+    (waits,) = parse(line.format("BeginTime")).values()
+    assert (held.is_over, waits.is_over) == (True, False)
+
+
 def test_tasks_that_wait_stand_on_one_line() -> None:
     text = (
         "JobId=7 ArrayJobId=7 ArrayTaskId=1-2 JobName=x JobState=PENDING Reason=Resources Restarts=0 NodeList=(null)\n"

@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,11 +25,11 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={port}
 AuthType=auth/munge
 CredType=cred/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={spool}/munge.socket
 SlurmUser={user}
 SlurmdUser={user}
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool/%n
+SlurmdSpoolDir={spool}/%n
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
@@ -73,7 +74,9 @@ def slurm(folder: Path) -> Iterator[dict[str, str]]:
     programs = {name: shutil.which(name, path=path) for name in ("munged", "slurmctld", "slurmd")}
     if missing := [name for name, found in programs.items() if found is None]:
         raise NoSlurm(f"not here: {', '.join(missing)} (`apt-get install slurm-wlm`)")
-    conf = _written(folder)
+    # sockets lie there, whose paths may have 107 characters
+    spool = Path(tempfile.mkdtemp(prefix="slurm-"))
+    conf = _written(folder, spool)
     env = {**os.environ, "SLURM_CONF": str(conf)}
     running: list[subprocess.Popen[bytes]] = []
 
@@ -87,10 +90,10 @@ def slurm(folder: Path) -> Iterator[dict[str, str]]:
     try:
         start(
             "munged", "--foreground", "--force", f"--key-file={folder}/munge.key",
-            f"--socket={folder}/munge.socket", f"--pid-file={folder}/munge.pid",
+            f"--socket={spool}/munge.socket", f"--pid-file={folder}/munge.pid",
             f"--log-file={folder}/munge.log", f"--seed-file={folder}/munge.seed",
         )  # fmt: skip
-        _until((folder / "munge.socket").exists, "munged", folder)
+        _until((spool / "munge.socket").exists, "munged", folder)
         start("slurmctld", "-D", "-f", str(conf))
         for node in NODES:
             start("slurmd", "-D", "-N", node, "-f", str(conf))
@@ -106,11 +109,11 @@ def slurm(folder: Path) -> Iterator[dict[str, str]]:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 one.wait(10)
             one.kill()
+        shutil.rmtree(spool, ignore_errors=True)
 
 
-def _written(folder: Path) -> Path:
-    for name in ("state", "spool"):
-        (folder / name).mkdir(parents=True)
+def _written(folder: Path, spool: Path) -> Path:
+    (folder / "state").mkdir(parents=True)
     folder.chmod(0o755)  # munged wants no folder that others can write to
     key = folder / "munge.key"
     key.write_bytes(os.urandom(1024))
@@ -121,7 +124,7 @@ def _written(folder: Path) -> Path:
         raise NoSlurm("this user has no entry in /etc/passwd") from None
     ports = dict(zip(("port", *NODES), _free_ports(1 + len(NODES)), strict=True))
     text = CONF.format(
-        host=socket.gethostname().partition(".")[0], user=user, folder=folder, **ports
+        host=socket.gethostname().partition(".")[0], user=user, folder=folder, spool=spool, **ports
     )
     conf = folder / "slurm.conf"
     conf.write_text(text)

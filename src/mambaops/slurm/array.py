@@ -91,10 +91,11 @@ def submit(folder: Path, name: str, commands: Sequence[str], words: Sequence[str
     for number in range(len(commands)):
         write_text(folder / f"{number}.log", "")
         (folder / f"{number}.status").unlink(missing_ok=True)
+    # its processes are not of this run: what ends with it may not end them where a node is this machine
     argv = [
-        "sbatch", "--parsable", "--requeue", "--open-mode=append", f"--job-name={name}",
+        "env", "-u", trees.MARK, "sbatch", "--parsable", "--requeue", "--open-mode=append", f"--job-name={name}",
         f"--array=0-{len(commands) - 1}", f"--output={folder}/%a.log",
-        f"--export=ALL,{trees.MARK}=", *words, str(script),
+        *words, str(script),
     ]  # fmt: skip
     done = process.run(argv, timeout=ASK, check=False)
     if not done.ok:

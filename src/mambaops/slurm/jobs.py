@@ -26,7 +26,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_over(self) -> bool:
-        return self.state not in (*WAITS, *RUNS)
+        """Also where Slurm could not start it and holds it: it does not go on by itself."""
+        return self.state not in (*WAITS, *RUNS) or self.reason.endswith("requeued_held")
 
     def told(self) -> str:
         """For people: "RUNNING on n1", "PENDING: Resources", "RUNNING on n1, queued again once"."""

@@ -21,6 +21,7 @@ import msgspec
 
 from mambaops.core.errors import MambaopsError
 from mambaops.core.files import sha256_of
+from mambaops.core.names import normal
 from mambaops.core.paths import cache_dir
 from mambaops.store.entries import (
     Entry,
@@ -62,7 +63,7 @@ class Store:
     def find(self, key: BuildKey) -> Path | None:
         """The whole wheel for a key, or None. A wheel that was damaged since is set aside, aloud."""
         digest = key.digest()
-        for entry in self._keyed():
+        for entry in self._keyed(key.package):
             if entry.digest == digest and self._is_whole(entry):
                 # the sidecar's time, not the wheel's: uv takes a wheel with a new time for a new one
                 with contextlib.suppress(OSError):
@@ -93,7 +94,7 @@ class Store:
 
     def keyed(self, package: str) -> list[tuple[Path, BuildKey]]:
         """The wheels of one package that are there, with what they were made for; not yet looked at byte by byte."""
-        found = [(self.path / one.wheel, one.key) for one in self._keyed()]
+        found = [(self.path / one.wheel, one.key) for one in self._keyed(package)]
         return [
             (path, key) for path, key in found if key and key.package == package and path.is_file()
         ]
@@ -159,8 +160,11 @@ class Store:
     def _sidecar(self, wheel: str) -> Path:
         return sidecar_of(self.path / wheel)
 
-    def _keyed(self) -> Iterator[Entry]:
+    def _keyed(self, package: str = "") -> Iterator[Entry]:
+        """Those with a sidecar; only one package's are read where it is named: a store may have thousands."""
         for sidecar in sorted(self.path.glob("*.whl.json")):
+            if package and normal(sidecar.name.partition("-")[0]) != package:
+                continue
             try:
                 yield read_entry(sidecar)
             except FileNotFoundError:
@@ -193,7 +197,7 @@ class Store:
         (self.path / wheel).unlink(missing_ok=True)
 
     def _refuse_taken_name(self, wheel: Path, key: BuildKey) -> None:
-        taken = [entry for entry in self._keyed() if entry.wheel == wheel.name]
+        taken = [one for one in self._keyed(key.package) if one.wheel == wheel.name]
         if taken and taken[0].digest != key.digest():
             raise MambaopsError(
                 f"the store has another `{wheel.name}`: built for {_short(taken[0])}, "
