@@ -13,7 +13,7 @@ import pytest
 from small_wheels import wheel_members, write_zip
 
 from mambaops.core.errors import MachineError, MambaopsError, StepDidNotTake, UsageError
-from mambaops.install.installers import pip_settings, read_environment
+from mambaops.install.installers import pip_settings, read_environment, read_pip_settings
 from mambaops.install.wheel_file import matching_files, read_wheel
 from mambaops.install.wheels import install_wheels
 from mambaops.wheels.tags import target_tags
@@ -230,14 +230,19 @@ def test_pips_settings_are_read_as_pip_reads_them(tmp_path, monkeypatch):
         "[global]\nindex-url = https://mirror.test/simple\nfind-links =\n    /a\n    /b\n"
         "[install]\nextra_index_url = https://two.test/simple\n"
     )
+    (tmp_path / ".pip").mkdir()
+    (tmp_path / ".pip/pip.conf").write_text(
+        "[install]\nindex-url = https://lab.test/simple\n[global]\nproxy =\n"
+    )
     monkeypatch.setenv("PIP_FIND_LINKS", "/c")
     found = pip_settings()
+    assert read_pip_settings().get("proxy") != "", "nothing is said of it"
     wanted = json.loads(
         subprocess.run(
             [sys.executable, "-c", PIP_SAYS], capture_output=True, text=True, check=True
         ).stdout
     )
-    assert found.index_url == wanted["index_url"] == "https://mirror.test/simple"
+    assert found.index_url == wanted["index_url"] == "https://lab.test/simple"
     assert found.find_links == wanted["find_links"] == ["/c"]
     assert set(wanted["extra_index_urls"]) == set(found.extra_index_urls)
     assert "--extra-index-url" in found.uv_flags()

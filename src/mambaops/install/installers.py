@@ -16,6 +16,8 @@ from mambaops.core import interpreters, process
 from mambaops.core.errors import MambaopsError, UsageError
 from mambaops.core.paths import payload_file
 
+SECTIONS = ("global", "install")  # of pip's settings, those that `pip install` reads
+
 
 class Installed(msgspec.Struct, frozen=True, kw_only=True):
     """One distribution. `missing`: files that its RECORD lists and that are not there."""
@@ -140,10 +142,12 @@ def read_pip_settings(prefix: Path | None = None) -> dict[str, str]:
     Raises:
         MambaopsError: a file that pip could not read either.
     """
-    found: dict[str, str] = {}
+    found: dict[str, dict[str, str]] = {name: {} for name in SECTIONS}
     for path in _config_files(prefix):
-        found.update(_read_config(path))
-    return {**found, **_from_environment(os.environ)}
+        for name, values in _read_config(path).items():
+            found[name].update(values)
+    # a later section goes before a later file
+    return {**found["global"], **found["install"], **_from_environment(os.environ)}
 
 
 def _config_files(prefix: Path | None) -> Iterator[Path]:
@@ -161,17 +165,17 @@ def _config_files(prefix: Path | None) -> Iterator[Path]:
         yield Path(named)
 
 
-def _read_config(path: Path) -> dict[str, str]:
+def _read_config(path: Path) -> dict[str, dict[str, str]]:
     parser = configparser.RawConfigParser()
     try:
         parser.read(path, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError) as error:
         raise MambaopsError(f"pip's settings `{path}` cannot be read: {error}") from error
-    values: dict[str, str] = {}
-    for section in ("global", "install"):
-        if parser.has_section(section):
-            values.update({k.replace("_", "-"): v for k, v in parser.items(section)})
-    return values
+    return {
+        section: {k.replace("_", "-"): v for k, v in parser.items(section) if v}
+        for section in SECTIONS
+        if parser.has_section(section)
+    }
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:

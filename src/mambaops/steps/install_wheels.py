@@ -159,11 +159,11 @@ def _requirements(context: Context, case: Case, missing: list[str]) -> None:
     words: list[str | Path] = [*missing, "--constraint", pins]
     for page in case.profile.find_links:
         words += ["--find-links", page]
-    from mambaops.download.http import CARRIED_HINT
-
     try:
         context.install(STEP.id, words)
     except MambaopsError as error:
+        from mambaops.download.http import CARRIED_HINT
+
         raise MambaopsError(
             f"the requirements could not be installed without replacing torch: {error.message}",
             hint=f"the whole log is {context.run.log(STEP.id)}; `mambaops --help install-requirements` shows "
