@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from browser import browser as browser
 from ssh_hosts import BEHIND, GPUS, KNOWN, PYTHON, SMI, NoSshd, Server, python, served
 
 from mambaops.bundle.archive import write_tar

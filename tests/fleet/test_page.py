@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from browser import looked_at, on_a_phone
 from recorded import facts_of, varied
 
 from mambaops.fleet.gather import Seen
@@ -93,3 +94,17 @@ def test_a_proof_that_changed_begins_anew(kept: Path, fleet: Fleet) -> None:
         (kept / ".mambaops" / "fleet" / "a800" / "verify.json").read_bytes()
     )
     assert (found["since"], found["when"]) == ("2026-11-23T00:00:00+00:00",) * 2
+
+
+def test_a_browser_shows_it_light_and_dark_and_no_wider_than_a_phone(
+    browser: str, kept: Path, fleet: Fleet, tmp_path: Path
+) -> None:
+    assert fleet("report").returncode == 0
+    page, profile = kept / "fleet.html", tmp_path / "browser"
+    dom = looked_at(browser, page, profile, "--dump-dom")
+    assert "<title>fleet: 3 machines</title>" in dom
+    assert dom.count('id="host-') == 3
+    assert "<script" not in dom
+    light, dark = (on_a_phone(browser, page, profile, one) for one in ("light", "dark"))
+    assert (light[0], dark[0]) == ("400 of 400", "400 of 400")
+    assert light[1] != dark[1]

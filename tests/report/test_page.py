@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from browser import looked_at, on_a_phone
 from recorded import facts_of
 
 from mambaops.core.errors import UsageError
@@ -271,33 +271,6 @@ def test_texts_are_escaped_and_commands_stand_out() -> None:
     assert with_code("run `a && b`.") == "run <code>a &amp;&amp; b</code>."
 
 
-@pytest.fixture(scope="module")
-def browser() -> str:
-    found = (
-        shutil.which("chromium")
-        or shutil.which("chromium-browser")
-        or shutil.which("google-chrome")
-    )
-    if found is None:
-        pytest.skip("no chromium here")
-    return found
-
-
-def looked_at(browser: str, target: Path, profile: Path, *words: str) -> str:
-    argv = [
-        browser,
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        f"--user-data-dir={profile}",
-        *words,
-    ]
-    done = subprocess.run(
-        [*argv, target.as_uri()], capture_output=True, text=True, check=False, timeout=120
-    )
-    return done.stdout
-
-
 def test_a_browser_shows_it_and_runs_nothing(browser: str, make: Make, tmp_path: Path) -> None:
     folder = make(FAILED, after=False, **{"manifest-causal-conv1d": manifest("causal-conv1d", 90)})
     (folder / "build-wheel-causal-conv1d.log").write_text(HOSTILE, encoding="utf-8")
@@ -313,19 +286,11 @@ def test_a_browser_shows_it_and_runs_nothing(browser: str, make: Make, tmp_path:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-WIDTH = """<!doctype html><meta charset="utf-8"><iframe src="{page}" style="width:400px;height:900px;border:0"></iframe>
-<script>onload = () => {{ const d = document.querySelector("iframe").contentDocument.documentElement;
-document.title = d.scrollWidth + " of " + d.clientWidth; }}</script>"""
-
-
 def test_nothing_is_wider_than_a_phone(browser: str, make: Make, tmp_path: Path) -> None:
     folder = make(
         DONE, **{"manifest-causal-conv1d": {**manifest("causal-conv1d", 90), "wheel": "w" * 300}}
     )
     (folder / "verify.log").write_text("x" * 900 + "\n", encoding="utf-8")
     write(read(folder), tmp_path / "page.html")
-    outer = tmp_path / "outer.html"
-    outer.write_text(WIDTH.format(page="page.html"), encoding="utf-8")
-    words = ("--dump-dom", "--allow-file-access-from-files", "--hide-scrollbars")
-    dom = looked_at(browser, outer, tmp_path / "browser", *words)
-    assert "<title>400 of 400</title>" in dom
+    width, _ = on_a_phone(browser, tmp_path / "page.html", tmp_path / "browser")
+    assert width == "400 of 400"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import threading
 import time
@@ -98,7 +99,7 @@ def _kill_once(folder: Path, job: str) -> None:
     os.kill(int((folder / "pids").read_text().split()[0]), 9)
     _until(lambda: "Restarts=1" in _shown(job))
     (folder / "go").touch()
-    while "JobState=PENDING" in _shown(job):
+    while not re.search("JobState=(RUNNING|COMPLETED)", _shown(job)):
         subprocess.run(
             ["scontrol", "update", f"jobid={job}", "starttime=now"],
             check=False, capture_output=True,

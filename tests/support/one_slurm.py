@@ -75,7 +75,7 @@ def slurm(folder: Path) -> Iterator[dict[str, str]]:
     if missing := [name for name, found in programs.items() if found is None]:
         raise NoSlurm(f"not here: {', '.join(missing)} (`apt-get install slurm-wlm`)")
     # sockets lie there, whose paths may have 107 characters
-    spool = Path(tempfile.mkdtemp(prefix="slurm-"))
+    spool = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
     conf = _written(folder, spool)
     env = {**os.environ, "SLURM_CONF": str(conf)}
     running: list[subprocess.Popen[bytes]] = []
