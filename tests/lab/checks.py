@@ -263,7 +263,8 @@ def full_disk(at: Lab) -> str:
     at.there("old", "mkdir -p .mambaops-fleet")
     at["old"].in_its_mounts("mount", "-t", "tmpfs", "-o", "size=1m,mode=0777", "tmpfs", place)
     profile = at.folder / "big.yaml"
-    profile.write_text("base: local\n" + "# filled\n" * 300_000)
+    own = (Path(__file__).parents[2] / "env_profiles" / "local.yaml").read_text(encoding="utf-8")
+    profile.write_text(own + "# filled\n" * 300_000)
     theirs = {"mambaops": "true", "profile": str(profile)}
     at.hosts("old", "plain", _old=theirs, _plain=theirs)
     found = at.fleet("build", wanted=1)
