@@ -14,7 +14,8 @@ from typing import Any
 
 from machines import Machine, know
 
-LINES = 40  # of a job whose connection is cut
+LINES = 80  # of a job whose connection is cut, two a second
+OUT = 30  # seconds: ssh gives a connection up after 20
 SLOW = f"""#!/bin/sh
 case "$1" in build-mamba) for n in $(seq {LINES}); do echo "line $n"; sleep 0.5; done ;; esac
 """
@@ -198,7 +199,7 @@ def cut(at: Lab) -> str:
         while "line 5" not in (said or [""])[-1]:
             said.append(building.stderr.readline())
         at["5090"].interface("down")
-        time.sleep(18)
+        time.sleep(OUT)
         at["5090"].interface("up")
         rest, out = building.stderr.read(), building.stdout.read()
     lines = [line for line in ("".join(said) + rest).splitlines() if ": line " in line]
@@ -207,7 +208,7 @@ def cut(at: Lab) -> str:
         raise Wrong(f"nothing was lost: {rest}")
     row = json.loads(out)["hosts"][0]
     same((row["outcome"], row["lines"]), ("ok", LINES))
-    return f"{LINES} lines, each once, over a cable that was out for 18 s"
+    return f"{LINES} lines, each once, over a cable that was out for {OUT} s"
 
 
 def _slow(at: Lab, name: str) -> None:
