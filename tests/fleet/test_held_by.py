@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
 import time
@@ -91,6 +92,8 @@ def test_a_real_tmux_holds_it_and_it_is_stopped_there(machine: Path) -> None:
     found = shutil.which("tmux")
     if found is None:
         pytest.skip("no tmux here")
+    if Path(pwd.getpwuid(os.getuid()).pw_shell).name in ("nologin", "false"):
+        pytest.skip("this user has no shell, in which tmux starts everything")
     (machine / "bin" / "tmux").unlink()
     (machine / "bin" / "tmux").symlink_to(found)
     try:

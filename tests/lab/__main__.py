@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -46,6 +47,9 @@ def main() -> int:
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     cache = Path(home) / "mambaops-newcomer"
     wrong = 0
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # what was mounted and linked is taken away
     try:
         bare_system.possible()
         cache.mkdir(parents=True, exist_ok=True)

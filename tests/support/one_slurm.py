@@ -120,8 +120,13 @@ def _written(folder: Path, spool: Path) -> Path:
     key.chmod(0o400)
     try:
         user = pwd.getpwuid(os.getuid()).pw_name
+        os.chown(folder, os.getuid(), os.getgid())  # as slurmd does with each job's folder
     except KeyError:
         raise NoSlurm("this user has no entry in /etc/passwd") from None
+    except OSError as error:
+        raise NoSlurm(
+            f"this user may give itself no file (a namespace without it?): {error}"
+        ) from None
     ports = dict(zip(("port", *NODES), _free_ports(1 + len(NODES)), strict=True))
     text = CONF.format(
         host=socket.gethostname().partition(".")[0], user=user, folder=folder, spool=spool, **ports
