@@ -1,8 +1,8 @@
 """`nox -s lab`: a lab of bare systems behind real sshds, and everything that `mambaops fleet`, `index` and `export` promise.
 
-Usage: lab [--pack FILE] [--no-torch] [NAME…]
+Usage: lab [--pack FILE] [--no-torch] [--machines NAME…] [-- NAME…]
 
-A row for each check; `NAME…` runs those alone. --pack: a pack for 8.0 and 12.0 that `compile-kernels` made, else it is
+A row for each check; `NAME…` runs those alone, `--machines` makes only those that they need. --pack: a pack for 8.0 and 12.0 that `compile-kernels` made, else it is
 compiled (minutes). --no-torch leaves out the bundle with a real torch. Needs root, debootstrap and OpenSSH; exit 0 where
 everything is as wanted, or where no lab can be made (said; with CI set that is a failure).
 """
@@ -43,6 +43,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", choices=[*CHECKS, []])
     parser.add_argument("--pack", default="")
     parser.add_argument("--no-torch", action="store_true")
+    parser.add_argument("--machines", nargs="*", default=[])
     words = parser.parse_args()
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     cache = Path(home) / "mambaops-newcomer"
@@ -54,7 +55,7 @@ def main() -> int:
         bare_system.possible()
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="mambaops-lab-", dir=cache) as folder:
-            every = machines()
+            every = [one for one in machines() if one.name in (words.machines or [one.name])]
             with lab(every, Path(folder), cache, CHECKOUT) as config:
                 at = Lab(every, Path(folder), config, words.pack, torch=not words.no_torch)
                 for name in words.names or CHECKS:

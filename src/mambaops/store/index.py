@@ -188,8 +188,9 @@ def _project_page(project: str, files: Sequence[_File]) -> str:
     for one in files:
         python = html.escape(one.requires_python)
         more = f' data-requires-python="{python}"' if python else ""
-        metadata = f"sha256={one.metadata_sha256}"
-        more += f' data-core-metadata="{metadata}" data-dist-info-metadata="{metadata}"'
+        # not by the attribute's former name as well (PEP 714): the pips that read that one, Debian 12's 23.0 among
+        # them, refuse a wheel whose METADATA says "mamba_ssm" where "mamba-ssm" was asked for
+        more += f' data-core-metadata="sha256={one.metadata_sha256}"'
         lines.append(f'<a href="{_address(one)}#sha256={one.sha256}"{more}>{one.name}</a><br>')
     return _html(f"Links for {project}", lines)
 
