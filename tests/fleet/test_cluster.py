@@ -150,7 +150,7 @@ def test_a_job_is_cancelled_and_one_that_slurm_refuses_is_said(
     bundle: Callable[..., Path],
     homes: Callable[..., Path],
 ) -> None:
-    file = str(bundle(then="sleep 600"))
+    file = str(bundle(then="sleep 60"))
     hosts({"lab": {**login(), "bundle": file}})
     assert rows(fleet("build", "--detach", "--json"))["lab"]["outcome"] == "running"
     job = (homes() / "jobs" / "build" / "slurm").read_text().strip()

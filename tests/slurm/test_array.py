@@ -125,7 +125,7 @@ def test_an_array_that_runs_is_found_by_its_name_and_one_that_is_cancelled_is_no
 ) -> None:
     assert array.running("mambaops-test-found") == ""
     job = array.submit(
-        at_cluster / "a", "mambaops-test-found", ["sleep 300"], ["--partition=gpu", "--mem=100M"]
+        at_cluster / "a", "mambaops-test-found", ["sleep 60"], ["--partition=gpu", "--mem=100M"]
     )
     assert array.running("mambaops-test-found") == job
     subprocess.run(["scancel", job], check=True)
