@@ -73,14 +73,9 @@ class Job:
 
     def ends(self) -> str:
         """What it wrote, in all its parts."""
-        until(self._is_done, self.shown)
+        # Slurm starts what is queued again after two minutes
+        until(lambda: "JobState=COMPLETED" in self.shown(), self.shown, 400)
         return self.text.read_text()
-
-    def _is_done(self) -> bool:
-        shown = self.shown()
-        if "Reason=BeginTime" in shown:  # Slurm starts what is queued again after two minutes
-            asked("scontrol", "update", f"JobId={self.number}", "StartTime=now")
-        return "JobState=COMPLETED" in shown
 
     def rank(self, number: int) -> int:
         """The process of a rank."""
