@@ -54,6 +54,18 @@ def groups(*names: str) -> list[str]:
     return list(nox.project.dependency_groups(PROJECT, *names))
 
 
+def install(session: nox.Session, *words: str) -> None:
+    """`session.install` of what is large: by uv where it heeds all that pip was told, else by pip."""
+    try:
+        from mambaops.install.uv_for_pip import uv_for_pip
+    except ImportError:
+        quick = None
+    else:
+        quick = uv_for_pip(Path(session.bin) / "python", words, os.environ)
+    if quick is None or subprocess.run(quick.argv, env=quick.env, check=False).returncode:
+        session.install(*words)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests that need no GPU and no long build (the README's second command).
@@ -61,8 +73,7 @@ def tests(session: nox.Session) -> None:
     With CI set also those that compute for long whatever the machine is, and the main job end to end, on small
     kernels: it fetches a torch with CUDA (gigabytes).
     """
-    # pip, not uv: it reads the user's own configuration, where a torch that is quick to get may stand
-    session.install("-e", ".", *groups("test", "target"))
+    install(session, "-e", ".", *groups("test", "target"))
     left_out = ["gpu", "slow"] + ([] if os.environ.get("CI") else ["long", "e2e"])
     choice = " and ".join(f"not {mark}" for mark in left_out)
     # one more than there are cores: many tests wait for other programs; each worker takes up to a gigabyte
@@ -80,7 +91,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(default=False)
 def tests_slow(session: nox.Session) -> None:
     """Run the tests that take minutes: real builds of small things, other systems' roots, training."""
-    session.install("-e", ".", *groups("test", "target", "eight-bit"))
+    install(session, "-e", ".", *groups("test", "target", "eight-bit"))
     session.run("pytest", "-m", "(slow or long or e2e) and not gpu", *session.posargs)
 
 

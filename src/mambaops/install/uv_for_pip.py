@@ -27,7 +27,7 @@ VARIABLES = {"cert": "SSL_CERT_FILE", "default-timeout": "UV_HTTP_TIMEOUT", "ext
              "timeout": "UV_HTTP_TIMEOUT"}  # fmt: skip
 # the only settings of uv that stay: pip knows of none, and UV_TORCH_BACKEND alone would bring another torch
 KEPT = ("UV_CONCURRENT_", "UV_HTTP_", "UV_NATIVE_TLS", "UV_REQUEST_TIMEOUT", "UV_SYSTEM_CERTS")
-SAME_WORDS = {"--constraint", "--extra-index-url", "--find-links", "--no-deps"}
+SAME_WORDS = {"--constraint", "--extra-index-url", "--find-links", "--no-deps", "-e"}
 NOT_LINKED = ("UV_LINK_MODE", "UV_NO_CACHE")
 HERE = ("localhost", "127.0.0.1", "::1")
 
