@@ -79,10 +79,15 @@ def index_in_bare_root(at: Lab) -> str:
     mine, other = _stored(at, "8.0"), _stored(at, "12.0")
     with _site(at) as site:
         told = json.loads(at.mambaops("index", str(at.folder / "site" / "kernels"), "--json"))
-        address = f"--index-url {site}/kernels/{TARGET}/simple/"
-        tools = {"pip": "venv/bin/pip install -q", "uv": "venv/bin/uv pip install -q"}
+        at_index = f"{site}/kernels/{TARGET}/simple/"
+        address = f"--index-url {at_index}"
+        tools = {
+            "pip": f"venv/bin/pip install -q {address}",
+            # the variable for the default index comes before uv's --index-url
+            "uv": f"venv/bin/uv pip install -q --default-index {at_index}",
+        }
         for name, start in tools.items():
-            words = f"{start} {address} --no-deps --target from-{name} mamba-ssm"
+            words = f"{start} --no-deps --target from-{name} mamba-ssm"
             at.there(WHERE, _clean(words, site))
             found = at.there(WHERE, f"cd from-{name}; echo *.dist-info").split()
             same(found, [mine.name.replace("-py3-none-any.whl", ".dist-info")])
