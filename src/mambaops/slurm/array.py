@@ -101,7 +101,7 @@ def submit(folder: Path, name: str, commands: Sequence[str], words: Sequence[str
     if not done.ok:
         raise MachineError(
             f"Slurm does not take the job: {_last(done.stderr)}",
-            hint="name a partition with `--partition`, an account with `export SBATCH_ACCOUNT=NAME`; "
+            hint="name a partition with `--partition`, an account in the variable SBATCH_ACCOUNT; "
             "`sinfo` and `scontrol show partition` have the limits",
         )
     return done.stdout.strip().partition(";")[0]
