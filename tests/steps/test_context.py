@@ -64,6 +64,9 @@ def test_uv_installs_from_where_pip_is_told_to_look(
     context.install("a-step", ["--force-reinstall", "--no-deps", "tiny==1.0"])
     assert (env.site / "tiny" / "__init__.py").exists()
     assert said == []
+    (log,) = context.run.folder.glob("a-step*")
+    assert log == context.run.log("a-step")
+    assert log.read_text(encoding="utf-8").count("tiny==1.0") >= 2, "both tries stand in it"
 
 
 def test_the_best_of_all_indexes_is_taken_as_by_pip(
@@ -107,7 +110,9 @@ def test_where_uv_cannot_pip_does_and_it_is_said(
     (line,) = said
     assert line.startswith("  uv could not (")
     assert line.endswith("; trying pip")
-    assert str(context.run.log("a-step-uv")) in line
+    assert str(context.run.folder / "a-step-uv.txt") in line
+    # the failure's explanation reads the logs: pip's alone
+    assert [one.name for one in context.run.folder.glob("*.log")] == ["a-step.log"]
 
 
 def test_what_neither_can_do_is_pips_failure(

@@ -45,18 +45,27 @@ class Context(Struct, frozen=True, kw_only=True):
         Raises:
             CommandFailed: pip could not do it either.
         """
-        log = self.run.log(f"{step}-uv")
         if quick := uv_for_pip(self.where.python, words, _clean()):
-            done = process.run(quick.argv, env=quick.env, log=log, timeout=3600, check=False)
+            # no log yet: what fails in the end is explained by pip's words alone
+            tried = self.run.folder / f"{step}-uv.txt"
+            done = process.run(quick.argv, env=quick.env, log=tried, timeout=3600, check=False)
             if done.ok:
+                _append(tried, self.run.log(step))
                 return
             said = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
-            self.say(f"  uv could not ({said.strip()}; {log}); trying pip")
+            self.say(f"  uv could not ({said.strip()}; {tried}); trying pip")
         self.pip(step, ["install", *words])
 
     def note(self, **facts: object) -> None:
         """Remember small facts that cannot be read back from the environment."""
         write_notes(self.where.notes, {**read_notes(self.where.notes), **facts})
+
+
+def _append(file: Path, log: Path) -> None:
+    """A try that succeeded is part of the step's log, which may hold what was tried before it."""
+    with log.open("ab") as whole:
+        whole.write(file.read_bytes())
+    file.unlink()
 
 
 def _clean() -> dict[str, str]:
