@@ -99,6 +99,8 @@ def test_without_a_network_nothing_is_half_done(words: list[str], tmp_path: Path
         "PIP_RETRIES": "0",
     }
     done = mambaops(*words, home=home, **offline)
+    if "BLOCKED check-space" in done.stderr:
+        pytest.skip("needs 10 GiB of free disk, or nothing is begun")
     assert done.returncode == 1
     assert "could not be installed" in done.stderr
     assert "install-torch.log" in done.stderr
