@@ -39,12 +39,6 @@ class Bench:
             finally:
                 running.kill()
 
-    def uninstall(self, *names: str) -> None:
-        """As a user does; the environment keeps its torch, which takes minutes to unpack."""
-        (python,) = (self.root / "home" / "envs").glob("*/bin/python")
-        argv = [str(python), "-m", "pip", "uninstall", "--yes", *names]
-        subprocess.run(argv, capture_output=True, env=self.env, timeout=100, check=True)
-
     def sources(self, name: str) -> list[str]:
         """New small sources, as `--source` words."""
         words: list[str] = []

@@ -113,7 +113,8 @@ def test_another_list_builds_exactly_that_list(built: tuple[Bench, list[str], st
 
 def test_a_wheel_in_the_store_is_not_built_again(built: tuple[Bench, list[str], str]) -> None:
     bench, words, _ = built
-    bench.uninstall("causal-conv1d", "mamba-ssm")
+    removed = bench.run("create-venv", "--profile", str(bench.profile), "--recreate", "--yes")
+    assert removed.returncode == 0, removed.stderr[-2000:]
     again = bench.run("build-mamba", *words)
     assert again.returncode == 0, again.stderr[-3000:]
     assert "compiling" not in again.stderr
@@ -235,7 +236,10 @@ def test_a_wheel_that_somebody_else_built_is_found_and_taken(
     profile = bench.root / "lab.yaml"
     profile.write_text(text, encoding="utf-8")
     other_store = {"MAMBAOPS_CACHE": str(bench.root / "lab-cache")}
-    bench.uninstall("causal-conv1d", "mamba-ssm")
+    recreated = bench.run(
+        "create-venv", "--profile", str(profile), "--recreate", "--yes", **other_store
+    )
+    assert recreated.returncode == 0, recreated.stderr[-2000:]
     done = bench.run("build-mamba", "--profile", str(profile), **other_store)
     assert done.returncode == 0, done.stderr[-4000:]
     assert "compiling" not in done.stderr
