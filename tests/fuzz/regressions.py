@@ -52,5 +52,10 @@ FOUND = [
     Case(words=["diagnose", "build.log", "--report", "file/x"]),
     Case(words=["facts"], env={"MAMBAOPS_CACHE": "loop"}),
     Case(words=["plan"], env={"MAMBAOPS_HOME": LONG}),
+    Case(
+        words=["build-wheel", "--package", "torch-cluster", "--add", "gsplat"],
+        env={"MAMBAOPS_HOME": "\udcff"},
+        tools=1,
+    ),
     Case(words=["wheels", "path"], env={"MAMBAOPS_CACHE": "file"}),
 ]

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from mambaops.core.errors import UsageError
 from mambaops.core.files import write_bytes, write_text
 
 
@@ -19,7 +20,18 @@ class RunLog(Struct, frozen=True):
 
     @classmethod
     def begin(cls, runs: Path, profile: str) -> RunLog:
-        """A new folder; a second run in the same second gets a suffix."""
+        """A new folder; a second run in the same second gets a suffix.
+
+        Raises:
+            UsageError: the folder's name is not UTF-8: no record could name what lies in it.
+        """
+        try:
+            str(runs).encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                f"{str(runs)!a} is not UTF-8, so that it cannot be written down",
+                hint="name another folder: `export MAMBAOPS_HOME=/a/folder/of/yours`",
+            ) from error
         now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
         for suffix in ("", *(f".{number}" for number in range(2, 100))):
             folder = runs / f"{now}-{profile}{suffix}"
